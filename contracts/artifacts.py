@@ -1,0 +1,142 @@
+"""A model version's artifacts in the bucket of ML artifacts: file names, the manifest, how vectors are written."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+ITEM_EMBEDDINGS = "embeddings/item_embeddings.csv"
+USER_EMBEDDINGS = "embeddings/user_embeddings.csv"
+CHECKPOINT = "model/best_model.pth"
+USER_TOWER = "model/user_tower.onnx"
+SCALERS = (
+    "scalers/user_ohe.pkl",
+    "scalers/user_std_scaler.pkl",
+    "scalers/item_ohe.pkl",
+    "scalers/item_std_scaler.pkl",
+)
+ITEM_CATALOG = "catalog/items.csv"
+USER_CATALOG = "catalog/users.csv"
+METRICS = "metrics.json"
+REPORT = "report.html"
+
+EMBEDDING_COLUMNS = ("id", "embedding")
+ITEM_CATALOG_COLUMNS = ("id", "in_stock", "popularity")
+"""`in_stock` is `true` or `false`; `popularity` a number of at least 0, the share of ratings that the item has."""
+USER_CATALOG_COLUMNS = ("id", "recent_items")
+"""`recent_items` is a JSON list of item ids, the most recently liked first."""
+
+# The inputs of user_tower.onnx: one for each feature column of users, under the column's name, and the two below.
+#   categorical        string (batch,)                 a missing value is ""
+#   numeric, integer   float32 (batch,)                a missing value is NaN
+#   tags               string (batch, n_tags)          split, padded with ""
+#   recent_items       float32 (batch, n_recent, dim)  stored vectors of recent items, most recent first; n_recent >= 1
+#   recent_items_mask  float32 (batch, n_recent)       1 where there is an item, 0 where there is padding
+# Its output: user_vector float32 (batch, dim).
+RECENT_ITEMS_INPUT = "recent_items"
+RECENT_ITEMS_MASK_INPUT = "recent_items_mask"
+USER_VECTOR_OUTPUT = "user_vector"
+
+MAX_DIM = 2000
+"""pgvector's limit for an HNSW index over `vector` (its README, section HNSW)."""
+
+SIMILARITIES = ("cosine", "inner_product")
+
+_VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+
+
+class ManifestError(ValueError):
+    """A manifest that cannot be used, or a file that is not the one it names; the text says which and why."""
+
+
+def new_version(now: datetime | None = None, content: bytes = b"") -> str:
+    """A version that sorts by time, for instance `20261120T173000Z-1a2b3c`; the tail is a digest of the content."""
+    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    return f"{moment:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:6]}"
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a version holds. Its arrival in the bucket, last of all files, starts the load.
+
+    `files` maps each file's path, relative to the version's folder, to its sha256 in hexadecimal. `dataset` has the
+    shape of `contracts.dataset.Dataset.to_dict`, and is `None` for artifacts made elsewhere.
+    """
+
+    version: str
+    dim: int
+    similarity: str
+    n_items: int
+    n_users: int
+    files: Mapping[str, str]
+    dataset: Mapping[str, Any] | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        mistakes = [
+            f"{name}: expected {expected}, found {found!r}"
+            for name, expected, found, good in self._checks()
+            if not good
+        ]
+        if mistakes:
+            raise ManifestError(f"{MANIFEST} cannot be used: " + "; ".join(mistakes))
+
+    def _checks(self) -> Iterable[tuple[str, str, object, bool]]:
+        yield (
+            "version",
+            "a version such as 20261120T173000Z-1a2b3c",
+            self.version,
+            isinstance(self.version, str) and _VERSION.fullmatch(self.version) is not None,
+        )
+        yield "dim", f"1 to {MAX_DIM}", self.dim, isinstance(self.dim, int) and 1 <= self.dim <= MAX_DIM
+        yield "similarity", " or ".join(SIMILARITIES), self.similarity, self.similarity in SIMILARITIES
+        yield "n_items", "1 or more", self.n_items, isinstance(self.n_items, int) and self.n_items >= 1
+        yield "n_users", "0 or more", self.n_users, isinstance(self.n_users, int) and self.n_users >= 0
+        for name in (ITEM_EMBEDDINGS, USER_EMBEDDINGS):
+            yield f"files[{name!r}]", "its sha256", self.files.get(name), isinstance(self.files.get(name), str)
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "version": self.version,
+                "dim": self.dim,
+                "similarity": self.similarity,
+                "counts": {"items": self.n_items, "users": self.n_users},
+                "dataset": self.dataset,
+                "metrics": self.metrics,
+                "files": dict(sorted(self.files.items())),
+            },
+            indent=1,
+        )
+
+
+def read_manifest(text: str | bytes) -> Manifest:
+    """Reads a manifest. Raises `ManifestError` where a key is missing or wrong."""
+    try:
+        document = json.loads(text)
+        return Manifest(
+            version=document["version"],
+            dim=document["dim"],
+            similarity=document["similarity"],
+            n_items=document["counts"]["items"],
+            n_users=document["counts"]["users"],
+            files=dict(document["files"]),
+            dataset=document.get("dataset"),
+            metrics=document.get("metrics") or {},
+        )
+    except KeyError as error:
+        raise ManifestError(f"{MANIFEST} cannot be used: it has no {error}") from error
+    except (ValueError, TypeError) as error:
+        if isinstance(error, ManifestError):
+            raise
+        raise ManifestError(f"{MANIFEST} cannot be used: not a manifest's JSON ({error})") from error

@@ -1,0 +1,36 @@
+"""The training data in the data lake: where it lies, and the marker that says which files make it up."""
+
+import json
+from dataclasses import dataclass
+
+SUCCESS_MARKER = "_SUCCESS"
+"""Written last, at the top of the training data's folder; nobody reads data without it."""
+
+QUARANTINE = "quarantine"
+"""Rejected rows of a run lie in `quarantine/<run>/`."""
+
+
+@dataclass(frozen=True)
+class SuccessMarker:
+    """The marker's content: one object whose replacement switches readers from one run's files to the next's.
+
+    `files` are paths relative to the training data's folder, for instance `customerNumber=103/part-0.snappy.parquet`.
+    """
+
+    run: str
+    rows: int
+    files: tuple[str, ...]
+
+    def to_json(self) -> str:
+        return json.dumps({"run": self.run, "rows": self.rows, "files": list(self.files)})
+
+
+def read_marker(text: str) -> SuccessMarker:
+    """Reads a marker's content. Raises `ValueError` where it is not one."""
+    try:
+        document = json.loads(text)
+        return SuccessMarker(str(document["run"]), int(document["rows"]), tuple(map(str, document["files"])))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{SUCCESS_MARKER}: expected JSON with run, rows and files, found {text[:80]!r}: run the ETL job again"
+        ) from error
