@@ -78,9 +78,9 @@ class ServiceProcess:
         deadline = time.monotonic() + timeout
         while not ready():
             if self._process.poll() is not None:
-                code = self._process.returncode
+                tail = log_tail(self.log)
                 raise LocalRunError(
-                    f"{self.name} ended at its start (exit {code}); log {self.log}:\n{log_tail(self.log)}"
+                    f"{self.name} ended at its start (exit {self._process.returncode}); log {self.log}:\n{tail}"
                 )
             if time.monotonic() > deadline:
                 self.stop()
