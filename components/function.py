@@ -1,0 +1,157 @@
+"""A Lambda function made of a folder of `functions/`, with its own role, log group and alias."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from components.iam import ScopedRole, Statement
+from components.packaging import LAMBDA_PYTHON, function_zip
+
+ALIAS = "live"
+"""What callers name: it moves to a new version only when that version is ready."""
+
+MAX_TIMEOUT_SECONDS = 900
+MEMORY_RANGE_MB = (128, 10_240)
+"""Lambda quotas: function timeout and memory."""
+
+
+class PythonFunctionArgs(TypedDict):
+    """What a function runs, what it may do and what it is told."""
+
+    source: str
+    """The folder below `functions/`."""
+    description: str
+    code_bucket: pulumi.Input[str]
+    """The bucket that the code is uploaded to."""
+    environment: pulumi.Input[Mapping[str, pulumi.Input[str]]]
+    """The variables that the function reads; a secret among them makes the whole property secret."""
+    statements: Sequence[Any]
+    """What the function may do beside logging, each a `Statement`."""
+    timeout_seconds: int
+    """At most 900."""
+    memory_mb: int
+    """128 to 10,240; the share of a processor grows with it (1,769 MB is one)."""
+    subnet_ids: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
+    """Where the function reaches into a VPC. Default: it runs outside of one."""
+    security_group_ids: NotRequired[Sequence[pulumi.Input[str]]]
+    log_retention_days: NotRequired[pulumi.Input[int]]
+    """Default: 14."""
+    bundle_dependencies: NotRequired[bool]
+    """Whether the packages of the function's requirements.txt go into the zip. Default: true; the local run, whose
+    Lambda processes have them already, leaves them out."""
+    kms_key_arn: NotRequired[pulumi.Input[str]]
+    """A customer-managed key for the environment. Default: Lambda's own."""
+    tags: NotRequired[Mapping[str, pulumi.Input[str]]]
+
+
+class PythonFunction(pulumi.ComponentResource):
+    """A function on arm64, published, behind an alias."""
+
+    name: pulumi.Output[str]
+    arn: pulumi.Output[str]
+    """The unqualified ARN: what alarms and policies name."""
+    alias_arn: pulumi.Output[str]
+    """What callers invoke."""
+    role_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: PythonFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("recommender:index:PythonFunction", name, {}, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._check(name, args)
+        logs = aws.cloudwatch.LogGroup(
+            f"{name}-logs",
+            retention_in_days=args.get("log_retention_days", 14),
+            tags=args.get("tags"),
+            opts=self._child,
+        )
+        role = self._role(name, args, logs)
+        self._function = self._create(name, args, role, logs)
+        alias = aws.lambda_.Alias(
+            f"{name}-{ALIAS}",
+            name=ALIAS,
+            function_name=self._function.name,
+            function_version=self._function.version,
+            opts=self._child,
+        )
+        self.name = self._function.name
+        self.arn = self._function.arn
+        self.alias_arn = alias.arn
+        self.role_name = role.name
+        self.register_outputs({"name": self.name, "arn": self.arn, "aliasArn": self.alias_arn})
+
+    @staticmethod
+    def _check(name: str, args: PythonFunctionArgs) -> None:
+        if not 1 <= args["timeout_seconds"] <= MAX_TIMEOUT_SECONDS:
+            raise ValueError(
+                f"{name}: timeout_seconds: expected 1 to {MAX_TIMEOUT_SECONDS}, got {args['timeout_seconds']}"
+            )
+        lowest, highest = MEMORY_RANGE_MB
+        if not lowest <= args["memory_mb"] <= highest:
+            raise ValueError(f"{name}: memory_mb: expected {lowest} to {highest}, got {args['memory_mb']}")
+        if ("subnet_ids" in args) != ("security_group_ids" in args):
+            raise ValueError(f"{name}: expected subnet_ids and security_group_ids together, got one of them")
+
+    def _role(self, name: str, args: PythonFunctionArgs, logs: aws.cloudwatch.LogGroup) -> ScopedRole:
+        statements: list[Statement] = [
+            {
+                "sid": "WriteLogs",
+                "actions": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                "resources": [pulumi.Output.concat(logs.arn, ":*")],
+            },
+            *args["statements"],
+        ]
+        if "subnet_ids" in args:
+            statements.append(
+                {
+                    "sid": "AttachToVpc",
+                    "actions": [
+                        "ec2:CreateNetworkInterface",
+                        "ec2:DescribeNetworkInterfaces",
+                        "ec2:DeleteNetworkInterface",
+                    ],
+                    # The interfaces are made by the Lambda service under names nobody knows before.
+                    "resources": ["*"],
+                }
+            )
+        return ScopedRole(
+            name,
+            {"service": "lambda.amazonaws.com", "statements": statements, "tags": args.get("tags", {})},
+            self._child,
+        )
+
+    def _create(
+        self, name: str, args: PythonFunctionArgs, role: ScopedRole, logs: aws.cloudwatch.LogGroup
+    ) -> aws.lambda_.Function:
+        package = function_zip(args["source"], with_dependencies=args.get("bundle_dependencies", True))
+        code = aws.s3.BucketObjectv2(
+            f"{name}-code",
+            bucket=args["code_bucket"],
+            key=f"functions/{package.name}",
+            source=pulumi.FileAsset(str(package)),
+            opts=self._child,
+        )
+        return aws.lambda_.Function(
+            f"{name}-function",
+            description=args["description"],
+            runtime=f"python{LAMBDA_PYTHON}",
+            architectures=["arm64"],
+            handler=f"functions.{args['source']}.handler.handler",
+            s3_bucket=code.bucket,
+            s3_key=code.key,
+            role=role.arn,
+            timeout=args["timeout_seconds"],
+            memory_size=args["memory_mb"],
+            environment={"variables": args["environment"]},
+            kms_key_arn=args.get("kms_key_arn"),
+            vpc_config=(
+                {"subnet_ids": args["subnet_ids"], "security_group_ids": args["security_group_ids"]}
+                if "subnet_ids" in args
+                else None
+            ),
+            logging_config={"log_format": "JSON", "log_group": logs.name},
+            publish=True,
+            tags=args.get("tags"),
+            opts=self._child,
+        )

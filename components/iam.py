@@ -1,0 +1,89 @@
+"""Roles that hold exactly the permissions that are listed for them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+
+class Statement(TypedDict):
+    """One permission: exact actions on exact resources."""
+
+    sid: str
+    """Says what the permission is for; letters and digits only (an IAM rule)."""
+    actions: Sequence[str]
+    """IAM actions such as `s3:GetObject`; never `*`."""
+    resources: Sequence[pulumi.Input[str]]
+    """ARNs. `*` only for actions without a resource level."""
+    conditions: NotRequired[Mapping[str, Mapping[str, Any]]]
+    """IAM condition block: operator → key → value."""
+
+
+class ScopedRoleArgs(TypedDict):
+    """What a role is for: one service, and a list of permissions."""
+
+    service: pulumi.Input[str]
+    """The service principal that may assume the role, for instance `lambda.amazonaws.com`."""
+    statements: Sequence[Any]
+    """The role's whole permissions, each a `Statement`."""
+    source_account: NotRequired[pulumi.Input[str]]
+    """Limits the trust to calls on behalf of this account, for services that send `aws:SourceAccount`."""
+    tags: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
+
+
+def policy_document(statements: Sequence[Statement]) -> pulumi.Output[str]:
+    """The IAM policy of some statements, as JSON. Raises `ValueError` on a wildcard action."""
+    for statement in statements:
+        if wide := [action for action in statement["actions"] if "*" in action]:
+            raise ValueError(f"statement {statement['sid']}: expected exact actions, got {', '.join(wide)}")
+    return pulumi.Output.json_dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": statement["sid"],
+                    "Effect": "Allow",
+                    "Action": list(statement["actions"]),
+                    "Resource": list(statement["resources"]),
+                    **({"Condition": statement["conditions"]} if "conditions" in statement else {}),
+                }
+                for statement in statements
+            ],
+        }
+    )
+
+
+class ScopedRole(pulumi.ComponentResource):
+    """A role for one service with one inline policy."""
+
+    arn: pulumi.Output[str]
+    """The role's ARN. Resolves only when the policy is attached, so that a user of the role has its permissions."""
+    name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ScopedRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("recommender:index:ScopedRole", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        statement: dict[str, Any] = {
+            "Effect": "Allow",
+            "Principal": {"Service": args["service"]},
+            "Action": "sts:AssumeRole",
+        }
+        if "source_account" in args:
+            statement["Condition"] = {"StringEquals": {"aws:SourceAccount": args["source_account"]}}
+        role = aws.iam.Role(
+            f"{name}-role",
+            assume_role_policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [statement]}),
+            tags=args.get("tags"),
+            opts=child,
+        )
+        policy = aws.iam.RolePolicy(
+            f"{name}-policy",
+            role=role.name,
+            policy=policy_document(args["statements"]),
+            opts=child,
+        )
+        # A service that checks a role's permissions at creation (Firehose, Lambda in a VPC) must not come before them.
+        self.arn = pulumi.Output.all(role.arn, policy.id).apply(lambda made: made[0])
+        self.name = role.name
+        self.register_outputs({"arn": self.arn, "name": self.name})

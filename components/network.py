@@ -1,0 +1,185 @@
+"""The private network that databases, functions and the Glue job share."""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from typing import NotRequired, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+HTTPS_PORT = 443
+MIN_ZONES, MAX_ZONES = 2, 3
+"""RDS asks for subnets in two zones at least, even for an instance in one."""
+
+
+class NetworkArgs(TypedDict):
+    """A new private network, or an existing one."""
+
+    zones: NotRequired[int]
+    """Availability zones to spread subnets over, 2 or 3. Default: 2."""
+    cidr_block: NotRequired[str]
+    """The new VPC's addresses. Default: 10.42.0.0/16."""
+    vpc_id: NotRequired[pulumi.Input[str] | None]
+    """An existing VPC: nothing is created in it but security groups. It needs a route to S3 (a gateway endpoint)."""
+    subnet_ids: NotRequired[Sequence[pulumi.Input[str]]]
+    """Private subnets of the existing VPC, in two zones or more."""
+    interface_endpoints: NotRequired[Sequence[str]]
+    """Services to reach privately without NAT, such as `secretsmanager`; about $7 a month for each, a zone."""
+    tags: NotRequired[Mapping[str, pulumi.Input[str]]]
+
+
+class Network(pulumi.ComponentResource):
+    """Private subnets with a way to S3 and to nowhere else: no NAT gateway, no internet gateway."""
+
+    vpc_id: pulumi.Output[str]
+    subnet_ids: pulumi.Output[Sequence[str]]
+    s3_client_security_group_id: pulumi.Output[str]
+    """What belongs to this group may open connections to S3."""
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("recommender:index:Network", name, {}, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._tags = args.get("tags", {})
+        existing_vpc, existing_subnets = args.get("vpc_id"), args.get("subnet_ids", [])
+        if (existing_vpc is None) != (not existing_subnets):
+            raise ValueError("Network: expected both vpc_id and subnet_ids of an existing VPC, got one of them")
+        region = aws.get_region_output(opts=pulumi.InvokeOptions(parent=self)).region
+        if existing_vpc is not None:
+            self.vpc_id = pulumi.Output.from_input(existing_vpc)
+            self.subnet_ids = pulumi.Output.all(*existing_subnets)
+        else:
+            self._create(name, args, region)
+        self.s3_client_security_group_id = self._s3_client(name, region).id
+        self._interface_endpoints(name, args.get("interface_endpoints", []), region)
+        self.register_outputs(
+            {
+                "vpcId": self.vpc_id,
+                "subnetIds": self.subnet_ids,
+                "s3ClientSecurityGroupId": self.s3_client_security_group_id,
+            }
+        )
+
+    def _create(self, name: str, args: NetworkArgs, region: pulumi.Output[str]) -> None:
+        zones = args.get("zones", MIN_ZONES)
+        if not MIN_ZONES <= zones <= MAX_ZONES:
+            raise ValueError(f"Network: zones: expected {MIN_ZONES} or {MAX_ZONES}, got {zones}")
+        block = ipaddress.ip_network(args.get("cidr_block", "10.42.0.0/16"))
+        vpc = aws.ec2.Vpc(
+            f"{name}-vpc",
+            cidr_block=str(block),
+            enable_dns_support=True,
+            enable_dns_hostnames=True,
+            tags={**self._tags, "Name": name},
+            opts=self._child,
+        )
+        # The default security group allows everything among its members; emptied, nothing can lean on it.
+        aws.ec2.DefaultSecurityGroup(f"{name}-default-closed", vpc_id=vpc.id, tags=self._tags, opts=self._child)
+        available = aws.get_availability_zones_output(state="available", opts=pulumi.InvokeOptions(parent=self))
+        routes = aws.ec2.RouteTable(f"{name}-routes", vpc_id=vpc.id, tags=self._tags, opts=self._child)
+        subnets = []
+        for index, subnet_block in zip(range(zones), block.subnets(new_prefix=block.prefixlen + 4), strict=False):
+            subnet = aws.ec2.Subnet(
+                f"{name}-private-{index}",
+                vpc_id=vpc.id,
+                cidr_block=str(subnet_block),
+                availability_zone=available.names[index],
+                map_public_ip_on_launch=False,
+                tags={**self._tags, "Name": f"{name}-private-{index}"},
+                opts=self._child,
+            )
+            aws.ec2.RouteTableAssociation(
+                f"{name}-private-{index}", subnet_id=subnet.id, route_table_id=routes.id, opts=self._child
+            )
+            subnets.append(subnet.id)
+        endpoint = aws.ec2.VpcEndpoint(
+            f"{name}-s3",
+            vpc_id=vpc.id,
+            service_name=pulumi.Output.concat("com.amazonaws.", region, ".s3"),
+            vpc_endpoint_type="Gateway",
+            route_table_ids=[routes.id],
+            tags=self._tags,
+            opts=self._child,
+        )
+        self.vpc_id = vpc.id
+        # Whoever runs in the subnets reaches S3 from the first moment on.
+        self.subnet_ids = pulumi.Output.all(*subnets, endpoint.id).apply(lambda made: list(made[:-1]))
+
+    def _s3_client(self, name: str, region: pulumi.Output[str]) -> aws.ec2.SecurityGroup:
+        group = aws.ec2.SecurityGroup(
+            f"{name}-s3-client",
+            vpc_id=self.vpc_id,
+            description="May open connections to S3",
+            tags=self._tags,
+            opts=self._child,
+        )
+        s3 = aws.ec2.get_managed_prefix_list_output(
+            name=pulumi.Output.concat("com.amazonaws.", region, ".s3"), opts=pulumi.InvokeOptions(parent=self)
+        )
+        aws.vpc.SecurityGroupEgressRule(
+            f"{name}-s3-client-to-s3",
+            security_group_id=group.id,
+            description="S3",
+            prefix_list_id=s3.id,
+            ip_protocol="tcp",
+            from_port=HTTPS_PORT,
+            to_port=HTTPS_PORT,
+            tags=self._tags,
+            opts=self._child,
+        )
+        return group
+
+    def _interface_endpoints(self, name: str, services: Sequence[str], region: pulumi.Output[str]) -> None:
+        if not services:
+            return
+        group = aws.ec2.SecurityGroup(
+            f"{name}-endpoints",
+            vpc_id=self.vpc_id,
+            description="Interface endpoints",
+            tags=self._tags,
+            opts=self._child,
+        )
+        connect(self, f"{name}-endpoints", self.s3_client_security_group_id, group.id, HTTPS_PORT, self._tags)
+        for service in services:
+            aws.ec2.VpcEndpoint(
+                f"{name}-{service}",
+                vpc_id=self.vpc_id,
+                service_name=pulumi.Output.concat("com.amazonaws.", region, f".{service}"),
+                vpc_endpoint_type="Interface",
+                private_dns_enabled=True,
+                subnet_ids=self.subnet_ids,
+                security_group_ids=[group.id],
+                tags=self._tags,
+                opts=self._child,
+            )
+
+
+def connect(
+    parent: pulumi.Resource,
+    name: str,
+    client: pulumi.Input[str],
+    server: pulumi.Input[str],
+    port: pulumi.Input[int],
+    tags: Mapping[str, pulumi.Input[str]],
+) -> None:
+    """Lets the members of one security group open connections to another's on one port, and nothing else."""
+    opts = pulumi.ResourceOptions(parent=parent)
+    aws.vpc.SecurityGroupEgressRule(
+        f"{name}-from-client",
+        security_group_id=client,
+        referenced_security_group_id=server,
+        ip_protocol="tcp",
+        from_port=port,
+        to_port=port,
+        tags=tags,
+        opts=opts,
+    )
+    aws.vpc.SecurityGroupIngressRule(
+        f"{name}-to-server",
+        security_group_id=server,
+        referenced_security_group_id=client,
+        ip_protocol="tcp",
+        from_port=port,
+        to_port=port,
+        tags=tags,
+        opts=opts,
+    )

@@ -1,0 +1,121 @@
+"""Zips of Python code that are the same bytes for the same content, for Lambda and Glue."""
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / ".build"
+
+LAMBDA_PYTHON = "3.13"
+LAMBDA_PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
+LAMBDA_UNZIPPED_LIMIT = 250 * 1024 * 1024
+"""Bytes of a function's code and layers, unzipped (AWS: Lambda quotas)."""
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip can hold; a real one would make every build differ."""
+
+
+class PackagingError(Exception):
+    """Code that cannot be packaged; the text says what, and what to do."""
+
+
+def function_zip(function: str, *, with_dependencies: bool) -> Path:
+    """Packages `functions/<function>` with what it imports, and returns the zip's path, named by its content.
+
+    `with_dependencies` adds the wheels of the function's `requirements.txt` for Lambda's platform; without it the zip
+    holds the sources alone, for a machine that has the packages already. Raises `PackagingError` where a wheel is not
+    to be had or the result is larger than Lambda takes.
+    """
+    folder = ROOT / "functions" / function
+    if not (folder / "handler.py").is_file():
+        raise PackagingError(f"functions/{function}: expected a handler.py, found none")
+    sources = [
+        ROOT / "functions" / "__init__.py",
+        *python_files(ROOT / "functions" / "shared"),
+        *python_files(folder),
+        *python_files(ROOT / "contracts"),
+    ]
+    files = [(path.relative_to(ROOT).as_posix(), path) for path in sources]
+    if with_dependencies:
+        wheels = _install_wheels(folder / "requirements.txt")
+        files += [(path.relative_to(wheels).as_posix(), path) for path in _package_files(wheels)]
+    _check_size(function, files)
+    return write_zip(function, files)
+
+
+def package_zip(*packages: str) -> Path:
+    """Packages whole folders of the project, such as `contracts`, for Glue's `--extra-py-files`."""
+    files = [path for package in packages for path in python_files(ROOT / package)]
+    return write_zip("-".join(packages), [(path.relative_to(ROOT).as_posix(), path) for path in files])
+
+
+def python_files(folder: Path) -> list[Path]:
+    """The sources below a folder, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in {".py", ".pem", ".html"})
+
+
+def write_zip(name: str, files: Iterable[tuple[str, Path]]) -> Path:
+    """Writes `(name in the zip, file)` pairs to `.build/<name>-<digest>.zip`: sorted, with fixed times and modes."""
+    entries = sorted(files)
+    digest = hashlib.sha256()
+    for inside, path in entries:
+        digest.update(f"{inside}\0{path.stat().st_size}\0".encode())
+        digest.update(path.read_bytes())
+    target = BUILD / f"{name}-{digest.hexdigest()[:16]}.zip"
+    if target.exists():
+        return target
+    BUILD.mkdir(exist_ok=True)
+    partial = target.with_suffix(f".{id(entries)}.partial")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for inside, path in entries:
+            entry = zipfile.ZipInfo(inside, date_time=_EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, path.read_bytes())
+    partial.replace(target)
+    return target
+
+
+def _install_wheels(requirements: Path) -> Path:
+    """Installs a function's packages for Lambda's platform into a folder named by what was asked for."""
+    constraints = ROOT / "functions" / "constraints.txt"
+    asked = requirements.read_bytes() + constraints.read_bytes() + LAMBDA_PYTHON.encode()
+    target = BUILD / f"wheels-{requirements.parent.name}-{hashlib.sha256(asked).hexdigest()[:16]}"
+    if target.exists():
+        return target
+    BUILD.mkdir(exist_ok=True)
+    partial = target.with_suffix(".partial")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(partial), "--only-binary=:all:"]
+    command += ["--implementation", "cp", "--python-version", LAMBDA_PYTHON, "--no-compile", "--upgrade"]
+    command += [f"--platform={platform}" for platform in LAMBDA_PLATFORMS]
+    command += ["--requirement", str(requirements), "--constraint", str(constraints)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise PackagingError(
+            f"{requirements}: pip found no wheels for Lambda (Python {LAMBDA_PYTHON}, aarch64):\n{result.stderr}"
+        )
+    partial.rename(target)
+    return target
+
+
+def _package_files(folder: Path) -> list[Path]:
+    """What a function needs of installed packages: no caches, no tests, no command-line scripts."""
+    left_out = {"__pycache__", "bin", "tests", "test"}
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and left_out.isdisjoint(path.relative_to(folder).parts) and path.name != "RECORD"
+    )
+
+
+def _check_size(function: str, files: Iterable[tuple[str, Path]]) -> None:
+    size = sum(path.stat().st_size for _, path in files)
+    if size > LAMBDA_UNZIPPED_LIMIT:
+        raise PackagingError(
+            f"function {function}: {size / 2**20:.0f} MiB unzipped, Lambda takes "
+            f"{LAMBDA_UNZIPPED_LIMIT / 2**20:.0f} MiB: leave packages out of functions/{function}/requirements.txt"
+        )

@@ -1,0 +1,134 @@
+"""Buckets that are private, encrypted, versioned and reached over TLS only."""
+
+from collections.abc import Mapping
+from typing import NotRequired, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+
+class PrivateBucketArgs(TypedDict):
+    """A bucket's few settings; everything else is safe as it is."""
+
+    force_destroy: NotRequired[pulumi.Input[bool]]
+    """Whether `pulumi destroy` deletes a bucket that still has objects. Default: false."""
+    expire_days: NotRequired[int]
+    """Days after which objects are deleted. Default: never."""
+    expire_prefix: NotRequired[str]
+    """The objects that `expire_days` is about, by prefix. Default: all."""
+    noncurrent_days: NotRequired[int]
+    """Days that replaced or deleted versions are kept. Default: 30."""
+    notify_event_bridge: NotRequired[bool]
+    """Whether the bucket's events go to EventBridge. Default: false."""
+    kms_key_arn: NotRequired[pulumi.Input[str]]
+    """A customer-managed key. Default: S3's own key (SSE-S3)."""
+    tags: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
+
+
+class PrivateBucket(pulumi.ComponentResource):
+    """An S3 bucket that is safe without flags."""
+
+    name: pulumi.Output[str]
+    """The bucket's name. Resolves when its policy and encryption are in force."""
+    arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("recommender:index:PrivateBucket", name, {}, opts)
+        self._args = args
+        self._child = pulumi.ResourceOptions(parent=self)
+        bucket = aws.s3.Bucket(
+            f"{name}-bucket",
+            force_destroy=args.get("force_destroy", False),
+            tags=args.get("tags"),
+            opts=self._child,
+        )
+        guards = [
+            self._block_public_access(name, bucket).id,
+            self._encrypt(name, bucket).id,
+            self._require_tls(name, bucket).id,
+        ]
+        self._version_and_expire(name, bucket)
+        if args.get("notify_event_bridge"):
+            aws.s3.BucketNotification(f"{name}-events", bucket=bucket.id, eventbridge=True, opts=self._child)
+        self.name = pulumi.Output.all(bucket.id, *guards).apply(lambda made: made[0])
+        self.arn = bucket.arn
+        self.register_outputs({"name": self.name, "arn": self.arn})
+
+    def _block_public_access(self, name: str, bucket: aws.s3.Bucket) -> aws.s3.BucketPublicAccessBlock:
+        return aws.s3.BucketPublicAccessBlock(
+            f"{name}-private",
+            bucket=bucket.id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=self._child,
+        )
+
+    def _encrypt(self, name: str, bucket: aws.s3.Bucket) -> aws.s3.BucketServerSideEncryptionConfiguration:
+        key = self._args.get("kms_key_arn")
+        return aws.s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=bucket.id,
+            rules=[
+                {
+                    "apply_server_side_encryption_by_default": (
+                        {"sse_algorithm": "aws:kms", "kms_master_key_id": key} if key else {"sse_algorithm": "AES256"}
+                    ),
+                    # One data key a bucket instead of one an object: KMS is called, and paid, far less.
+                    "bucket_key_enabled": key is not None,
+                }
+            ],
+            opts=self._child,
+        )
+
+    def _require_tls(self, name: str, bucket: aws.s3.Bucket) -> aws.s3.BucketPolicy:
+        policy = pulumi.Output.json_dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Sid": "TlsOnly",
+                        "Effect": "Deny",
+                        "Principal": "*",
+                        "Action": "s3:*",
+                        "Resource": [bucket.arn, pulumi.Output.concat(bucket.arn, "/*")],
+                        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                    }
+                ],
+            }
+        )
+        return aws.s3.BucketPolicy(f"{name}-tls-only", bucket=bucket.id, policy=policy, opts=self._child)
+
+    def _version_and_expire(self, name: str, bucket: aws.s3.Bucket) -> None:
+        versioning = aws.s3.BucketVersioning(
+            f"{name}-versioning",
+            bucket=bucket.id,
+            versioning_configuration={"status": "Enabled"},
+            opts=self._child,
+        )
+        rules: list[aws.s3.BucketLifecycleConfigurationRuleArgsDict] = [
+            {
+                "id": "replaced-versions",
+                "status": "Enabled",
+                "filter": {},
+                "noncurrent_version_expiration": {"noncurrent_days": self._args.get("noncurrent_days", 30)},
+                "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
+            }
+        ]
+        if (days := self._args.get("expire_days")) is not None:
+            rules.append(
+                {
+                    "id": "expire",
+                    "status": "Enabled",
+                    "filter": {"prefix": self._args.get("expire_prefix", "")},
+                    "expiration": {"days": days},
+                }
+            )
+        aws.s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=bucket.id,
+            rules=rules,
+            # S3 refuses a rule on noncurrent versions until versioning is on.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+        )

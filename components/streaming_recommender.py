@@ -1,0 +1,275 @@
+"""Stream: events from Kinesis through Firehose and two functions to recommendations on S3."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+import pulumi_aws as aws
+
+from components.function import PythonFunction
+from components.iam import ScopedRole, Statement
+from components.storage import PrivateBucket
+
+RECOMMENDATIONS_PREFIX = "recommendations/!{timestamp:yyyy/MM/dd/HH}/"
+ERROR_PREFIX = "!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH}/"
+
+PROCESSOR_BUFFER_MB = (0.2, 3.0)
+PROCESSOR_BUFFER_SECONDS = (0, 900)
+DELIVERY_BUFFER_MB = (1, 128)
+DELIVERY_BUFFER_SECONDS = (0, 900)
+STREAM_RETENTION_HOURS = (24, 8760)
+"""Limits of Firehose's and Kinesis Data Streams' API references."""
+
+PROCESSOR_DEFAULTS = {"BufferSizeInMBs": "1", "BufferIntervalInSeconds": "60"}
+"""Named at their defaults they show as a change on every preview, so they are left out."""
+
+
+class StreamingRecommenderArgs(TypedDict):
+    """The stream's size, the pace of delivery and where the functions find model and vectors."""
+
+    subnet_ids: pulumi.Input[Sequence[str]]
+    security_group_ids: Sequence[pulumi.Input[str]]
+    """Groups that let the inference function reach the vector store and S3."""
+    vector_store_environment: Mapping[str, pulumi.Input[str]]
+    """The variables by which a function finds the artifacts and the database."""
+    vector_store_statements: Sequence[Any]
+    """The permissions that go with them, each a `Statement`."""
+    code_bucket: pulumi.Input[str]
+    recommendation_limit: NotRequired[int]
+    """Recommendations for an event. Default: 5."""
+    shards: NotRequired[int]
+    """Provisioned shards (1 MB or 1,000 records a second in, each); 0: on demand. Default: 1."""
+    stream_retention_hours: NotRequired[int]
+    """24 to 8760. Default: 24."""
+    processor_buffer_mb: NotRequired[float]
+    """Records that Firehose gathers for one call of the transformation, 0.2 to 3. Default: 1."""
+    processor_buffer_seconds: NotRequired[int]
+    """The longest that it gathers them, 0 to 900. Default: 60."""
+    delivery_buffer_mb: NotRequired[int]
+    """Recommendations that Firehose gathers for one object on S3, 1 to 128. Default: 5."""
+    delivery_buffer_seconds: NotRequired[int]
+    """The longest that it gathers them, 0 to 900. Default: 60."""
+    inference_memory_mb: NotRequired[int]
+    """Default: 1769, one whole processor."""
+    force_destroy: NotRequired[pulumi.Input[bool]]
+    """Whether `pulumi destroy` deletes a bucket that holds recommendations. Default: false."""
+    log_retention_days: NotRequired[pulumi.Input[int]]
+    """Default: 14."""
+    bundle_dependencies: NotRequired[bool]
+    """See `PythonFunctionArgs`. Default: true."""
+    tags: NotRequired[Mapping[str, pulumi.Input[str]]]
+
+
+class StreamingRecommender(pulumi.ComponentResource):
+    """Kinesis → Firehose → stream transformation → model inference → recommendations on S3."""
+
+    event_stream_name: pulumi.Output[str]
+    delivery_stream_name: pulumi.Output[str]
+    recommendations_bucket: pulumi.Output[str]
+
+    def __init__(self, name: str, args: StreamingRecommenderArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("recommender:index:StreamingRecommender", name, {}, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._tags = args.get("tags", {})
+        _check_ranges(args)
+        bucket = PrivateBucket(
+            f"{name}-recommendations",
+            {"force_destroy": args.get("force_destroy", False), "tags": self._tags},
+            self._child,
+        )
+        stream = self._stream(name, args)
+        transformation = self._transformation(name, args, self._inference(name, args))
+        delivery = self._delivery(name, args, stream, bucket, transformation)
+        self.event_stream_name = stream.name
+        self.delivery_stream_name = delivery.name
+        self.recommendations_bucket = bucket.name
+        self.register_outputs(
+            {
+                "eventStreamName": self.event_stream_name,
+                "deliveryStreamName": self.delivery_stream_name,
+                "recommendationsBucket": self.recommendations_bucket,
+            }
+        )
+
+    def _stream(self, name: str, args: StreamingRecommenderArgs) -> aws.kinesis.Stream:
+        shards = args.get("shards", 1)
+        return aws.kinesis.Stream(
+            f"{name}-events",
+            shard_count=shards or None,
+            stream_mode_details={"stream_mode": "PROVISIONED" if shards else "ON_DEMAND"},
+            retention_period=args.get("stream_retention_hours", STREAM_RETENTION_HOURS[0]),
+            encryption_type="KMS",
+            kms_key_id="alias/aws/kinesis",
+            tags=self._tags,
+            opts=self._child,
+        )
+
+    def _inference(self, name: str, args: StreamingRecommenderArgs) -> PythonFunction:
+        return PythonFunction(
+            f"{name}-inference",
+            {
+                "source": "model_inference",
+                "description": "Recommends items for a batch of users with the active model version",
+                "code_bucket": args["code_bucket"],
+                "environment": args["vector_store_environment"],
+                "statements": args["vector_store_statements"],
+                # Under the transformation's own limit, so that the caller lives to tell of a timeout.
+                "timeout_seconds": 60,
+                "memory_mb": args.get("inference_memory_mb", 1769),
+                "subnet_ids": args["subnet_ids"],
+                "security_group_ids": args["security_group_ids"],
+                "log_retention_days": args.get("log_retention_days", 14),
+                "bundle_dependencies": args.get("bundle_dependencies", True),
+                "tags": self._tags,
+            },
+            self._child,
+        )
+
+    def _transformation(self, name: str, args: StreamingRecommenderArgs, inference: PythonFunction) -> PythonFunction:
+        # Outside the VPC: without NAT, a function in it could not reach Lambda's API.
+        return PythonFunction(
+            f"{name}-transformation",
+            {
+                "source": "stream_transformation",
+                "description": "Turns a batch of events into recommendation records, with one inference call",
+                "code_bucket": args["code_bucket"],
+                "environment": {
+                    "MODEL_INFERENCE_FUNCTION": inference.alias_arn,
+                    "RECOMMENDATION_LIMIT": str(args.get("recommendation_limit", 5)),
+                },
+                "statements": [
+                    {
+                        "sid": "CallInference",
+                        "actions": ["lambda:InvokeFunction"],
+                        "resources": [inference.alias_arn],
+                    }
+                ],
+                # Firehose waits five minutes for an answer; what takes longer would be done and thrown away.
+                "timeout_seconds": 240,
+                "memory_mb": 512,
+                "log_retention_days": args.get("log_retention_days", 14),
+                "bundle_dependencies": args.get("bundle_dependencies", True),
+                "tags": self._tags,
+            },
+            self._child,
+        )
+
+    def _delivery(
+        self,
+        name: str,
+        args: StreamingRecommenderArgs,
+        stream: aws.kinesis.Stream,
+        bucket: PrivateBucket,
+        transformation: PythonFunction,
+    ) -> aws.kinesis.FirehoseDeliveryStream:
+        logs = aws.cloudwatch.LogGroup(
+            f"{name}-delivery-logs",
+            retention_in_days=args.get("log_retention_days", 14),
+            tags=self._tags,
+            opts=self._child,
+        )
+        log_stream = aws.cloudwatch.LogStream(
+            f"{name}-delivery-errors", name="S3Delivery", log_group_name=logs.name, opts=self._child
+        )
+        role = self._delivery_role(name, stream, bucket, transformation, logs)
+        return aws.kinesis.FirehoseDeliveryStream(
+            f"{name}-delivery",
+            destination="extended_s3",
+            kinesis_source_configuration={"kinesis_stream_arn": stream.arn, "role_arn": role.arn},
+            extended_s3_configuration={
+                "role_arn": role.arn,
+                "bucket_arn": bucket.arn,
+                "prefix": RECOMMENDATIONS_PREFIX,
+                "error_output_prefix": ERROR_PREFIX,
+                "buffering_size": args.get("delivery_buffer_mb", 5),
+                "buffering_interval": args.get("delivery_buffer_seconds", 60),
+                "compression_format": "UNCOMPRESSED",
+                "cloudwatch_logging_options": {
+                    "enabled": True,
+                    "log_group_name": logs.name,
+                    "log_stream_name": log_stream.name,
+                },
+                "processing_configuration": {
+                    "enabled": True,
+                    "processors": [{"type": "Lambda", "parameters": _processor(args, transformation)}],
+                },
+            },
+            tags=self._tags,
+            opts=self._child,
+        )
+
+    def _delivery_role(
+        self,
+        name: str,
+        stream: aws.kinesis.Stream,
+        bucket: PrivateBucket,
+        transformation: PythonFunction,
+        logs: aws.cloudwatch.LogGroup,
+    ) -> ScopedRole:
+        # The statements of Firehose's guide, "Grant Firehose access to an Amazon S3 destination".
+        statements: list[Statement] = [
+            {
+                "sid": "ReadEvents",
+                "actions": [
+                    "kinesis:DescribeStream",
+                    "kinesis:ListShards",
+                    "kinesis:GetShardIterator",
+                    "kinesis:GetRecords",
+                ],
+                "resources": [stream.arn],
+            },
+            {
+                "sid": "Transform",
+                "actions": ["lambda:InvokeFunction", "lambda:GetFunctionConfiguration"],
+                "resources": [transformation.alias_arn],
+            },
+            {
+                "sid": "Deliver",
+                "actions": ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
+                "resources": [pulumi.Output.concat(bucket.arn, "/*")],
+            },
+            {
+                "sid": "FindBucket",
+                "actions": ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
+                "resources": [bucket.arn],
+            },
+            {
+                "sid": "WriteErrorLogs",
+                "actions": ["logs:PutLogEvents"],
+                "resources": [pulumi.Output.concat(logs.arn, ":log-stream:*")],
+            },
+        ]
+        return ScopedRole(
+            f"{name}-delivery",
+            {"service": "firehose.amazonaws.com", "statements": statements, "tags": self._tags},
+            self._child,
+        )
+
+
+def _processor(
+    args: StreamingRecommenderArgs, transformation: PythonFunction
+) -> list[aws.kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationProcessingConfigurationProcessorParameterArgsDict]:
+    asked = {
+        "BufferSizeInMBs": f"{args.get('processor_buffer_mb', 1):g}",
+        "BufferIntervalInSeconds": str(args.get("processor_buffer_seconds", 60)),
+    }
+    given: dict[str, pulumi.Input[str]] = {
+        parameter: value for parameter, value in asked.items() if value != PROCESSOR_DEFAULTS[parameter]
+    }
+    return [
+        {"parameter_name": parameter, "parameter_value": value}
+        for parameter, value in {"LambdaArn": transformation.alias_arn, **given}.items()
+    ]
+
+
+def _check_ranges(args: StreamingRecommenderArgs) -> None:
+    asked: list[tuple[str, float, tuple[float, float]]] = [
+        ("processor_buffer_mb", args.get("processor_buffer_mb", 1), PROCESSOR_BUFFER_MB),
+        ("processor_buffer_seconds", args.get("processor_buffer_seconds", 60), PROCESSOR_BUFFER_SECONDS),
+        ("delivery_buffer_mb", args.get("delivery_buffer_mb", 5), DELIVERY_BUFFER_MB),
+        ("delivery_buffer_seconds", args.get("delivery_buffer_seconds", 60), DELIVERY_BUFFER_SECONDS),
+        ("stream_retention_hours", args.get("stream_retention_hours", 24), STREAM_RETENTION_HOURS),
+    ]
+    for name, value, (lowest, highest) in asked:
+        if not lowest <= value <= highest:
+            raise ValueError(f"StreamingRecommender: {name}: expected {lowest:g} to {highest:g}, got {value:g}")

@@ -1,0 +1,48 @@
+"""The Glue catalog and connection on MiniStack; the job and the crawler are run by the local run itself."""
+
+from local.deploy.cloud import Cloud
+from local.deploy.resource import Realised, Resource, realises
+
+
+@realises("aws:glue/catalogDatabase:CatalogDatabase")
+def catalog_database(cloud: Cloud, resource: Resource) -> Realised:
+    name = resource.physical_name(limit=255)
+    cloud.client("glue").create_database(DatabaseInput={"Name": name, "Description": resource.get("description", "")})
+    return Realised(f"{cloud.aws.account_id}:{name}", {"name": name, "arn": cloud.arn("glue", f"database/{name}")})
+
+
+@realises("aws:glue/connection:Connection")
+def connection(cloud: Cloud, resource: Resource) -> Realised:
+    name = resource.physical_name(limit=255)
+    place = resource["physicalConnectionRequirements"]
+    cloud.client("glue").create_connection(
+        ConnectionInput={
+            "Name": name,
+            "ConnectionType": resource["connectionType"],
+            "ConnectionProperties": resource["connectionProperties"],
+            "PhysicalConnectionRequirements": {
+                "SubnetId": place["subnetId"],
+                "AvailabilityZone": place["availabilityZone"],
+                "SecurityGroupIdList": place["securityGroupIdLists"],
+            },
+        }
+    )
+    return Realised(
+        f"{cloud.aws.account_id}:{name}", {"name": name, "arn": cloud.arn("glue", f"connection/{name}")}
+    )
+
+
+@realises("aws:glue/job:Job")
+def job(cloud: Cloud, resource: Resource) -> Realised:
+    name = resource.physical_name(limit=255)
+    with cloud.lock:
+        cloud.glue_jobs[name] = resource
+    return Realised(name, {"name": name, "arn": cloud.arn("glue", f"job/{name}")})
+
+
+@realises("aws:glue/crawler:Crawler")
+def crawler(cloud: Cloud, resource: Resource) -> Realised:
+    name = resource.physical_name(limit=255)
+    with cloud.lock:
+        cloud.crawlers[name] = resource
+    return Realised(name, {"name": name, "arn": cloud.arn("glue", f"crawler/{name}")})
