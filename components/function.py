@@ -98,7 +98,8 @@ class PythonFunction(pulumi.ComponentResource):
             {
                 "sid": "WriteLogs",
                 "actions": ["logs:CreateLogStream", "logs:PutLogEvents"],
-                "resources": [pulumi.Output.concat(logs.arn, ":*")],
+                # The group is what a stream is created in, its streams are what events are put into.
+                "resources": [logs.arn, pulumi.Output.concat(logs.arn, ":*")],
             },
             *args["statements"],
         ]

@@ -50,6 +50,8 @@ class Entity:
     columns: tuple[Column, ...]
     in_stock: str | None = None
     """Items only: the column that is above zero while an item is in stock; `None`: always in stock."""
+    name: str | None = None
+    """Items only: a column of the table that tells people what the item is; no part of the training data."""
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -144,6 +146,8 @@ def _entity_to_dict(entity: Entity) -> dict[str, Any]:
     document: dict[str, Any] = {"table": entity.table, "key": entity.key, "key_type": entity.key_type.value}
     if entity.in_stock:
         document["in_stock"] = entity.in_stock
+    if entity.name:
+        document["name"] = entity.name
     document["columns"] = {
         column.name: f"{column.kind.value}:{column.separator}" if column.separator else column.kind.value
         for column in entity.columns
@@ -179,7 +183,7 @@ class _Reader:
         return Dataset(users, items, ratings, features, name, buckets)
 
     def entity(self, where: str, table: Mapping[str, Any]) -> Entity:
-        self.unknown_keys(where, table, {"table", "key", "key_type", "columns", "in_stock"})
+        self.unknown_keys(where, table, {"table", "key", "key_type", "columns", "in_stock", "name"})
         columns = tuple(self.columns(where, self.table(table, "columns", f"{where}.", optional=True)))
         key_type = table.get("key_type", "text")
         if key_type not in list(KeyType):
@@ -191,8 +195,11 @@ class _Reader:
                 self.mistake(f"{where}.in_stock", "no such key: only items have a stock", in_stock)
             elif not any(column.name == in_stock and column.kind.is_number for column in columns):
                 self.mistake(f"{where}.in_stock", "a numeric or integer column of [items.columns]", in_stock)
+        name = table.get("name")
+        if name is not None and (where != "items" or not isinstance(name, str)):
+            self.mistake(f"{where}.name", "a column's name, for items only", name)
         return Entity(
-            self.text(where, table, "table"), self.text(where, table, "key"), KeyType(key_type), columns, in_stock
+            self.text(where, table, "table"), self.text(where, table, "key"), KeyType(key_type), columns, in_stock, name
         )
 
     def columns(self, where: str, table: Mapping[str, Any]) -> Iterator[Column]:

@@ -1,16 +1,98 @@
 """One local run: the services up, the program deployed on them, and everything stopped at the end."""
 
-import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import contextlib
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from local.deploy.cloud import Cloud
+import local.deploy  # noqa: F401  (registers what makes each resource type real)
+from local.deploy.cloud import Cloud, DatabaseInstance
 from local.deploy.monitor import LocalMocks, LocalMonitor, Registered
+from local.deploy.resource import Resource
+from local.errors import LocalRunError
 from local.ministack import MiniStack
 from local.program import Stack, run_program
 
+
+@dataclass(frozen=True)
+class Deployment:
+    """The program as it was deployed on this machine."""
+
+    cloud: Cloud
+    resources: list[Registered]
+    outputs: dict[str, Any]
+    """The stack's outputs; secrets are in clear, so never print it whole."""
+
+    @property
+    def n_realised(self) -> int:
+        return sum(registered.realised for registered in self.resources)
+
+    def output(self, name: str) -> Any:
+        """Raises `LocalRunError` where the program exports no such output."""
+        if name not in self.outputs:
+            raise LocalRunError(
+                f"stack output {name}: the program does not export it; it exports {', '.join(sorted(self.outputs))}"
+            )
+        return self.outputs[name]
+
+    def database(self, engine: str) -> DatabaseInstance | None:
+        """The RDS instance of an engine (`postgres`, `mysql`), where the program declares one."""
+        return self.cloud.databases.get(engine)
+
+    def glue_job(self) -> Resource:
+        name = self.output("glue_job_name")
+        if name not in self.cloud.glue_jobs:
+            raise LocalRunError(
+                f"stack output glue_job_name: expected one of {', '.join(self.cloud.glue_jobs)}, found {name!r}"
+            )
+        return self.cloud.glue_jobs[name]
+
+    def function_named(self, source: str) -> str:
+        """The name of the function that runs a folder of `functions/`."""
+        for name, folder in self.cloud.functions.items():
+            if folder == source:
+                return name
+        raise LocalRunError(f"functions/{source}: the program declares no function that runs it")
+
+
+@contextlib.contextmanager
+def running_services(folder: Path, region: str) -> Iterator[Cloud]:
+    """The emulated AWS, with nothing in it yet. Stops it, and every database made since, at the end."""
+    ministack = MiniStack(folder / "aws", folder / "ministack.log", region)
+    cloud = Cloud(folder, ministack)
+    try:
+        with terminated_as_interrupt():
+            ministack.start()
+            yield cloud
+    finally:
+        for instance in cloud.databases.values():
+            instance.server.stop()
+        ministack.stop()
+
+
+def deploy(cloud: Cloud, stack: Stack) -> Deployment:
+    """Runs the program and makes its resources real. Raises what the program or a realiser raises."""
+    mocks = LocalMocks(cloud)
+    outputs = run_program(mocks, LocalMonitor(mocks), stack)
+    return Deployment(cloud, mocks.registered, outputs)
+
+
+@contextlib.contextmanager
+def terminated_as_interrupt() -> Iterator[None]:
+    """Turns SIGTERM into the exception that Ctrl-C raises, so that a killed run stops its services too."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread: who started it deals with signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

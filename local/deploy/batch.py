@@ -27,9 +27,7 @@ def connection(cloud: Cloud, resource: Resource) -> Realised:
             },
         }
     )
-    return Realised(
-        f"{cloud.aws.account_id}:{name}", {"name": name, "arn": cloud.arn("glue", f"connection/{name}")}
-    )
+    return Realised(f"{cloud.aws.account_id}:{name}", {"name": name, "arn": cloud.arn("glue", f"connection/{name}")})
 
 
 @realises("aws:glue/job:Job")

@@ -44,9 +44,7 @@ def function(cloud: Cloud, resource: Resource) -> Realised:
         LoggingConfig={"LogFormat": "JSON", "LogGroup": resource["loggingConfig"]["logGroup"]},
         Publish=bool(resource.get("publish")),
         Tags=resource.get("tags", {}),
-        **(
-            {"VpcConfig": {"SubnetIds": vpc["subnetIds"], "SecurityGroupIds": vpc["securityGroupIds"]}} if vpc else {}
-        ),
+        **({"VpcConfig": {"SubnetIds": vpc["subnetIds"], "SecurityGroupIds": vpc["securityGroupIds"]}} if vpc else {}),
     )
     with cloud.lock:
         cloud.functions[name] = resource["handler"].split(".")[1]

@@ -16,11 +16,12 @@ def instance(cloud: Cloud, resource: Resource) -> Realised:
     engine = resource["engine"]
     database, username, password = resource["dbName"], resource["username"], resource["password"]
     server = _server(resource, cloud.folder / engine, username, password, database)
-    server.start()
     with cloud.lock:
         if engine in cloud.databases:
             raise LocalRunError(f"{resource}: expected one {engine} instance in a stack, found a second one")
+        # Known before it starts, so that it is stopped whatever happens from here on.
         cloud.databases[engine] = DatabaseInstance(resource, server, database, username, password)
+    server.start()
     identifier = resource.physical_name("identifier")
     outputs = {
         "identifier": identifier,

@@ -21,9 +21,7 @@ def role(cloud: Cloud, resource: Resource) -> Realised:
 def role_policy(cloud: Cloud, resource: Resource) -> Realised:
     name = resource.physical_name(limit=64)
     json.loads(resource["policy"])
-    cloud.client("iam").put_role_policy(
-        RoleName=resource["role"], PolicyName=name, PolicyDocument=resource["policy"]
-    )
+    cloud.client("iam").put_role_policy(RoleName=resource["role"], PolicyName=name, PolicyDocument=resource["policy"])
     return Realised(f"{resource['role']}:{name}", {"name": name})
 
 

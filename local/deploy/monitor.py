@@ -49,7 +49,7 @@ class LocalMocks(Mocks):
         return id_, {**args.inputs, **outputs}
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        return self.cloud.invoke(args.token, args.args), None
+        return self.cloud.invoke(args.token, args.args), []
 
 
 class LocalMonitor(MockMonitor):

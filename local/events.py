@@ -1,0 +1,100 @@
+"""Events for the stream: made of the shop's customers and products, or read from a file."""
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from contracts.dataset import Dataset
+from local.errors import LocalRunError
+from local.shop import Customer, Shop
+
+Event = dict[str, Any]
+
+MAX_BATCH = 500
+"""Records that Kinesis takes in one PutRecords call."""
+
+UNKNOWN_CUSTOMER, UNKNOWN_PRODUCT = 999_999_999, "NO_SUCH_PRODUCT"
+
+
+def make_events(shop: Shop, dataset: Dataset, n: int, seed: int = 1) -> list[Event]:
+    """`n` visits: mostly customers looking at what they may like, and the odd ones that every shop has."""
+    dice = random.Random(seed)  # noqa: S311  (a made-up visitor, not a secret)
+    fields = {column: field for field, column in dataset.event_features.items()}
+    items = sorted(shop.item_names)
+    events = []
+    for _ in range(n):
+        customer = dice.choice(shop.customers)
+        likes = list(customer.liked) or items
+        browsed = dice.sample(likes, min(len(likes), dice.randint(1, 4)))
+        oddity = dice.random()
+        if oddity < 0.10:
+            browsed = []
+        elif oddity < 0.15:
+            browsed.append(UNKNOWN_PRODUCT)
+        events.append(_event(dice, customer, fields, browsed, known=oddity < 0.85))
+    return events
+
+
+def _event(
+    dice: random.Random, customer: Customer, fields: dict[str, str], browsed: Sequence[str], *, known: bool
+) -> Event:
+    features = {fields[column]: value for column, value in customer.features.items() if column in fields}
+    return {
+        "session_id": str(uuid.UUID(int=dice.getrandbits(128), version=4)),
+        "customer_number": customer.id if known else UNKNOWN_CUSTOMER,
+        **features,
+        "browse_history": [
+            {
+                "product_code": item,
+                # Sites send it both ways.
+                "quantity": dice.choice([1, "1", "2", 3]),
+                "in_shopping_cart": dice.random() < 0.3,
+            }
+            for item in browsed
+        ],
+    }
+
+
+def read_events(path: Path) -> list[Event]:
+    """Reads a JSON event, a JSON list of events, or a JSON event a line. Raises `LocalRunError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise LocalRunError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        document = json.loads(text)
+    except ValueError:
+        try:
+            document = [json.loads(line) for line in text.splitlines() if line.strip()]
+        except ValueError as error:
+            raise LocalRunError(f"{path}: expected a JSON event, a list of them, or one a line: {error}") from error
+    events = document if isinstance(document, list) else [document]
+    if not events or not all(isinstance(event, dict) for event in events):
+        raise LocalRunError(f"{path}: expected at least one event, each a JSON object")
+    return events
+
+
+def put_events(
+    kinesis: Any, stream_name: str, events: Sequence[Event], progress: Callable[[int], None] = lambda _: None
+) -> list[str]:
+    """Puts events on the stream, in order, and returns their sequence numbers. What Kinesis throttles is put again."""
+    numbers: list[str | None] = [None] * len(events)
+    waiting = list(range(len(events)))
+    while waiting:
+        batch = waiting[:MAX_BATCH]
+        records = [
+            {"Data": json.dumps(events[index]).encode(), "PartitionKey": str(events[index].get("session_id", index))}
+            for index in batch
+        ]
+        answer = kinesis.put_records(StreamName=stream_name, Records=records)
+        for index, record in zip(batch, answer["Records"], strict=True):
+            numbers[index] = record.get("SequenceNumber")
+        waiting = [index for index in batch if numbers[index] is None] + waiting[MAX_BATCH:]
+        if answer["FailedRecordCount"]:
+            time.sleep(0.2)
+        progress(len(events) - len(waiting))
+    return [number for number in numbers if number is not None]

@@ -1,0 +1,49 @@
+"""What the person at the terminal sees while a run goes on: a line for each stage, with what it made and its time."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.markup import escape
+
+
+@dataclass
+class Stage:
+    """A stage that is under way. `say` shows what it is doing, `result` is what stays on its line."""
+
+    name: str
+    _console: Console
+    _status: object = None
+    result: str = ""
+
+    def say(self, text: str) -> None:
+        """Shows what the stage is doing at the moment."""
+        if self._console.is_terminal:
+            self._status.update(f"[bold]{self.name}[/] {escape(text)}")  # type: ignore[attr-defined]
+
+
+@dataclass
+class Stages:
+    """The stages of a run, in order, each with the seconds it took."""
+
+    console: Console
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[Stage]:
+        """Runs a stage: a spinner while it goes on, a line when it ends, also where it fails."""
+        began = time.monotonic()
+        with self.console.status(f"[bold]{name}[/]") as status:
+            stage = Stage(name, self.console, status)
+            try:
+                yield stage
+            except BaseException:
+                self._line("[red]✗[/]", stage, time.monotonic() - began)
+                raise
+        self.seconds[name] = time.monotonic() - began
+        self._line("[green]✓[/]", stage, self.seconds[name])
+
+    def _line(self, mark: str, stage: Stage, seconds: float) -> None:
+        self.console.print(f"{mark} {stage.name:<18} {seconds:6.1f} s  {escape(stage.result)}", highlight=False)

@@ -1,0 +1,144 @@
+"""Runs a Pulumi program under the SDK's mock monitor, and keeps what it registered, for tests to ask."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+from pulumi.runtime import rpc
+from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, set_mocks
+from pulumi.runtime.settings import SETTINGS, set_root_resource
+from pulumi.runtime.stack import wait_for_rpcs
+
+LOOKUPS: dict[str, dict[str, Any]] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "111122223333"},
+    "aws:index/getRegion:getRegion": {"region": "eu-west-1"},
+    "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["eu-west-1a", "eu-west-1b", "eu-west-1c"]},
+    "aws:ec2/getManagedPrefixList:getManagedPrefixList": {"id": "pl-s3"},
+    "aws:ec2/getSubnet:getSubnet": {"availabilityZone": "eu-west-1a"},
+}
+
+COMPUTED = ("arn", "name", "url", "address", "version", "result", "hex", "port", "dbName", "resourceId")
+"""Outputs that the provider would compute, where the program gives no such input."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A registered resource: its inputs with secrets unwrapped, and raw, as the engine gets them."""
+
+    urn: str
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    raw: Mapping[str, Any]
+    parent: str
+    custom: bool
+    depends_on: tuple[str, ...]
+    protect: bool
+
+
+@dataclass
+class Graph:
+    """All that a program registered."""
+
+    nodes: list[Node] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, type_: str) -> list[Node]:
+        """The resources of a type, named by its last part, such as `Instance` or `rds/instance:Instance`."""
+        return [node for node in self.nodes if node.type.endswith(f":{type_}")]
+
+    def one(self, type_: str, name: str = "") -> Node:
+        """The one resource of a type whose name contains `name`."""
+        found = [node for node in self.of(type_) if name in node.name]
+        assert len(found) == 1, f"expected one {type_} named *{name}*, found {[node.name for node in found]}"
+        return found[0]
+
+
+class _Provider(Mocks):
+    def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        if args.token not in LOOKUPS:
+            raise AssertionError(f"the program looks up {args.token}, which this test does not know")
+        return LOOKUPS[args.token], []
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        computed: dict[str, Any] = {key: f"{args.name}-{key}" for key in COMPUTED}
+        computed["arn"] = f"arn:aws:{args.typ.split('/')[0].split(':')[-1]}:eu-west-1:111122223333:{args.name}"
+        computed["port"] = 5432
+        return f"{args.name}-id", {**computed, **args.inputs}
+
+
+class _Recorder(MockMonitor):
+    def __init__(self, preview: bool) -> None:
+        super().__init__(_Provider())
+        self.graph = Graph()
+        self._preview = preview
+
+    def RegisterResource(self, request: Any) -> Any:
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        if request.type != "pulumi:pulumi:Stack":
+            raw = rpc.deserialize_properties(request.object, keep_unknowns=True)
+            self.graph.nodes.append(
+                Node(
+                    answer.urn,
+                    request.type,
+                    request.name,
+                    unwrap(raw),
+                    raw,
+                    request.parent,
+                    request.custom,
+                    tuple(request.dependencies),
+                    request.protect,
+                )
+            )
+            if self._preview and request.custom:
+                answer.id = ""
+                answer.object.Clear()
+        return answer
+
+
+def unwrap(value: Any) -> Any:
+    """Takes secrets out of their wrappings, at every depth."""
+    value = rpc.unwrap_rpc_secret(value)
+    if isinstance(value, dict):
+        return {key: unwrap(entry) for key, entry in value.items()}
+    return [unwrap(entry) for entry in value] if isinstance(value, list) else value
+
+
+def without_secrets(value: Any) -> Any:
+    """What anybody who may read the state sees: secrets replaced."""
+    if rpc.is_rpc_secret(value):
+        return "[secret]"
+    if isinstance(value, dict):
+        return {key: without_secrets(entry) for key, entry in value.items()}
+    return [without_secrets(entry) for entry in value] if isinstance(value, list) else value
+
+
+def build(
+    program: Callable[[], None], *, preview: bool = False, stack: str = "test", config: Mapping[str, str] | None = None
+) -> Graph:
+    """Runs a program, a function that makes resources, in an event loop of its own."""
+
+    async def run() -> Graph:
+        SETTINGS.outputs.clear()
+        pulumi.runtime.set_all_config(dict(config or {}))
+        monitor = _Recorder(preview)
+        set_mocks(monitor.mocks, project="recommender", stack=stack, preview=preview, monitor=monitor)
+        program()
+        await wait_for_rpcs()
+        root = pulumi.runtime.get_root_resource()
+        for name, value in root.outputs.items():  # type: ignore[union-attr]
+            output = pulumi.Output.from_input(value)
+            monitor.graph.outputs[name] = (await output.future(), await output.is_secret(), await output.is_known())
+        return monitor.graph
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(run())
+    finally:
+        set_root_resource(None)  # type: ignore[arg-type]
+        loop.run_until_complete(loop.shutdown_default_executor())
+        asyncio.set_event_loop(None)
+        loop.close()

@@ -1,0 +1,128 @@
+"""The whole program, under the settings of each stack file: what holds for every resource, and what flows where."""
+
+import json
+import runpy
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from local.program import ROOT, read_stack
+from tests.components.graph import Graph, build, without_secrets
+
+STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+
+STACK_OUTPUTS = {
+    "data_lake_bucket",
+    "ml_artifacts_bucket",
+    "recommendations_bucket",
+    "glue_job_name",
+    "glue_database_name",
+    "event_stream_name",
+    "delivery_stream_name",
+    "vector_db_host",
+    "vector_db_port",
+    "vector_db_name",
+    "vector_db_username",
+    "vector_db_password",
+}
+
+
+def program_graph(stack: str, *, preview: bool = False) -> Graph:
+    config = read_stack(stack, {"bundle_dependencies": False}).config
+    return build(run_main, stack=stack, config=config, preview=preview)
+
+
+def run_main() -> None:
+    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+
+@pytest.fixture(scope="module", params=STACKS)
+def graph(request: pytest.FixtureRequest) -> Graph:
+    return program_graph(request.param)
+
+
+def test_the_stack_gives_out_what_the_design_names(graph: Graph) -> None:
+    assert set(graph.outputs) == STACK_OUTPUTS
+
+
+def test_the_database_password_is_the_one_secret_output(graph: Graph) -> None:
+    assert [name for name, (_, secret, _) in graph.outputs.items() if secret] == ["vector_db_password"]
+
+
+def test_no_two_resources_share_a_urn(graph: Graph) -> None:
+    assert [urn for urn, times in Counter(node.urn for node in graph.nodes).items() if times > 1] == []
+
+
+def test_every_resource_belongs_to_a_component(graph: Graph) -> None:
+    assert [node.urn for node in graph.nodes if node.custom and "pulumi:pulumi:Stack::" in node.parent] == []
+
+
+def test_no_secret_stands_in_clear_in_any_input(graph: Graph) -> None:
+    passwords = {node.name: f"{node.name}-result" for node in graph.of("RandomPassword")}
+    assert passwords
+    for node in graph.nodes:
+        seen = json.dumps(without_secrets(dict(node.raw)), default=str)
+        for name, password in passwords.items():
+            assert password not in seen, f"{node.urn} shows the password of {name}"
+
+
+def test_every_bucket_is_private_encrypted_versioned_and_reached_over_tls_only(graph: Graph) -> None:
+    buckets = {f"{node.name}-id" for node in graph.of("Bucket")}
+    assert buckets
+    for guard in (
+        "BucketPublicAccessBlock",
+        "BucketServerSideEncryptionConfiguration",
+        "BucketVersioning",
+        "BucketPolicy",
+        "BucketLifecycleConfiguration",
+    ):
+        assert {node.inputs["bucket"] for node in graph.of(guard)} == buckets, guard
+    for policy in graph.of("BucketPolicy"):
+        statement = json.loads(policy.inputs["policy"])["Statement"][0]
+        assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_every_database_is_private_and_encrypted(graph: Graph) -> None:
+    assert graph.of("Instance")
+    for node in graph.of("Instance"):
+        assert node.inputs["publiclyAccessible"] is False, node.urn
+        assert node.inputs["storageEncrypted"] is True, node.urn
+
+
+def test_no_role_holds_a_wildcard_action_and_a_wildcard_resource_only_for_network_interfaces(graph: Graph) -> None:
+    for node in graph.of("RolePolicy"):
+        for statement in json.loads(node.inputs["policy"])["Statement"]:
+            assert not [action for action in statement["Action"] if "*" in action], node.urn
+            if "*" in statement["Resource"]:
+                assert all("NetworkInterface" in action for action in statement["Action"]), node.urn
+
+
+def test_what_the_vector_store_gives_out_becomes_the_environment_of_the_functions(graph: Graph) -> None:
+    database = graph.one("Instance", "vectors-postgres")
+    for name in ("vectors-loader-function", "stream-inference-function"):
+        variables = graph.one("lambda/function:Function", name).inputs["environment"]["variables"]
+        assert variables["VECTOR_DB_HOST"] == f"{database.name}-address"
+        assert variables["VECTOR_DB_USER"] == database.inputs["username"]
+        assert variables["VECTOR_DB_PASSWORD"] == database.inputs["password"]
+        assert variables["VECTOR_DB_NAME"] == database.inputs["dbName"]
+
+
+def test_the_delivery_stream_calls_an_alias_and_names_no_default(graph: Graph) -> None:
+    delivery: dict[str, Any] = dict(graph.one("FirehoseDeliveryStream").inputs)["extendedS3Configuration"]
+    parameters = {
+        entry["parameterName"]: entry["parameterValue"]
+        for entry in delivery["processingConfiguration"]["processors"][0]["parameters"]
+    }
+    assert parameters.pop("LambdaArn") == graph.one("Alias", "stream-transformation").inputs.get(
+        "arn", "arn:aws:lambda:eu-west-1:111122223333:stream-transformation-live"
+    )
+    assert not set(parameters.items()) & {("BufferSizeInMBs", "1"), ("BufferIntervalInSeconds", "60")}
+    assert "!{firehose:error-output-type}" in delivery["errorOutputPrefix"]
+
+
+def test_a_preview_with_unknown_ids_registers_every_resource() -> None:
+    known = program_graph(STACKS[0])
+    unknown = program_graph(STACKS[0], preview=True)
+    assert sorted(node.urn for node in unknown.nodes) == sorted(node.urn for node in known.nodes)
+    assert any(not is_known for _, _, is_known in unknown.outputs.values())
