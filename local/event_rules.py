@@ -38,6 +38,7 @@ class EventRules:
         self._rules: dict[str, str] = {}
         self._in_delivery = 0
         self._changed = threading.Condition()
+        self._started = False
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="event delivery")
@@ -80,17 +81,19 @@ class EventRules:
             }
         self._ministack.client("events").put_targets(Rule=rule, Targets=[entry])
         self._queues[url] = target
-        if self._threads:
+        if self._started:
             self._watch(url)
 
     def start(self) -> None:
         self._stopping.clear()
         self._clock.resume()
+        self._started = True
         for url in self._queues:
             self._watch(url)
 
     def stop(self) -> None:
         """Ends the loop; a delivery that waits for its next try is given up."""
+        self._started = False
         self._stopping.set()
         self._clock.interrupt()
         for thread in self._threads:

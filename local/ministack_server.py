@@ -1,12 +1,14 @@
-"""Runs MiniStack in this process with its two open doors shut: who counts as root, and how a service assumes a role.
+"""Runs MiniStack in this process, stricter: who counts as root, how a service assumes a role, what a log line asks for.
 
 `python -m local.ministack_server` takes the place of `python -m ministack`. MiniStack takes a missing key, the key
 `test` and any twelve digits for root, and lets root assume every role that trusts some service, whichever it is. Here
 only the run's own random key is root, and a service's call says which service it is and for which resource, so that
-MiniStack's own evaluator decides by the role's trust policy with its conditions, as STS does for AWS's services.
+MiniStack's own evaluator decides by the role's trust policy with its conditions, as STS does for AWS's services. And to
+write into a log stream it asks for the permission on the log group, where AWS asks for it on the stream.
 """
 
 import dataclasses
+import json
 import os
 from typing import Any
 
@@ -19,8 +21,33 @@ def service_call(service: str, source_arn: str | None, source_account: str) -> s
     return "=".join((SERVICE_CALL, service, source_account, source_arn or ""))
 
 
+_LOG_STREAM_ACTIONS = ("PutLogEvents", "GetLogEvents", "DeleteLogStream")
+"""Actions on the resource type log-stream (Service Authorization Reference, CloudWatch Logs)."""
+
+
 def tighten() -> None:
-    """Replaces MiniStack's two functions; before its application is imported, which copies one of them."""
+    """Replaces functions of MiniStack's; before its application is imported, which copies one of them."""
+    _tighten_credentials()
+    _tighten_log_streams()
+
+
+def _tighten_log_streams() -> None:
+    from ministack.core import iam_actions
+
+    unchanged = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(
+        service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any
+    ) -> str:
+        arn = str(unchanged(service, method, path, headers, body, *more))
+        if service == "logs" and headers.get("x-amz-target", "").endswith(_LOG_STREAM_ACTIONS):
+            arn += f":log-stream:{json.loads(body).get('logStreamName')}"
+        return arn
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def _tighten_credentials() -> None:
     from ministack.core import iam_evaluator
 
     root_key = os.environ["AWS_ACCESS_KEY_ID"]

@@ -107,7 +107,7 @@ class LambdaProcessor:
             body: bytes = answer["Payload"].read()
         except ClientError as error:
             code = _INVOKE_ERRORS.get(error.response["Error"]["Code"], "Lambda.FunctionError")
-            raise CallError(code, str(error)) from error
+            raise CallError(code, f"{self.settings.function_arn}: {error}") from error
         except LocalRunError as error:
             raise CallError("Lambda.AssumeRoleAccessDenied", str(error)) from error
         except BotoCoreError as error:

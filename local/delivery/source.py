@@ -46,6 +46,7 @@ class KinesisSource:
                 shard = self._shards.setdefault(shard_id, _Shard(None))
                 shard.last_read, shard.behind = shard.checkpoint, True
                 shard.iterator = self._iterator(shard_id, latest=first)
+                self._get_records(shard.iterator, 1)  # only whether the role may; the iterator stays where it is
         except ClientError as error:
             raise LocalRunError(f"source role {self._role.arn} cannot read {self.stream_arn}: {error}") from error
 
@@ -87,9 +88,13 @@ class KinesisSource:
         iterator: str = answer["ShardIterator"]
         return iterator
 
+    def _get_records(self, iterator: str | None, limit: int) -> Any:
+        # The ARN is what IAM is asked for; AWS knows it from the iterator.
+        return self._kinesis.get_records(StreamARN=self.stream_arn, ShardIterator=iterator, Limit=limit)
+
     def _read_shard(self, shard_id: str, shard: _Shard) -> list[SourceRecord]:
         try:
-            answer = self._kinesis.get_records(ShardIterator=shard.iterator, Limit=MAX_RECORDS)
+            answer = self._get_records(shard.iterator, MAX_RECORDS)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExpiredIteratorException":
                 raise
