@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker, read_marker
@@ -27,14 +28,16 @@ class Folder:
 
     def read(self, name: str) -> str | None:
         """The file's text, or None where there is no such file."""
-        path = self._path(f"{self.uri}/{name}")
-        if not self._files.exists(path):
-            return None
-        stream = self._files.open(path)
-        try:
-            return str(self._io.toString(stream, "UTF-8"))
-        finally:
-            stream.close()
+        try:  # asking first whether it exists would need leave to list the bucket, which the code's bucket does not give
+            stream = self._files.open(self._path(f"{self.uri}/{name}"))
+            try:
+                return str(self._io.toString(stream, "UTF-8"))
+            finally:
+                stream.close()
+        except Py4JJavaError as error:
+            if error.java_exception.getClass().getName() == "java.io.FileNotFoundException":
+                return None
+            raise
 
     def write(self, name: str, text: str) -> None:
         """Replaces the file; on S3 that is one PutObject, which no reader sees half done."""

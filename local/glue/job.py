@@ -1,5 +1,6 @@
 """Runs a Glue job: its script and packages from S3, in a process of its own that holds only the job role's credentials."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,13 +10,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.errors import LocalRunError
+from local.ministack import Credentials, MiniStack
 from local.process import log_tail
 from local.requirements import JDBC_DRIVER
 
@@ -36,22 +35,6 @@ class GlueJob:
 
 
 @dataclass(frozen=True)
-class RoleCredentials:
-    """Temporary credentials of the job's role."""
-
-    access_key_id: str
-    secret_access_key: str
-    session_token: str
-
-    def environment(self) -> dict[str, str]:
-        return {
-            "AWS_ACCESS_KEY_ID": self.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
-            "AWS_SESSION_TOKEN": self.session_token,
-        }
-
-
-@dataclass(frozen=True)
 class JobRun:
     """A finished run."""
 
@@ -62,10 +45,9 @@ class JobRun:
 def run_job(
     job: GlueJob,
     *,
+    ministack: MiniStack,
+    credentials: Credentials,
     folder: Path,
-    endpoint_url: str,
-    credentials: RoleCredentials,
-    region: str,
     log: Path,
     arguments: Mapping[str, str] | None = None,
     cores: int = 2,
@@ -73,11 +55,11 @@ def run_job(
 ) -> JobRun:
     """Runs the job to its end; `arguments` override its defaults, as those of `StartJobRun` do.
 
-    `folder` must be the run's own: scripts, scratch files and settings lie there. Raises `LocalRunError` with the
+    `credentials` are those of the job's role. `folder` must be the run's own: scripts, scratch files and settings lie there. Raises `LocalRunError` with the
     error's last line and the log's end where the job fails or takes longer than its timeout.
     """
     started = time.monotonic()
-    run = _Run(job, folder, endpoint_url, credentials, region)
+    run = _Run(job, ministack, credentials, folder)
     given = {**job.default_arguments, **(arguments or {})}
     script = run.download(job.script_location)
     packages = [run.download(uri) for uri in given.get("--extra-py-files", "").split(",") if uri]
@@ -90,27 +72,12 @@ def run_job(
 
 
 class _Run:
-    def __init__(
-        self, job: GlueJob, folder: Path, endpoint_url: str, credentials: RoleCredentials, region: str
-    ) -> None:
+    def __init__(self, job: GlueJob, ministack: MiniStack, credentials: Credentials, folder: Path) -> None:
         self.job = job
         self.folder = folder
-        self.aws_environment = credentials.environment() | {
-            "AWS_ENDPOINT_URL": endpoint_url,
-            "AWS_DEFAULT_REGION": region,
-            "AWS_REGION": region,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        self.aws_environment = ministack.environment(credentials)
+        self.s3 = ministack.client("s3", credentials)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.s3: Any = boto3.session.Session().client(
-            "s3",
-            region_name=region,
-            endpoint_url=endpoint_url,
-            aws_access_key_id=credentials.access_key_id,
-            aws_secret_access_key=credentials.secret_access_key,
-            aws_session_token=credentials.session_token,
-            config=Config(s3={"addressing_style": "path"}),
-        )
 
     def download(self, uri: str) -> Path:
         """Fetches an object as the job's role, as Glue does before it starts the script."""
@@ -139,6 +106,7 @@ class _Run:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYSPARK_PYTHON": sys.executable,
             "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_LOCAL_DIRS": str(self.folder),
         }
 
     def execute(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
@@ -168,10 +136,8 @@ class _Run:
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """Ends Python and its JVM, also where the caller was interrupted."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
@@ -181,4 +147,4 @@ def _cause(log: Path) -> str:
     refusals = [line for line in lines if "AccessDenied" in line]
     errors = [line for line in lines if line.split(":")[0].rsplit(".", 1)[-1].endswith(("Error", "Exception"))]
     causes = [line for line in lines if line.startswith("Caused by:")]
-    return (refusals[:1] or causes[-1:] or errors[-1:] or lines[-1:] or ["(no log)"])[0]
+    return (refusals[:1] or causes[-1:] or errors[-1:] or lines[-1:] or ["(no log)"])[0].lstrip(": ")

@@ -49,7 +49,7 @@ def main(settings_file: str, script: str, *arguments: str) -> None:
 def _spark_settings(settings: dict[str, Any], gateway: Gateway, buckets: set[str]) -> dict[str, object]:
     folder = settings["folder"]
     mounts = {
-        f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkMergeSlash": f"{gateway.root}/{bucket}" for bucket in buckets
+        f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkFallback": f"{gateway.root}/{bucket}" for bucket in buckets
     }
     return mounts | {
         "spark.master": f"local[{settings['cores']}]",
@@ -60,8 +60,8 @@ def _spark_settings(settings: dict[str, Any], gateway: Gateway, buckets: set[str
         # As on Glue, whose machines run in UTC.
         "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Djava.io.tmpdir={folder}",
         "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": 2 * settings["cores"],
-        "spark.local.dir": f"{folder}/spark",
         "spark.sql.warehouse.dir": f"{folder}/warehouse",
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
         # A task's files become objects at its commit, as with Glue's S3-optimized committer.

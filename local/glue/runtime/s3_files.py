@@ -1,5 +1,6 @@
 """S3 seen as Hadoop sees a file system, with the behaviour of Glue's own S3 file system and committer."""
 
+import contextlib
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -55,15 +56,12 @@ class S3Files:
         if PENDING in path.split("/"):
             raise NotFound(path)
         bucket, key = path.split("/", 1)
-        # One listing tells a file from a folder from nothing, unless a sibling's name sorts between the two.
-        for prefix in (key, key + "/"):
-            found = self._call("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents", [])
-            if not found:
-                break
-            if found[0]["Key"] == key:
-                return Status("", False, found[0]["Size"], _milliseconds(found[0]))
-            if found[0]["Key"].startswith(key + "/"):
-                return Status("", True)
+        # An object that is there shows itself to whoever may read it; only what else there may be needs a listing.
+        with contextlib.suppress(NotFound, Denied):
+            head = self._call("head_object", Bucket=bucket, Key=key)
+            return Status("", False, head["ContentLength"], _milliseconds(head))
+        if self._call("list_objects_v2", Bucket=bucket, Prefix=key + "/", MaxKeys=1).get("Contents"):
+            return Status("", True)
         raise NotFound(path)
 
     def children(self, path: str) -> list[Status]:
@@ -109,11 +107,9 @@ class S3Files:
 
     def rename(self, source: str, target: str) -> bool:
         """Files or whole folders; onto an existing folder means into it, as in HDFS. Raises `Denied`."""
-        try:
+        with contextlib.suppress(NotFound):
             if self.status(target).is_folder:
                 target = f"{target}/{source.rsplit('/', 1)[-1]}"
-        except NotFound:
-            pass
         moved = self._rename_pending(source, target) + self._rename_objects(source, target)
         with self._lock:
             inside = {folder for folder in self._folders if folder == source or folder.startswith(source + "/")}

@@ -42,7 +42,14 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        self._serve({"GETFILESTATUS": self._status, "LISTSTATUS": self._list, "OPEN": self._open})
+        self._serve(
+            {
+                "GETFILESTATUS": self._status,
+                "LISTSTATUS": self._list,
+                "OPEN": self._open,
+                "GET_BLOCK_LOCATIONS": self._block_locations,
+            }
+        )
 
     def do_PUT(self) -> None:
         self._serve({"CREATE": self._create, "MKDIRS": self._mkdirs, "RENAME": self._rename})
@@ -58,7 +65,9 @@ class _Handler(BaseHTTPRequestHandler):
         path, self.query = unquote(url.path), {key: values[0] for key, values in parse_qs(url.query).items()}
         operation = operations.get(self.query.get("op", ""))
         try:
-            if not path.startswith(self.root):
+            if self.query.get("op") == "GETHOMEDIRECTORY":  # asked of the server as a whole, so without the secret
+                self._json({"Path": "/"})
+            elif not path.startswith(self.root):
                 self._error("AccessControlException", "this gateway is the Glue job's own")
             elif operation is None:
                 self._error("UnsupportedOperationException", f"{self.command} {self.query.get('op')} on S3")
@@ -74,6 +83,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _list(self, path: str) -> None:
         self._json({"FileStatuses": {"FileStatus": [_hadoop_status(status) for status in self.files.children(path)]}})
+
+    def _block_locations(self, path: str) -> None:
+        """None: an object is near to nobody."""
+        none = {"fileLength": 0, "isUnderConstruction": False, "locatedBlocks": [], "isLastBlockComplete": True}
+        self._json({"LocatedBlocks": none | {"lastLocatedBlock": None}})
 
     def _open(self, path: str) -> None:
         length = self.query.get("length")
