@@ -25,7 +25,7 @@ class Trained:
 
     def describe(self) -> str:
         """The metrics in a line."""
-        model, popularity = self.metrics["model"], self.metrics["popularity"]
+        model, popularity = self.metrics["all"]["model"], self.metrics["all"]["popularity"]
         text = f"NDCG@10 {model['ndcg@10']:.3f}, popularity's {popularity['ndcg@10']:.3f}"
         gate = self.metrics["gate"]
         return text if gate["passed"] else f"{text}; published all the same, the gate says: {gate['reason']}"

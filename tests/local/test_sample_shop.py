@@ -1,4 +1,4 @@
-"""The sample shop and its events."""
+"""The sample shop."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from local.sample_shop import Shop, events, generate
+from local.sample_shop import Shop, generate
 from local.sample_shop.shop import LIKED
 
 
@@ -16,7 +16,7 @@ def shop() -> Shop:
 
 
 def test_the_same_seed_gives_the_same_shop_in_every_process(shop: Shop) -> None:
-    program = "from local.sample_shop import *; s = generate(); print(s, events(s))"
+    program = "from local.sample_shop import generate; print(generate())"
     runs = {
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
         for _ in range(2)
@@ -57,17 +57,3 @@ def test_names_fit_the_columns_and_quotes_are_escaped(shop: Shop) -> None:
     assert max(len(product.productName) for product in shop.products) <= 70
     assert max(len(customer.customerName) for customer in shop.customers) <= 50
     assert len({product.productCode for product in shop.products}) == len(shop.products)
-
-
-def test_events_cover_what_a_stream_brings(shop: Shop) -> None:
-    sample = events(shop, 400)
-    known_customers = {customer.customerNumber for customer in shop.customers}
-    known_products = {product.productCode for product in shop.products}
-    history = [item for event in sample for item in event["browse_history"]]
-    assert len({event["session_id"] for event in sample}) == 400
-    assert {event["customer_number"] in known_customers for event in sample} == {True, False}
-    assert any(not event["browse_history"] for event in sample)
-    assert {item["product_code"] in known_products for item in history} == {True, False}
-    assert {type(item["quantity"]) for item in history} == {str, int}
-    assert {item["in_shopping_cart"] for item in history} == {True, False}
-    assert all(value is not None for event in sample for value in event.values())
