@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from contracts import dataset, training_data
 from local.crawler import crawl
 from local.deploy.resource import Resource
 from local.errors import LocalRunError
@@ -26,6 +27,14 @@ def run_glue_job(deployment: Deployment, folder: Path) -> str:
     credentials = cloud.aws.assume_role(resource["roleArn"], GLUE_SERVICE, name, cloud.arn("glue", f"job/{name}"))
     run_job(job, folder=folder / "glue", environment=cloud.aws.environment(credentials), log=folder / "glue-job.log")
     return _describe(deployment)
+
+
+def _describe(deployment: Deployment) -> str:
+    bucket, folder = deployment.output("data_lake_bucket"), dataset.load(deployment.dataset_file).name
+    marker = deployment.cloud.client("s3").get_object(Bucket=bucket, Key=f"{folder}/{training_data.SUCCESS_MARKER}")
+    content = training_data.read_marker(marker["Body"].read().decode())
+    folders = {file.rsplit("/", 1)[0] for file in content.files}
+    return f"{content.rows:,} training rows in {len(folders):,} folders"
 
 
 def run_crawler(deployment: Deployment) -> str:

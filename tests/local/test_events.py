@@ -53,5 +53,5 @@ def test_a_file_without_events_is_refused_by_name(tmp_path: Path, text: str) -> 
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(LocalRunError, match="nothing.json: cannot be read"):
+    with pytest.raises(LocalRunError, match=r"nothing\.json: cannot be read"):
         read_events(tmp_path / "nothing.json")
