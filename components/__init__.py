@@ -1,19 +1,34 @@
 """The component library: a recommender on AWS, in parts that a program wires."""
 
-from components.batch_pipeline import BatchPipeline, BatchPipelineArgs
-from components.function import PythonFunction, PythonFunctionArgs
+from components.batch_pipeline import BatchPipeline, BatchPipelineArgs, BatchPipelineSettings
+from components.common import CommonArgs
+from components.encryption import Key, KeyArgs
+from components.function import PythonFunction, PythonFunctionArgs, WatchedFunction
 from components.iam import ScopedRole, ScopedRoleArgs, Statement
-from components.network import Network, NetworkArgs
-from components.source_database import SourceDatabase, SourceDatabaseArgs
+from components.monitoring import Monitoring, MonitoringArgs, MonitoringSettings
+from components.network import Network, NetworkArgs, NetworkSettings
+from components.source_database import SourceDatabase, SourceDatabaseArgs, SourceDatabaseSettings
 from components.storage import PrivateBucket, PrivateBucketArgs
-from components.streaming_recommender import StreamingRecommender, StreamingRecommenderArgs
-from components.vector_store import VectorStore, VectorStoreArgs
+from components.streaming_recommender import (
+    StreamingRecommender,
+    StreamingRecommenderArgs,
+    StreamingRecommenderSettings,
+)
+from components.vector_store import VectorStore, VectorStoreArgs, VectorStoreSettings
 
 __all__ = [
     "BatchPipeline",
     "BatchPipelineArgs",
+    "BatchPipelineSettings",
+    "CommonArgs",
+    "Key",
+    "KeyArgs",
+    "Monitoring",
+    "MonitoringArgs",
+    "MonitoringSettings",
     "Network",
     "NetworkArgs",
+    "NetworkSettings",
     "PrivateBucket",
     "PrivateBucketArgs",
     "PythonFunction",
@@ -22,9 +37,13 @@ __all__ = [
     "ScopedRoleArgs",
     "SourceDatabase",
     "SourceDatabaseArgs",
+    "SourceDatabaseSettings",
     "Statement",
     "StreamingRecommender",
     "StreamingRecommenderArgs",
+    "StreamingRecommenderSettings",
     "VectorStore",
     "VectorStoreArgs",
+    "VectorStoreSettings",
+    "WatchedFunction",
 ]

@@ -7,15 +7,32 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.iam import ScopedRole, Statement
+from components.common import CommonArgs, common
+from components.iam import ScopedRole, Statement, use_key
 from components.packaging import ROOT, package_zip
 from components.storage import PrivateBucket
 
 GLUE_VERSION = "5.1"
+ATHENA_PREFIX = "athena-results/"
 JOB_SCRIPT = ROOT / "etl" / "ratings_etl.py"
 
 
-class BatchPipelineArgs(TypedDict):
+class BatchPipelineSettings(TypedDict):
+    """What a stack may say of it."""
+
+    worker_type: NotRequired[pulumi.Input[str]]
+    """Default: `G.1X` (4 vCPU, 16 GB)."""
+    workers: NotRequired[int]
+    """Default and least: 2."""
+    timeout_minutes: NotRequired[pulumi.Input[int]]
+    """Default: 60; Glue's own is 48 hours."""
+    flex: NotRequired[bool]
+    """Whether the job runs on spare capacity: a third cheaper, and it may wait for minutes. Default: false."""
+    schedule: NotRequired[str | None]
+    """When the job starts by itself, such as `cron(0 3 * * ? *)` (UTC). Default: only when somebody starts it."""
+
+
+class BatchPipelineArgs(BatchPipelineSettings, CommonArgs):
     """Where the ratings come from, where the code lies, and how large the job is."""
 
     jdbc_url: pulumi.Input[str]
@@ -30,19 +47,10 @@ class BatchPipelineArgs(TypedDict):
     code_bucket: pulumi.Input[str]
     """The bucket that the job's code is uploaded to."""
     code_bucket_arn: pulumi.Input[str]
-    dataset: str
+    dataset_file: str
     """The path of dataset.toml, relative to the project."""
     training_data_name: str
     """The folder of the training data, as dataset.toml names it."""
-    worker_type: NotRequired[pulumi.Input[str]]
-    """Default: `G.1X` (4 vCPU, 16 GB)."""
-    workers: NotRequired[int]
-    """Default and least: 2."""
-    timeout_minutes: NotRequired[pulumi.Input[int]]
-    """Default: 60; Glue's own is 48 hours."""
-    force_destroy: NotRequired[pulumi.Input[bool]]
-    """Whether `pulumi destroy` deletes a data lake that holds data. Default: false."""
-    tags: NotRequired[Mapping[str, pulumi.Input[str]]]
 
 
 class BatchPipeline(pulumi.ComponentResource):
@@ -51,7 +59,11 @@ class BatchPipeline(pulumi.ComponentResource):
     data_lake_bucket: pulumi.Output[str]
     glue_job_name: pulumi.Output[str]
     glue_database_name: pulumi.Output[str]
+    stack_outputs: Mapping[str, pulumi.Output[str]]
+    """What a stack gives out of it, by the outputs' names."""
     crawler_name: pulumi.Output[str]
+    athena_workgroup_name: pulumi.Output[str]
+    """Where data scientists query the training data."""
 
     def __init__(self, name: str, args: BatchPipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("recommender:index:BatchPipeline", name, {}, opts)
@@ -60,7 +72,14 @@ class BatchPipeline(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = args.get("tags", {})
         lake = PrivateBucket(
-            f"{name}-data-lake", {"force_destroy": args.get("force_destroy", False), "tags": self._tags}, self._child
+            f"{name}-data-lake",
+            {
+                **common(args),
+                # Query results can be had again by asking again.
+                "expire_days": 30,
+                "expire_prefix": ATHENA_PREFIX,
+            },
+            self._child,
         )
         database = aws.glue.CatalogDatabase(
             f"{name}-catalog", description="Training data of the recommender", tags=self._tags, opts=self._child
@@ -72,6 +91,13 @@ class BatchPipeline(pulumi.ComponentResource):
         self.glue_job_name = job.name
         self.glue_database_name = database.name
         self.crawler_name = crawler.name
+        self.athena_workgroup_name = self._workgroup(name, args, lake).name
+        self._triggers(name, args, job, crawler)
+        self.stack_outputs = {
+            "data_lake_bucket": self.data_lake_bucket,
+            "glue_job_name": self.glue_job_name,
+            "glue_database_name": self.glue_database_name,
+        }
         self.register_outputs(
             {
                 "dataLakeBucket": self.data_lake_bucket,
@@ -130,7 +156,7 @@ class BatchPipeline(pulumi.ComponentResource):
     ) -> aws.glue.Job:
         script = self._upload(f"{name}-script", args, JOB_SCRIPT)
         packages = self._upload(f"{name}-packages", args, package_zip("contracts", "etl"))
-        dataset = self._upload(f"{name}-dataset", args, ROOT / args["dataset"])
+        dataset = self._upload(f"{name}-dataset", args, ROOT / args["dataset_file"])
         statements: list[Statement] = [
             {
                 "sid": "ReadCode",
@@ -153,6 +179,7 @@ class BatchPipeline(pulumi.ComponentResource):
                 "resources": [connection.arn, self._catalog_arn(database)],
             },
             {"sid": "ReadSourceLogin", "actions": ["secretsmanager:GetSecretValue"], "resources": [args["secret_arn"]]},
+            *use_key(args.get("kms_key_arn"), write=True),
         ]
         role = self._role(f"{name}-job", statements)
         return aws.glue.Job(
@@ -164,10 +191,18 @@ class BatchPipeline(pulumi.ComponentResource):
             worker_type=args.get("worker_type", "G.1X"),
             number_of_workers=args.get("workers", 2),
             timeout=args.get("timeout_minutes", 60),
+            # A run replaces what was there or changes nothing, so that trying again is safe.
+            max_retries=1,
+            execution_class="FLEX" if args.get("flex") else "STANDARD",
             # Two at once would take turns at replacing the same data.
             execution_property={"max_concurrent_runs": 1},
             connections=[connection.name],
             default_arguments={
+                "--enable-metrics": "true",
+                "--enable-continuous-cloudwatch-log": "true",
+                "--enable-job-insights": "true",
+                # Over JDBC, bookmarks see new rows but not changed ones; the job replaces instead.
+                "--job-bookmark-option": "job-bookmark-disable",
                 "--extra-py-files": packages,
                 "--connection_name": connection.name,
                 "--dataset_uri": dataset,
@@ -188,6 +223,7 @@ class BatchPipeline(pulumi.ComponentResource):
                 "resources": [pulumi.Output.concat(lake.arn, f"/{folder}/*")],
             },
             {"sid": "ListDataLake", "actions": ["s3:ListBucket"], "resources": [lake.arn]},
+            *use_key(args.get("kms_key_arn")),
             {
                 "sid": "WriteCatalog",
                 "actions": [
@@ -221,6 +257,46 @@ class BatchPipeline(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
+
+    def _workgroup(self, name: str, args: BatchPipelineArgs, lake: PrivateBucket) -> aws.athena.Workgroup:
+        key = args.get("kms_key_arn")
+        return aws.athena.Workgroup(
+            f"{name}-queries",
+            description="Queries over the training data",
+            force_destroy=args.get("force_destroy", False),
+            configuration={
+                "enforce_workgroup_configuration": True,
+                "publish_cloudwatch_metrics_enabled": True,
+                "result_configuration": {
+                    "output_location": pulumi.Output.concat("s3://", lake.name, "/", ATHENA_PREFIX),
+                    "encryption_configuration": (
+                        {"encryption_option": "SSE_KMS", "kms_key_arn": key} if key else {"encryption_option": "SSE_S3"}
+                    ),
+                },
+            },
+            tags=self._tags,
+            opts=self._child,
+        )
+
+    def _triggers(self, name: str, args: BatchPipelineArgs, job: aws.glue.Job, crawler: aws.glue.Crawler) -> None:
+        aws.glue.Trigger(
+            f"{name}-crawl-after-job",
+            description="Catalogues what a successful run of the job wrote",
+            type="CONDITIONAL",
+            predicate={"conditions": [{"job_name": job.name, "state": "SUCCEEDED"}]},
+            actions=[{"crawler_name": crawler.name}],
+            tags=self._tags,
+            opts=self._child,
+        )
+        if schedule := args.get("schedule"):
+            aws.glue.Trigger(
+                f"{name}-schedule",
+                type="SCHEDULED",
+                schedule=schedule,
+                actions=[{"job_name": job.name}],
+                tags=self._tags,
+                opts=self._child,
+            )
 
     def _role(self, name: str, statements: Sequence[Statement]) -> ScopedRole:
         # Glue writes its logs under the role, into groups that it names itself.

@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
+from components.common import CommonArgs
 from components.iam import ScopedRole, Statement
 from components.packaging import LAMBDA_PYTHON, function_zip
 
@@ -17,7 +18,7 @@ MEMORY_RANGE_MB = (128, 10_240)
 """Lambda quotas: function timeout and memory."""
 
 
-class PythonFunctionArgs(TypedDict):
+class PythonFunctionArgs(CommonArgs):
     """What a function runs, what it may do and what it is told."""
 
     source: str
@@ -36,14 +37,15 @@ class PythonFunctionArgs(TypedDict):
     subnet_ids: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """Where the function reaches into a VPC. Default: it runs outside of one."""
     security_group_ids: NotRequired[Sequence[pulumi.Input[str]]]
-    log_retention_days: NotRequired[pulumi.Input[int]]
-    """Default: 14."""
-    bundle_dependencies: NotRequired[bool]
-    """Whether the packages of the function's requirements.txt go into the zip. Default: true; the local run, whose
-    Lambda processes have them already, leaves them out."""
-    kms_key_arn: NotRequired[pulumi.Input[str]]
-    """A customer-managed key for the environment. Default: Lambda's own."""
-    tags: NotRequired[Mapping[str, pulumi.Input[str]]]
+    snap_start: NotRequired[bool]
+    """Whether a published version starts from a snapshot of its initialised self. Default: false."""
+
+
+class WatchedFunction(TypedDict):
+    """What alarms need to know of a function."""
+
+    name: pulumi.Input[str]
+    timeout_seconds: int
 
 
 class PythonFunction(pulumi.ComponentResource):
@@ -54,7 +56,7 @@ class PythonFunction(pulumi.ComponentResource):
     """The unqualified ARN: what alarms and policies name."""
     alias_arn: pulumi.Output[str]
     """What callers invoke."""
-    role_name: pulumi.Output[str]
+    watched: WatchedFunction
 
     def __init__(self, name: str, args: PythonFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("recommender:index:PythonFunction", name, {}, opts)
@@ -78,7 +80,7 @@ class PythonFunction(pulumi.ComponentResource):
         self.name = self._function.name
         self.arn = self._function.arn
         self.alias_arn = alias.arn
-        self.role_name = role.name
+        self.watched = {"name": self.name, "timeout_seconds": args["timeout_seconds"]}
         self.register_outputs({"name": self.name, "arn": self.arn, "aliasArn": self.alias_arn})
 
     @staticmethod
@@ -100,6 +102,12 @@ class PythonFunction(pulumi.ComponentResource):
                 "actions": ["logs:CreateLogStream", "logs:PutLogEvents"],
                 # The group is what a stream is created in, its streams are what events are put into.
                 "resources": [logs.arn, pulumi.Output.concat(logs.arn, ":*")],
+            },
+            {
+                "sid": "Trace",
+                "actions": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+                # X-Ray has no resource level for these.
+                "resources": ["*"],
             },
             *args["statements"],
         ]
@@ -152,6 +160,9 @@ class PythonFunction(pulumi.ComponentResource):
                 else None
             ),
             logging_config={"log_format": "JSON", "log_group": logs.name},
+            # The platform's own tracing: sampling and segments cost the code nothing.
+            tracing_config={"mode": "Active"},
+            snap_start={"apply_on": "PublishedVersions"} if args.get("snap_start") else None,
             publish=True,
             tags=args.get("tags"),
             opts=self._child,

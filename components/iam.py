@@ -32,6 +32,14 @@ class ScopedRoleArgs(TypedDict):
     tags: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
 
 
+def use_key(key_arn: pulumi.Input[str] | None, *, write: bool = False) -> list[Statement]:
+    """What reading, or writing, objects that a customer-managed key encrypts takes; nothing where there is no key."""
+    if key_arn is None:
+        return []
+    actions = ["kms:Decrypt", "kms:GenerateDataKey"] if write else ["kms:Decrypt"]
+    return [{"sid": "UseKey", "actions": actions, "resources": [key_arn]}]
+
+
 def policy_document(statements: Sequence[Statement]) -> pulumi.Output[str]:
     """The IAM policy of some statements, as JSON. Raises `ValueError` on a wildcard action."""
     for statement in statements:

@@ -7,13 +7,15 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
+from components.common import CommonArgs
+
 HTTPS_PORT = 443
 MIN_ZONES, MAX_ZONES = 2, 3
 """RDS asks for subnets in two zones at least, even for an instance in one."""
 
 
-class NetworkArgs(TypedDict):
-    """A new private network, or an existing one."""
+class NetworkSettings(TypedDict):
+    """What a stack may say of it."""
 
     zones: NotRequired[int]
     """Availability zones to spread subnets over, 2 or 3. Default: 2."""
@@ -25,7 +27,10 @@ class NetworkArgs(TypedDict):
     """Private subnets of the existing VPC, in two zones or more."""
     interface_endpoints: NotRequired[Sequence[str]]
     """Services to reach privately without NAT, such as `secretsmanager`; about $7 a month for each, a zone."""
-    tags: NotRequired[Mapping[str, pulumi.Input[str]]]
+
+
+class NetworkArgs(NetworkSettings, CommonArgs):
+    """A new private network, or an existing one."""
 
 
 class Network(pulumi.ComponentResource):

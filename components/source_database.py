@@ -1,25 +1,23 @@
 """The shop's MySQL: one that exists, or a small one made for trial."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
+from components.common import CommonArgs
 from components.network import connect
 
 MYSQL_PORT = 3306
 
 
-class SourceDatabaseArgs(TypedDict):
-    """An existing database where `host` is given, else one that is made here."""
+class SourceDatabaseSettings(TypedDict):
+    """What a stack may say of it."""
 
-    vpc_id: pulumi.Input[str]
-    subnet_ids: pulumi.Input[Sequence[str]]
-    """Private subnets in two zones or more."""
-    database: pulumi.Input[str]
-    """The schema that holds the tables of dataset.toml."""
+    database: NotRequired[pulumi.Input[str]]
+    """The schema that holds the tables of dataset.toml. Default: `classicmodels`."""
     host: NotRequired[str | None]
     """Where an existing MySQL answers."""
     port: NotRequired[int]
@@ -32,7 +30,14 @@ class SourceDatabaseArgs(TypedDict):
     """Of the trial database. Default: `db.t4g.micro`."""
     storage_gb: NotRequired[pulumi.Input[int]]
     """Of the trial database. Default and least: 20."""
-    tags: NotRequired[Mapping[str, pulumi.Input[str]]]
+
+
+class SourceDatabaseArgs(SourceDatabaseSettings, CommonArgs):
+    """An existing database where `host` is given, else one that is made here."""
+
+    vpc_id: pulumi.Input[str]
+    subnet_ids: pulumi.Input[Sequence[str]]
+    """Private subnets in two zones or more."""
 
 
 class SourceDatabase(pulumi.ComponentResource):
@@ -67,7 +72,7 @@ class SourceDatabase(pulumi.ComponentResource):
             raise ValueError("SourceDatabase: expected the password of the existing database, got its host alone")
         else:
             self._allow_egress(name, client, port)
-        self.jdbc_url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}", host, port, args["database"])
+        self.jdbc_url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}", host, port, self._database(args))
         self.secret_arn = self._secret(name, username, password)
         self.client_security_group_id = client.id
         self.register_outputs(
@@ -77,6 +82,10 @@ class SourceDatabase(pulumi.ComponentResource):
                 "clientSecurityGroupId": self.client_security_group_id,
             }
         )
+
+    @staticmethod
+    def _database(args: SourceDatabaseArgs) -> pulumi.Input[str]:
+        return args.get("database", "classicmodels")
 
     def _create(
         self,
@@ -105,7 +114,7 @@ class SourceDatabase(pulumi.ComponentResource):
             allocated_storage=args.get("storage_gb", 20),
             storage_type="gp3",
             storage_encrypted=True,
-            db_name=args["database"],
+            db_name=self._database(args),
             username=username,
             password=password,
             port=MYSQL_PORT,

@@ -1,18 +1,17 @@
 """Buckets that are private, encrypted, versioned and reached over TLS only."""
 
-from collections.abc import Mapping
-from typing import NotRequired, TypedDict
+from typing import NotRequired
 
 import pulumi
 import pulumi_aws as aws
 
+from components.common import CommonArgs
 
-class PrivateBucketArgs(TypedDict):
+
+class PrivateBucketArgs(CommonArgs):
     """A bucket's few settings; everything else is safe as it is."""
 
-    force_destroy: NotRequired[pulumi.Input[bool]]
-    """Whether `pulumi destroy` deletes a bucket that still has objects. Default: false."""
-    expire_days: NotRequired[int]
+    expire_days: NotRequired[int | None]
     """Days after which objects are deleted. Default: never."""
     expire_prefix: NotRequired[str]
     """The objects that `expire_days` is about, by prefix. Default: all."""
@@ -20,9 +19,6 @@ class PrivateBucketArgs(TypedDict):
     """Days that replaced or deleted versions are kept. Default: 30."""
     notify_event_bridge: NotRequired[bool]
     """Whether the bucket's events go to EventBridge. Default: false."""
-    kms_key_arn: NotRequired[pulumi.Input[str]]
-    """A customer-managed key. Default: S3's own key (SSE-S3)."""
-    tags: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
 
 
 class PrivateBucket(pulumi.ComponentResource):

@@ -6,12 +6,18 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.function import PythonFunction
-from components.iam import ScopedRole, Statement
+from components.common import CommonArgs, common
+from components.function import PythonFunction, WatchedFunction
+from components.iam import ScopedRole, Statement, use_key
 from components.storage import PrivateBucket
 
 RECOMMENDATIONS_PREFIX = "recommendations/!{timestamp:yyyy/MM/dd/HH}/"
 ERROR_PREFIX = "!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH}/"
+
+INFERENCE_TIMEOUT_SECONDS = 60
+"""Under the transformation's own limit, so that the caller lives to retry, and to tell of a timeout."""
+TRANSFORMATION_TIMEOUT_SECONDS = 240
+"""Firehose waits five minutes for an answer; what takes longer would be done and thrown away."""
 
 PROCESSOR_BUFFER_MB = (0.2, 3.0)
 PROCESSOR_BUFFER_SECONDS = (0, 900)
@@ -24,17 +30,9 @@ PROCESSOR_DEFAULTS = {"BufferSizeInMBs": "1", "BufferIntervalInSeconds": "60"}
 """Named at their defaults they show as a change on every preview, so they are left out."""
 
 
-class StreamingRecommenderArgs(TypedDict):
-    """The stream's size, the pace of delivery and where the functions find model and vectors."""
+class StreamingRecommenderSettings(TypedDict):
+    """What a stack may say of it."""
 
-    subnet_ids: pulumi.Input[Sequence[str]]
-    security_group_ids: Sequence[pulumi.Input[str]]
-    """Groups that let the inference function reach the vector store and S3."""
-    vector_store_environment: Mapping[str, pulumi.Input[str]]
-    """The variables by which a function finds the artifacts and the database."""
-    vector_store_statements: Sequence[Any]
-    """The permissions that go with them, each a `Statement`."""
-    code_bucket: pulumi.Input[str]
     recommendation_limit: NotRequired[int]
     """Recommendations for an event. Default: 5."""
     shards: NotRequired[int]
@@ -51,13 +49,28 @@ class StreamingRecommenderArgs(TypedDict):
     """The longest that it gathers them, 0 to 900. Default: 60."""
     inference_memory_mb: NotRequired[int]
     """Default: 1769, one whole processor."""
-    force_destroy: NotRequired[pulumi.Input[bool]]
-    """Whether `pulumi destroy` deletes a bucket that holds recommendations. Default: false."""
-    log_retention_days: NotRequired[pulumi.Input[int]]
-    """Default: 14."""
-    bundle_dependencies: NotRequired[bool]
-    """See `PythonFunctionArgs`. Default: true."""
-    tags: NotRequired[Mapping[str, pulumi.Input[str]]]
+    compress: NotRequired[bool]
+    """Whether recommendations are written as GZIP. Default: false."""
+    backup_source: NotRequired[bool]
+    """Whether the events as they came in are kept on S3 too, under `source/`, for a replay. Default: false."""
+    snap_start: NotRequired[bool]
+    """Whether the inference function starts from a snapshot, in a fraction of the time, for the snapshot's storage.
+    Default: false."""
+    expire_days: NotRequired[int | None]
+    """Days after which recommendations are deleted. Default: never."""
+
+
+class StreamingRecommenderArgs(StreamingRecommenderSettings, CommonArgs):
+    """The stream's size, the pace of delivery and where the functions find model and vectors."""
+
+    subnet_ids: pulumi.Input[Sequence[str]]
+    security_group_ids: Sequence[pulumi.Input[str]]
+    """Groups that let the inference function reach the vector store and S3."""
+    vector_store_environment: Mapping[str, pulumi.Input[str]]
+    """The variables by which a function finds the artifacts and the database."""
+    vector_store_statements: Sequence[Any]
+    """The permissions that go with them, each a `Statement`."""
+    code_bucket: pulumi.Input[str]
 
 
 class StreamingRecommender(pulumi.ComponentResource):
@@ -66,6 +79,10 @@ class StreamingRecommender(pulumi.ComponentResource):
     event_stream_name: pulumi.Output[str]
     delivery_stream_name: pulumi.Output[str]
     recommendations_bucket: pulumi.Output[str]
+    stack_outputs: Mapping[str, pulumi.Output[str]]
+    """What a stack gives out of it, by the outputs' names."""
+    functions: Mapping[str, WatchedFunction]
+    """The two functions, for alarms."""
 
     def __init__(self, name: str, args: StreamingRecommenderArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("recommender:index:StreamingRecommender", name, {}, opts)
@@ -74,15 +91,22 @@ class StreamingRecommender(pulumi.ComponentResource):
         _check_ranges(args)
         bucket = PrivateBucket(
             f"{name}-recommendations",
-            {"force_destroy": args.get("force_destroy", False), "tags": self._tags},
+            {**common(args), "expire_days": args.get("expire_days")},
             self._child,
         )
         stream = self._stream(name, args)
-        transformation = self._transformation(name, args, self._inference(name, args))
+        inference = self._inference(name, args)
+        transformation = self._transformation(name, args, inference)
         delivery = self._delivery(name, args, stream, bucket, transformation)
         self.event_stream_name = stream.name
         self.delivery_stream_name = delivery.name
         self.recommendations_bucket = bucket.name
+        self.functions = {"inference": inference.watched, "transformation": transformation.watched}
+        self.stack_outputs = {
+            "recommendations_bucket": self.recommendations_bucket,
+            "event_stream_name": self.event_stream_name,
+            "delivery_stream_name": self.delivery_stream_name,
+        }
         self.register_outputs(
             {
                 "eventStreamName": self.event_stream_name,
@@ -99,7 +123,7 @@ class StreamingRecommender(pulumi.ComponentResource):
             stream_mode_details={"stream_mode": "PROVISIONED" if shards else "ON_DEMAND"},
             retention_period=args.get("stream_retention_hours", STREAM_RETENTION_HOURS[0]),
             encryption_type="KMS",
-            kms_key_id="alias/aws/kinesis",
+            kms_key_id=args.get("kms_key_arn") or "alias/aws/kinesis",
             tags=self._tags,
             opts=self._child,
         )
@@ -108,19 +132,17 @@ class StreamingRecommender(pulumi.ComponentResource):
         return PythonFunction(
             f"{name}-inference",
             {
+                **common(args),
                 "source": "model_inference",
                 "description": "Recommends items for a batch of users with the active model version",
                 "code_bucket": args["code_bucket"],
                 "environment": args["vector_store_environment"],
                 "statements": args["vector_store_statements"],
-                # Under the transformation's own limit, so that the caller lives to tell of a timeout.
-                "timeout_seconds": 60,
+                "timeout_seconds": INFERENCE_TIMEOUT_SECONDS,
+                "snap_start": args.get("snap_start", False),
                 "memory_mb": args.get("inference_memory_mb", 1769),
                 "subnet_ids": args["subnet_ids"],
                 "security_group_ids": args["security_group_ids"],
-                "log_retention_days": args.get("log_retention_days", 14),
-                "bundle_dependencies": args.get("bundle_dependencies", True),
-                "tags": self._tags,
             },
             self._child,
         )
@@ -130,6 +152,7 @@ class StreamingRecommender(pulumi.ComponentResource):
         return PythonFunction(
             f"{name}-transformation",
             {
+                **common(args),
                 "source": "stream_transformation",
                 "description": "Turns a batch of events into recommendation records, with one inference call",
                 "code_bucket": args["code_bucket"],
@@ -144,12 +167,8 @@ class StreamingRecommender(pulumi.ComponentResource):
                         "resources": [inference.alias_arn],
                     }
                 ],
-                # Firehose waits five minutes for an answer; what takes longer would be done and thrown away.
-                "timeout_seconds": 240,
+                "timeout_seconds": TRANSFORMATION_TIMEOUT_SECONDS,
                 "memory_mb": 512,
-                "log_retention_days": args.get("log_retention_days", 14),
-                "bundle_dependencies": args.get("bundle_dependencies", True),
-                "tags": self._tags,
             },
             self._child,
         )
@@ -171,35 +190,46 @@ class StreamingRecommender(pulumi.ComponentResource):
         log_stream = aws.cloudwatch.LogStream(
             f"{name}-delivery-errors", name="S3Delivery", log_group_name=logs.name, opts=self._child
         )
-        role = self._delivery_role(name, stream, bucket, transformation, logs)
+        role = self._delivery_role(args, name, stream, bucket, transformation, logs)
+        s3: aws.kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationArgsDict = {
+            "role_arn": role.arn,
+            "bucket_arn": bucket.arn,
+            "prefix": RECOMMENDATIONS_PREFIX,
+            "error_output_prefix": ERROR_PREFIX,
+            "buffering_size": args.get("delivery_buffer_mb", 5),
+            "buffering_interval": args.get("delivery_buffer_seconds", 60),
+            "compression_format": "GZIP" if args.get("compress") else "UNCOMPRESSED",
+            "cloudwatch_logging_options": {
+                "enabled": True,
+                "log_group_name": logs.name,
+                "log_stream_name": log_stream.name,
+            },
+            "processing_configuration": {
+                "enabled": True,
+                "processors": [{"type": "Lambda", "parameters": _processor(args, transformation)}],
+            },
+        }
+        if args.get("backup_source"):
+            s3["s3_backup_mode"] = "Enabled"
+            s3["s3_backup_configuration"] = {
+                "role_arn": role.arn,
+                "bucket_arn": bucket.arn,
+                "prefix": "source/!{timestamp:yyyy/MM/dd/HH}/",
+                "error_output_prefix": "source-errors/!{firehose:error-output-type}/",
+                "compression_format": "GZIP",
+            }
         return aws.kinesis.FirehoseDeliveryStream(
             f"{name}-delivery",
             destination="extended_s3",
             kinesis_source_configuration={"kinesis_stream_arn": stream.arn, "role_arn": role.arn},
-            extended_s3_configuration={
-                "role_arn": role.arn,
-                "bucket_arn": bucket.arn,
-                "prefix": RECOMMENDATIONS_PREFIX,
-                "error_output_prefix": ERROR_PREFIX,
-                "buffering_size": args.get("delivery_buffer_mb", 5),
-                "buffering_interval": args.get("delivery_buffer_seconds", 60),
-                "compression_format": "UNCOMPRESSED",
-                "cloudwatch_logging_options": {
-                    "enabled": True,
-                    "log_group_name": logs.name,
-                    "log_stream_name": log_stream.name,
-                },
-                "processing_configuration": {
-                    "enabled": True,
-                    "processors": [{"type": "Lambda", "parameters": _processor(args, transformation)}],
-                },
-            },
+            extended_s3_configuration=s3,
             tags=self._tags,
             opts=self._child,
         )
 
     def _delivery_role(
         self,
+        args: StreamingRecommenderArgs,
         name: str,
         stream: aws.kinesis.Stream,
         bucket: PrivateBucket,
@@ -238,10 +268,15 @@ class StreamingRecommender(pulumi.ComponentResource):
                 "actions": ["logs:PutLogEvents"],
                 "resources": [pulumi.Output.concat(logs.arn, ":log-stream:*")],
             },
+            *use_key(args.get("kms_key_arn"), write=True),
         ]
         return ScopedRole(
             f"{name}-delivery",
-            {"service": "firehose.amazonaws.com", "statements": statements, "tags": self._tags},
+            {
+                "service": "firehose.amazonaws.com",
+                "statements": statements,
+                "source_account": aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id,
+            },
             self._child,
         )
 

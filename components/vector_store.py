@@ -1,26 +1,64 @@
 """Vectors: PostgreSQL with pgvector, the bucket of ML artifacts, and the loader that a new manifest starts."""
 
 from collections.abc import Mapping, Sequence
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components.function import PythonFunction
-from components.iam import Statement
+from components.common import CommonArgs, common
+from components.function import PythonFunction, WatchedFunction
+from components.iam import Statement, use_key
 from components.network import connect
 from components.storage import PrivateBucket
 
 POSTGRES_PORT = 5432
+MASTER_USER = "recommender"
+IAM_USER = "recommender_app"
+"""The database user that functions log in as under IAM authentication."""
+
 POSTGRES_MAJOR_VERSION = "18"
 """Only the major version is pinned: RDS moves the minor one in the maintenance window."""
+
+BUILD_PARAMETERS = {
+    # An HNSW index that does not fit into this memory is built several times slower. A quarter of the instance's
+    # memory (the formula is in bytes, the parameter in KiB): the loader builds one index at a time.
+    "maintenance_work_mem": "{DBInstanceClassMemory/4096}",
+    "max_parallel_maintenance_workers": "GREATEST({DBInstanceVCPU/2},1)",
+}
+"""Formulas of RDS parameters (RDS User Guide, "Specifying DB parameters"), so that they follow the instance class."""
+
+MIN_STORAGE_GB = 20
+"""Of gp3 storage (RDS User Guide)."""
+
+FREE_INSIGHTS_DAYS = 7
+"""The retention of Performance Insights that costs nothing."""
 
 DEAD_LETTER_DAYS = 14
 """SQS's longest retention."""
 
 
-class VectorStoreArgs(TypedDict):
+class VectorStoreSettings(TypedDict):
+    """What a stack may say of it."""
+
+    instance_class: NotRequired[pulumi.Input[str]]
+    """Default: `db.t4g.micro`."""
+    storage_gb: NotRequired[int]
+    """Default and least: 20."""
+    multi_az: NotRequired[pulumi.Input[bool]]
+    """A standby in a second zone. Default: false."""
+    iam_authentication: NotRequired[bool]
+    """Whether functions open the database with their role instead of a password. Default: false."""
+    backup_retention_days: NotRequired[pulumi.Input[int]]
+    """Default: 7."""
+    deletion_protection: NotRequired[pulumi.Input[bool]]
+    """Default: true."""
+    skip_final_snapshot: NotRequired[pulumi.Input[bool]]
+    """Default: false."""
+
+
+class VectorStoreArgs(VectorStoreSettings, CommonArgs):
     """The database's size and safety, and where the loader's code goes."""
 
     vpc_id: pulumi.Input[str]
@@ -28,32 +66,12 @@ class VectorStoreArgs(TypedDict):
     """Private subnets in two zones or more."""
     s3_client_security_group_id: pulumi.Input[str]
     code_bucket: pulumi.Input[str]
-    instance_class: NotRequired[pulumi.Input[str]]
-    """Default: `db.t4g.micro`."""
-    storage_gb: NotRequired[pulumi.Input[int]]
-    """Default and least: 20."""
-    multi_az: NotRequired[pulumi.Input[bool]]
-    """A standby in a second zone. Default: false."""
-    backup_retention_days: NotRequired[pulumi.Input[int]]
-    """Default: 7."""
-    deletion_protection: NotRequired[pulumi.Input[bool]]
-    """Default: true."""
-    skip_final_snapshot: NotRequired[pulumi.Input[bool]]
-    """Default: false."""
-    force_destroy: NotRequired[pulumi.Input[bool]]
-    """Whether `pulumi destroy` deletes a bucket of artifacts that holds some. Default: false."""
-    log_retention_days: NotRequired[pulumi.Input[int]]
-    """Default: 14."""
-    bundle_dependencies: NotRequired[bool]
-    """See `PythonFunctionArgs`. Default: true."""
-    tags: NotRequired[Mapping[str, pulumi.Input[str]]]
 
 
 class VectorStore(pulumi.ComponentResource):
     """Artifacts → PostgreSQL with pgvector, loaded and switched over by itself."""
 
     ml_artifacts_bucket: pulumi.Output[str]
-    ml_artifacts_bucket_arn: pulumi.Output[str]
     host: pulumi.Output[str]
     port: pulumi.Output[int]
     database: pulumi.Output[str]
@@ -62,8 +80,19 @@ class VectorStore(pulumi.ComponentResource):
     """Secret."""
     client_security_group_id: pulumi.Output[str]
     """What belongs to this group may open connections to the database."""
-    environment: Mapping[str, pulumi.Output[str]]
+    identifier: pulumi.Output[str]
+    """The database instance's identifier, which its metrics go by."""
+    dead_letter_queue_name: pulumi.Output[str]
+    """Where the events of model versions go that could not be loaded."""
+    storage_gb: int
+    stack_outputs: Mapping[str, pulumi.Output[Any]]
+    """What a stack gives out of it, by the outputs' names."""
+    functions: Mapping[str, WatchedFunction]
+    """The loader, for alarms."""
+    environment: Mapping[str, pulumi.Input[str]]
     """The variables by which a function finds the artifacts and the database."""
+    statements: Sequence[Statement]
+    """What a function may do with them; it goes with `environment`."""
 
     def __init__(self, name: str, args: VectorStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("recommender:index:VectorStore", name, {}, opts)
@@ -71,7 +100,7 @@ class VectorStore(pulumi.ComponentResource):
         self._tags = args.get("tags", {})
         bucket = PrivateBucket(
             f"{name}-ml-artifacts",
-            {"notify_event_bridge": True, "force_destroy": args.get("force_destroy", False), "tags": self._tags},
+            {**common(args), "notify_event_bridge": True},
             self._child,
         )
         client = aws.ec2.SecurityGroup(
@@ -83,22 +112,30 @@ class VectorStore(pulumi.ComponentResource):
         )
         instance = self._database(name, args, client)
         self.ml_artifacts_bucket = bucket.name
-        self.ml_artifacts_bucket_arn = bucket.arn
         self.host = instance.address
         self.port = instance.port
         self.database = instance.db_name
         self.username = instance.username
+        self.identifier = instance.identifier
         self.client_security_group_id = client.id
-        self.environment = {
-            "VECTOR_DB_HOST": self.host,
-            "VECTOR_DB_PORT": self.port.apply(str),
-            "VECTOR_DB_NAME": self.database,
-            "VECTOR_DB_USER": self.username,
-            "VECTOR_DB_PASSWORD": self.password,
-            "ML_ARTIFACTS_BUCKET": self.ml_artifacts_bucket,
+        self.environment, self.statements = self._access(args, bucket, instance)
+        rule = self._manifest_rule(name, bucket)
+        dead_letters = self._dead_letters(name, rule)
+        loader = self._loader(name, args, dead_letters)
+        self.functions = {"loader": loader.watched}
+        if args.get("iam_authentication"):
+            self._let_roles_in(name, loader)
+        self._start_on_manifest(name, rule, loader, dead_letters)
+        self.dead_letter_queue_name = dead_letters.name
+        self.storage_gb = args.get("storage_gb", MIN_STORAGE_GB)
+        self.stack_outputs = {
+            "ml_artifacts_bucket": self.ml_artifacts_bucket,
+            "vector_db_host": self.host,
+            "vector_db_port": self.port,
+            "vector_db_name": self.database,
+            "vector_db_username": self.username,
+            "vector_db_password": self.password,
         }
-        loader = self._loader(name, args)
-        self._start_on_manifest(name, bucket, loader)
         self.register_outputs(
             {
                 "mlArtifactsBucket": self.ml_artifacts_bucket,
@@ -110,13 +147,52 @@ class VectorStore(pulumi.ComponentResource):
             }
         )
 
-    def read_artifacts(self) -> Statement:
-        """What a function that reads the artifacts may do; it goes with `environment`."""
-        return {
-            "sid": "ReadArtifacts",
-            "actions": ["s3:GetObject"],
-            "resources": [pulumi.Output.concat(self.ml_artifacts_bucket_arn, "/*")],
+    def _access(
+        self, args: VectorStoreArgs, bucket: PrivateBucket, instance: aws.rds.Instance
+    ) -> tuple[Mapping[str, pulumi.Input[str]], Sequence[Statement]]:
+        """Environment variables and permissions belong together: a function that has one without the other fails."""
+        environment: dict[str, pulumi.Input[str]] = {
+            "VECTOR_DB_HOST": self.host,
+            "VECTOR_DB_PORT": self.port.apply(str),
+            "VECTOR_DB_NAME": self.database,
+            "ML_ARTIFACTS_BUCKET": self.ml_artifacts_bucket,
         }
+        statements: list[Statement] = [
+            {
+                "sid": "ReadArtifacts",
+                "actions": ["s3:GetObject"],
+                "resources": [pulumi.Output.concat(bucket.arn, "/*")],
+            },
+            *use_key(args.get("kms_key_arn")),
+        ]
+        if not args.get("iam_authentication"):
+            return {**environment, "VECTOR_DB_USER": self.username, "VECTOR_DB_PASSWORD": self.password}, statements
+        users = instance.arn.apply(lambda arn: arn.replace(":rds:", ":rds-db:").rsplit(":db:", 1)[0] + ":dbuser:")
+        statements.append(
+            {
+                "sid": "OpenDatabase",
+                "actions": ["rds-db:connect"],
+                "resources": [pulumi.Output.concat(users, instance.resource_id, f"/{IAM_USER}")],
+            }
+        )
+        return {**environment, "VECTOR_DB_USER": IAM_USER, "VECTOR_DB_AUTH": "iam"}, statements
+
+    def _let_roles_in(self, name: str, loader: PythonFunction) -> None:
+        """Has the database user made that roles log in as; only the master user, by password, can do that."""
+        aws.lambda_.Invocation(
+            f"{name}-let-roles-in",
+            function_name=loader.name,
+            qualifier=loader.alias_arn.apply(lambda arn: arn.rsplit(":", 1)[1]),
+            input=pulumi.Output.json_dumps(
+                {
+                    "action": "grant_iam",
+                    "user": IAM_USER,
+                    "master_user": self.username,
+                    "master_password": self.password,
+                }
+            ),
+            opts=self._child,
+        )
 
     def _database(self, name: str, args: VectorStoreArgs, client: aws.ec2.SecurityGroup) -> aws.rds.Instance:
         server = aws.ec2.SecurityGroup(
@@ -126,9 +202,7 @@ class VectorStore(pulumi.ComponentResource):
         subnets = aws.rds.SubnetGroup(
             f"{name}-subnets", subnet_ids=args["subnet_ids"], tags=self._tags, opts=self._child
         )
-        self.password = pulumi.Output.secret(
-            random.RandomPassword(f"{name}-password", length=32, special=False, opts=self._child).result
-        )
+        self.password = self._password(name, args)
         # A fixed identifier would collide with the snapshot that an earlier destroy left behind.
         suffix = random.RandomId(f"{name}-final-snapshot", byte_length=4, opts=self._child)
         return aws.rds.Instance(
@@ -136,11 +210,16 @@ class VectorStore(pulumi.ComponentResource):
             engine="postgres",
             engine_version=POSTGRES_MAJOR_VERSION,
             instance_class=args.get("instance_class", "db.t4g.micro"),
-            allocated_storage=args.get("storage_gb", 20),
+            allocated_storage=args.get("storage_gb", MIN_STORAGE_GB),
             storage_type="gp3",
             storage_encrypted=True,
+            kms_key_id=args.get("kms_key_arn"),
+            parameter_group_name=self._parameters(name).name,
+            iam_database_authentication_enabled=args.get("iam_authentication", False),
+            performance_insights_enabled=True,
+            performance_insights_retention_period=FREE_INSIGHTS_DAYS,
             db_name="recommender",
-            username="recommender",
+            username=MASTER_USER,
             password=self.password,
             port=POSTGRES_PORT,
             db_subnet_group_name=subnets.name,
@@ -157,29 +236,61 @@ class VectorStore(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _loader(self, name: str, args: VectorStoreArgs) -> PythonFunction:
+    def _password(self, name: str, args: VectorStoreArgs) -> pulumi.Output[str]:
+        password: pulumi.Output[str] = pulumi.Output.secret(
+            random.RandomPassword(f"{name}-password", length=32, special=False, opts=self._child).result
+        )
+        secret = aws.secretsmanager.Secret(
+            f"{name}-login",
+            description="User name and password of the vector store",
+            kms_key_id=args.get("kms_key_arn"),
+            recovery_window_in_days=0 if args.get("force_destroy") else 30,
+            tags=self._tags,
+            opts=self._child,
+        )
+        aws.secretsmanager.SecretVersion(
+            f"{name}-login",
+            secret_id=secret.id,
+            secret_string=pulumi.Output.json_dumps({"username": MASTER_USER, "password": password}),
+            opts=self._child,
+        )
+        return password
+
+    def _parameters(self, name: str) -> aws.rds.ParameterGroup:
+        values = {**BUILD_PARAMETERS, "rds.force_ssl": "1"}
+        return aws.rds.ParameterGroup(
+            f"{name}-parameters",
+            family=f"postgres{POSTGRES_MAJOR_VERSION}",
+            description="TLS only; memory and processors for index builds by instance size",
+            parameters=[{"name": parameter, "value": value} for parameter, value in values.items()],
+            tags=self._tags,
+            opts=self._child,
+        )
+
+    def _loader(self, name: str, args: VectorStoreArgs, dead_letters: aws.sqs.Queue) -> PythonFunction:
         return PythonFunction(
             f"{name}-loader",
             {
+                **common(args),
                 "source": "embedding_loader",
                 "description": "Loads a model version's embeddings into PostgreSQL and switches over to it",
                 "code_bucket": args["code_bucket"],
                 "environment": self.environment,
-                "statements": [self.read_artifacts()],
+                "statements": [
+                    *self.statements,
+                    {"sid": "ReportFailure", "actions": ["sqs:SendMessage"], "resources": [dead_letters.arn]},
+                ],
                 # The longest that Lambda allows: index builds of a million vectors on a small instance take minutes.
                 "timeout_seconds": 900,
                 "memory_mb": 512,
                 "subnet_ids": args["subnet_ids"],
                 "security_group_ids": [self.client_security_group_id, args["s3_client_security_group_id"]],
-                "log_retention_days": args.get("log_retention_days", 14),
-                "bundle_dependencies": args.get("bundle_dependencies", True),
-                "tags": self._tags,
             },
             self._child,
         )
 
-    def _start_on_manifest(self, name: str, bucket: PrivateBucket, loader: PythonFunction) -> None:
-        rule = aws.cloudwatch.EventRule(
+    def _manifest_rule(self, name: str, bucket: PrivateBucket) -> aws.cloudwatch.EventRule:
+        return aws.cloudwatch.EventRule(
             f"{name}-manifest",
             description="A model version's manifest, the last of its files, has arrived",
             event_pattern=pulumi.Output.json_dumps(
@@ -192,12 +303,25 @@ class VectorStore(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
-        dead_letters = self._dead_letters(name, rule)
+
+    def _start_on_manifest(
+        self, name: str, rule: aws.cloudwatch.EventRule, loader: PythonFunction, dead_letters: aws.sqs.Queue
+    ) -> None:
+        qualifier = loader.alias_arn.apply(lambda arn: arn.rsplit(":", 1)[1])
+        # EventBridge's own queue takes what it cannot hand over; what the function fails at goes to the function's.
+        aws.lambda_.FunctionEventInvokeConfig(
+            f"{name}-load-failures",
+            function_name=loader.name,
+            qualifier=qualifier,
+            maximum_retry_attempts=2,
+            destination_config={"on_failure": {"destination": dead_letters.arn}},
+            opts=self._child,
+        )
         permission = aws.lambda_.Permission(
             f"{name}-manifest",
             action="lambda:InvokeFunction",
             function=loader.name,
-            qualifier=loader.alias_arn.apply(lambda arn: arn.rsplit(":", 1)[1]),
+            qualifier=qualifier,
             principal="events.amazonaws.com",
             source_arn=rule.arn,
             opts=self._child,

@@ -35,8 +35,8 @@ class Stack:
     project: str = "recommender"
 
 
-def read_stack(name: str, overrides: Mapping[str, str | int | float | bool] | None = None) -> Stack:
-    """Reads `Pulumi.<name>.yaml`; `overrides` are keys of the project (`recommender:` is added) set on top.
+def read_stack(name: str, overrides: Mapping[str, Any] | None = None) -> Stack:
+    """Reads `Pulumi.<name>.yaml`; `overrides` are keys such as `common.bundle_dependencies`, set on top.
 
     Raises `LocalRunError` where there is no such stack, or where it holds a secret, which only Pulumi can decrypt.
     """
@@ -44,16 +44,24 @@ def read_stack(name: str, overrides: Mapping[str, str | int | float | bool] | No
     if not path.is_file():
         found = ", ".join(sorted(p.name.split(".")[1] for p in ROOT.glob("Pulumi.*.yaml")))
         raise LocalRunError(f"stack {name}: expected {path.name}, found stacks {found}")
-    config = {key: _config_text(key, value) for key, value in yaml.safe_load(path.read_text())["config"].items()}
-    for key, value in (overrides or {}).items():
-        config[f"recommender:{key}"] = _config_text(key, value)
-    return Stack(name, config)
+    config = yaml.safe_load(path.read_text())["config"]
+    for path_, value in (overrides or {}).items():
+        key, *inner = f"recommender:{path_}".split(".")
+        if inner:
+            config.setdefault(key, {})[inner[0]] = value
+        else:
+            config[key] = value
+    return Stack(name, {key: _config_text(key, value) for key, value in config.items()})
 
 
 def _config_text(key: str, value: Any) -> str:
-    if isinstance(value, dict) and set(value) == {"secure"}:
+    if isinstance(value, dict) and any(entry == "secure" for entry in [*value, *_inner_keys(value)]):
         raise LocalRunError(f"{key}: an encrypted value, which the local run cannot read: set it on the command line")
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _inner_keys(value: Mapping[str, Any]) -> list[str]:
+    return [key for inner in value.values() if isinstance(inner, dict) for key in inner]
 
 
 def run_program(mocks: Mocks, monitor: MockMonitor, stack: Stack, *, preview: bool = False) -> dict[str, Any]:

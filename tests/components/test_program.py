@@ -1,12 +1,14 @@
 """The whole program, under the settings of each stack file: what holds for every resource, and what flows where."""
 
 import json
+import re
 import runpy
 from collections import Counter
 from typing import Any
 
 import pytest
 
+from components.vector_store import IAM_USER
 from local.program import ROOT, read_stack
 from tests.components.graph import Graph, build, without_secrets
 
@@ -29,7 +31,7 @@ STACK_OUTPUTS = {
 
 
 def program_graph(stack: str, *, preview: bool = False) -> Graph:
-    config = read_stack(stack, {"bundle_dependencies": False}).config
+    config = read_stack(stack, {"common.bundle_dependencies": False}).config
     return build(run_main, stack=stack, config=config, preview=preview)
 
 
@@ -90,12 +92,12 @@ def test_every_database_is_private_and_encrypted(graph: Graph) -> None:
         assert node.inputs["storageEncrypted"] is True, node.urn
 
 
-def test_no_role_holds_a_wildcard_action_and_a_wildcard_resource_only_for_network_interfaces(graph: Graph) -> None:
+def test_no_role_holds_a_wildcard_action_and_a_wildcard_resource_only_where_iam_has_no_other(graph: Graph) -> None:
     for node in graph.of("RolePolicy"):
         for statement in json.loads(node.inputs["policy"])["Statement"]:
             assert not [action for action in statement["Action"] if "*" in action], node.urn
             if "*" in statement["Resource"]:
-                assert all("NetworkInterface" in action for action in statement["Action"]), node.urn
+                assert all(re.search("NetworkInterface|xray:", action) for action in statement["Action"]), node.urn
 
 
 def test_what_the_vector_store_gives_out_becomes_the_environment_of_the_functions(graph: Graph) -> None:
@@ -103,8 +105,12 @@ def test_what_the_vector_store_gives_out_becomes_the_environment_of_the_function
     for name in ("vectors-loader-function", "stream-inference-function"):
         variables = graph.one("lambda/function:Function", name).inputs["environment"]["variables"]
         assert variables["VECTOR_DB_HOST"] == f"{database.name}-address"
-        assert variables["VECTOR_DB_USER"] == database.inputs["username"]
-        assert variables["VECTOR_DB_PASSWORD"] == database.inputs["password"]
+        if database.inputs["iamDatabaseAuthenticationEnabled"]:
+            assert (variables["VECTOR_DB_AUTH"], variables["VECTOR_DB_USER"]) == ("iam", IAM_USER)
+            assert "VECTOR_DB_PASSWORD" not in variables
+        else:
+            assert variables["VECTOR_DB_USER"] == database.inputs["username"]
+            assert variables["VECTOR_DB_PASSWORD"] == database.inputs["password"]
         assert variables["VECTOR_DB_NAME"] == database.inputs["dbName"]
 
 

@@ -1,0 +1,27 @@
+"""What every component takes alike."""
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+import pulumi
+
+
+class CommonArgs(TypedDict, total=False):
+    """Settings that a whole stack shares; each component takes them and passes them on."""
+
+    tags: Mapping[str, pulumi.Input[str]]
+    """On everything that takes tags."""
+    kms_key_arn: pulumi.Input[str] | None
+    """A customer-managed key for all that is stored. Default: AWS's own keys."""
+    force_destroy: bool
+    """Whether `pulumi destroy` deletes buckets, and the secrets' names, with what is in them. Default: false."""
+    log_retention_days: int
+    """As CloudWatch Logs has them: 1, 3, 5, 7, 14, 30, 60, 90, … Default: 14."""
+    bundle_dependencies: bool
+    """Whether the functions' packages go into their zips. Default: true; the local run, whose Lambda processes have
+    them already, leaves them out."""
+
+
+def common(args: CommonArgs) -> CommonArgs:
+    """The part of a component's args that its children take too."""
+    return {key: args[key] for key in CommonArgs.__annotations__ if key in args}  # type: ignore[literal-required, return-value]

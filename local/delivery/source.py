@@ -1,0 +1,126 @@
+"""Reads a Kinesis stream's shards as a delivery stream does, and remembers up to where they were delivered."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from local.delivery.records import SourceRecord
+from local.errors import LocalRunError
+from local.ministack import Role
+
+MAX_RECORDS = 500
+"""Asked for in one GetRecords call, so that a read of the largest records (1 MiB each) fits into memory."""
+
+
+@dataclass
+class _Shard:
+    iterator: str | None
+    checkpoint: str | None = None
+    last_read: str | None = None
+    behind: bool = True
+
+
+class KinesisSource:
+    """All shards of a stream, read in the source role, from where the stream stood when `open` was called."""
+
+    def __init__(self, stream_arn: str, role: Role) -> None:
+        self.stream_arn = stream_arn
+        self._role = role
+        self._shards: dict[str, _Shard] = {}
+        self._opened: datetime | None = None
+
+    def open(self) -> None:
+        """Finds the shards. Later calls go on from the checkpoints. Raises `LocalRunError` where the role may not."""
+        try:
+            status = self._kinesis.describe_stream(StreamARN=self.stream_arn)["StreamDescription"]["StreamStatus"]
+            if status not in ("ACTIVE", "UPDATING"):
+                raise LocalRunError(f"{self.stream_arn}: expected an active stream, found {status}")
+            first = self._opened is None
+            if self._opened is None:
+                # A moment earlier than now would read records of before; Firehose starts at the latest.
+                self._opened = datetime.now(UTC)
+            for shard_id in self._list_shards():
+                shard = self._shards.setdefault(shard_id, _Shard(None))
+                shard.last_read, shard.behind = shard.checkpoint, True
+                shard.iterator = self._iterator(shard_id, latest=first)
+                self._get_records(shard.iterator, 1)  # only whether the role may; the iterator stays where it is
+        except ClientError as error:
+            raise LocalRunError(f"source role {self._role.arn} cannot read {self.stream_arn}: {error}") from error
+
+    def read(self) -> list[SourceRecord]:
+        """What has come since the last read, at most `MAX_RECORDS` a shard. Raises `ClientError`."""
+        records: list[SourceRecord] = []
+        for shard_id, shard in list(self._shards.items()):
+            if shard.iterator is not None:
+                records += self._read_shard(shard_id, shard)
+        return records
+
+    def checkpoint(self, records: Iterable[SourceRecord]) -> None:
+        """Notes that these records, the oldest not yet delivered, need not be read again."""
+        for record in records:
+            self._shards[record.shard_id].checkpoint = record.sequence_number
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether the last read of each shard reached its end."""
+        return not any(shard.behind for shard in self._shards.values() if shard.iterator is not None)
+
+    @property
+    def _kinesis(self) -> Any:
+        return self._role.client("kinesis")
+
+    def _list_shards(self) -> list[str]:
+        pages = self._kinesis.get_paginator("list_shards").paginate(StreamARN=self.stream_arn)
+        return [shard["ShardId"] for page in pages for shard in page["Shards"]]
+
+    def _iterator(self, shard_id: str, latest: bool = False) -> str:
+        last_read = self._shards[shard_id].last_read
+        if last_read is not None:
+            start: dict[str, Any] = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": last_read}
+        elif latest:
+            start = {"ShardIteratorType": "LATEST"}
+        else:
+            start = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": self._opened}
+        answer = self._kinesis.get_shard_iterator(StreamARN=self.stream_arn, ShardId=shard_id, **start)
+        iterator: str = answer["ShardIterator"]
+        return iterator
+
+    def _get_records(self, iterator: str | None, limit: int) -> Any:
+        # The ARN is what IAM is asked for; AWS knows it from the iterator.
+        return self._kinesis.get_records(StreamARN=self.stream_arn, ShardIterator=iterator, Limit=limit)
+
+    def _read_shard(self, shard_id: str, shard: _Shard) -> list[SourceRecord]:
+        try:
+            answer = self._get_records(shard.iterator, MAX_RECORDS)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExpiredIteratorException":
+                raise
+            shard.iterator = self._iterator(shard_id)  # five minutes without a read: after a long back pressure
+            return []
+        records = [
+            SourceRecord(
+                data=record["Data"],
+                arrival_ms=round(record["ApproximateArrivalTimestamp"].timestamp() * 1000),
+                shard_id=shard_id,
+                sequence_number=record["SequenceNumber"],
+                partition_key=record["PartitionKey"],
+            )
+            for record in answer["Records"]
+        ]
+        if records:
+            shard.last_read = records[-1].sequence_number
+        shard.iterator = answer.get("NextShardIterator")
+        shard.behind = answer["MillisBehindLatest"] > 0
+        if shard.iterator is None:
+            self._open_children()
+        return records
+
+    def _open_children(self) -> None:
+        """After a shard was split or merged: reads the new ones from their beginning."""
+        for shard_id in self._list_shards():
+            if shard_id not in self._shards:
+                self._shards[shard_id] = _Shard(None)
+                self._shards[shard_id].iterator = self._iterator(shard_id)

@@ -1,0 +1,268 @@
+"""A delivery stream with Firehose's documented semantics: Kinesis → buffer → Lambda → buffer → S3, losing nothing."""
+
+import contextlib
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.clock import Clock, InterruptedWaitError, SystemClock
+from local.delivery.buffer import Buffer
+from local.delivery.destination import S3Destination, S3Object
+from local.delivery.error_log import ErrorLog
+from local.delivery.processor import CallError, LambdaProcessor
+from local.delivery.records import Outcome, Result, SourceRecord
+from local.delivery.settings import StreamSettings, read_settings
+from local.delivery.source import KinesisSource
+from local.errors import LocalRunError
+from local.ministack import MiniStack, Role
+from local.process import STOP_SECONDS
+
+SERVICE = "firehose.amazonaws.com"
+POLL_SECONDS = 0.2
+"""Between two reads of an idle source; Firehose reads a shard once a second."""
+
+MAX_BACKOFF_SECONDS = 10.0
+
+
+@dataclass
+class Counters:
+    """What a delivery stream did since its start; records, except where said otherwise."""
+
+    read: int = 0
+    delivered: int = 0
+    dropped: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    """By Firehose's error code."""
+    lambda_batches: int = 0
+    lambda_retries: int = 0
+    objects: int = 0
+    s3_retries: int = 0
+
+    @property
+    def pending(self) -> int:
+        return self.read - self.delivered - self.dropped - self.failed.total()
+
+
+@dataclass
+class _Delivery:
+    """The records of one flush and the objects that are still to be written for them."""
+
+    outcomes: Sequence[Outcome]
+    writes: deque[tuple[S3Destination, S3Object]]
+    not_before: float = 0.0
+    attempts: int = 0
+
+
+class DeliveryStream:
+    """Realises one `aws.kinesis.FirehoseDeliveryStream` from its inputs; raises `LocalRunError` as Firehose refuses.
+
+    A checkpoint follows only after the objects are in S3, so a record is delivered at least once. While S3 refuses,
+    nothing more is read: the stream keeps it. `problems` holds the last errors in words.
+    """
+
+    def __init__(self, ministack: MiniStack, inputs: Mapping[str, Any], clock: Clock | None = None) -> None:
+        self.settings: StreamSettings = read_settings(inputs)
+        self.arn = f"arn:aws:firehose:{ministack.region}:{ministack.account_id}:deliverystream/{self.settings.name}"
+        self.counters = Counters()
+        self.problems: deque[str] = deque(maxlen=20)
+        self._ministack = ministack
+        self._clock = clock or SystemClock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._step_lock = threading.RLock()
+        self._build()
+
+    def start(self) -> None:
+        """Starts reading. Raises `LocalRunError` where a role does not trust Firehose or cannot read the source."""
+        self._delivery_role.credentials()
+        self._source.open()
+        self._empty_buffers()
+        self._stopping.clear()
+        self._clock.resume()
+        self._thread = threading.Thread(target=self._run, name=f"delivery {self.settings.name}", daemon=True)
+        self._thread.start()
+
+    def stop(self, drain: bool = True) -> None:
+        """Ends the loop. With `drain` what is in the stream is delivered first; else a later start reads it again."""
+        try:
+            if drain and self._thread is not None:
+                self.flush()
+        finally:
+            self._stopping.set()
+            self._clock.interrupt()
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                thread.join(STOP_SECONDS)
+
+    def flush(self, timeout: float = 60.0) -> None:
+        """Delivers now all that is on the source and in the buffers, as the end of their intervals would.
+
+        Raises `LocalRunError` with the last problems where S3 or the source refuse for `timeout` seconds.
+        """
+        deadline = self._clock.monotonic() + timeout
+        with self._step_lock:
+            while not self._is_empty():
+                if self._clock.monotonic() > deadline:
+                    problems = "; ".join(self.problems) or "no error was seen"
+                    raise LocalRunError(
+                        f"delivery stream {self.settings.name}: {self.counters.pending} records not delivered within "
+                        f"{timeout:.0f} s: {problems}"
+                    )
+                if not self._step(force=True):
+                    self._clock.sleep(POLL_SECONDS)
+
+    def _build(self) -> None:
+        settings = self.settings
+        if settings.source_arn is None or settings.source_role_arn is None:
+            raise LocalRunError(f"delivery stream {settings.name}: kinesisSourceConfiguration must be set")
+        self._delivery_role = self._role(settings.s3.role_arn)
+        self._source = KinesisSource(settings.source_arn, self._role(settings.source_role_arn))
+        self._destination = S3Destination(settings.s3, self._delivery_role, settings.name)
+        self._backup = (
+            S3Destination(settings.backup, self._role(settings.backup.role_arn), settings.name)
+            if settings.backup
+            else None
+        )
+        self._log = ErrorLog(settings.s3.log, self._delivery_role, self.arn, self._clock)
+        self._processor: LambdaProcessor | None = None
+        if settings.processor:
+            envelope = {
+                "deliveryStreamArn": self.arn,
+                "sourceKinesisStreamArn": settings.source_arn,
+                "region": self._ministack.region,
+            }
+            role = self._role(settings.processor.role_arn)
+            self._processor = LambdaProcessor(settings.processor, role, envelope, self._clock, self._on_lambda_retry)
+        self._empty_buffers()
+
+    def _empty_buffers(self) -> None:
+        """What an earlier run had read and not delivered is read again from the checkpoints."""
+        self.counters.read -= self.counters.pending
+        hints, s3 = self.settings.processor, self.settings.s3
+        self._processing = Buffer[SourceRecord](*((hints.buffer_bytes, hints.buffer_seconds) if hints else (0, 0)))
+        self._delivering = Buffer[Outcome](s3.buffer_bytes, s3.buffer_seconds)
+        self._delivery: _Delivery | None = None
+
+    def _role(self, arn: str) -> Role:
+        return self._ministack.role(arn, SERVICE, self.settings.name, source_arn=self.arn)
+
+    def _run(self) -> None:
+        with contextlib.suppress(InterruptedWaitError):
+            while not self._stopping.is_set():
+                with self._step_lock:
+                    moved = self._step()
+                if not moved:
+                    self._stopping.wait(POLL_SECONDS)
+
+    def _is_empty(self) -> bool:
+        caught_up = self._delivery is None and not self._processing and not self._delivering
+        return caught_up and self._read_and_find_nothing()
+
+    def _read_and_find_nothing(self) -> bool:
+        return not self._read() and self._source.is_caught_up
+
+    def _step(self, force: bool = False) -> bool:
+        """One round of reading, processing and delivering what is due; whether anything moved."""
+        moved = False
+        # Back pressure: while an object waits for S3, what is read has nowhere to go.
+        if self._delivery is None:
+            moved = self._read() > 0
+        if force or self._processing.is_due(self._clock.monotonic()):
+            moved = self._process() or moved
+        if self._delivery is None and (force or self._delivering.is_due(self._clock.monotonic())):
+            self._prepare_delivery()
+        return self._deliver() or moved
+
+    def _read(self) -> int:
+        try:
+            records = self._source.read()
+        except (ClientError, BotoCoreError, LocalRunError) as error:
+            self._problem(f"reading {self._source.stream_arn}: {error}")
+            return 0
+        self.counters.read += len(records)
+        now = self._clock.monotonic()
+        for record in records:
+            if self._processor:
+                self._processing.add(record, len(record.data), now)
+            else:
+                self._delivering.add(Outcome(record, Result.OK, record.data), len(record.data), now)
+        return len(records)
+
+    def _process(self) -> bool:
+        records = self._processing.take()
+        if not records or self._processor is None:
+            return False
+        self.counters.lambda_batches += 1
+        now = self._clock.monotonic()
+        outcomes = self._processor.process(records)
+        for outcome in outcomes:
+            # A failed record counts with its raw data: it is delivered too, to the error prefix.
+            size = len(outcome.data) if outcome.failure is None else len(outcome.record.data)
+            self._delivering.add(outcome, size, now)
+        for failure in dict.fromkeys(outcome.failure for outcome in outcomes if outcome.failure):
+            self._problem(f"{failure.code} {failure.detail}".strip())
+            self._log.write(failure, self._processor.settings.function_arn)
+        return True
+
+    def _prepare_delivery(self) -> None:
+        outcomes = self._delivering.take()
+        if not outcomes:
+            return
+        oldest = min(outcome.record.arrival_ms for outcome in outcomes)
+        good = [outcome.data for outcome in outcomes if outcome.result is Result.OK]
+        failed = [outcome for outcome in outcomes if outcome.result is Result.FAILED]
+        writes: deque[tuple[S3Destination, S3Object]] = deque()
+        if good:
+            writes.append((self._destination, self._destination.data_object(good, oldest)))
+        if failed and self._processor:
+            function_arn = self._processor.settings.function_arn
+            writes.append((self._destination, self._destination.error_object(failed, function_arn, oldest)))
+        if self._backup:
+            raw = [outcome.record.data for outcome in outcomes]
+            writes.append((self._backup, self._backup.data_object(raw, oldest)))
+        self._delivery = _Delivery(outcomes, writes)
+
+    def _deliver(self) -> bool:
+        """Writes what is left of the delivery in hand; whether anything was written or finished."""
+        delivery = self._delivery
+        if delivery is None or self._clock.monotonic() < delivery.not_before:
+            return False
+        try:
+            while delivery.writes:
+                destination, item = delivery.writes[0]
+                destination.put(item)
+                delivery.writes.popleft()
+                self.counters.objects += 1
+        except (ClientError, BotoCoreError, LocalRunError) as error:
+            self.counters.s3_retries += 1
+            delivery.attempts += 1
+            backoff = min(0.5 * 2.0 ** (delivery.attempts - 1), MAX_BACKOFF_SECONDS)
+            delivery.not_before = self._clock.monotonic() + backoff
+            self._problem(f"writing s3://{item.bucket}/{item.key}: {error}")
+            return False
+        self._finish(delivery.outcomes)
+        return True
+
+    def _finish(self, outcomes: Sequence[Outcome]) -> None:
+        self._delivery = None
+        for outcome in outcomes:
+            if outcome.failure:
+                self.counters.failed[outcome.failure.code] += 1
+            elif outcome.result is Result.DROPPED:
+                self.counters.dropped += 1
+            else:
+                self.counters.delivered += 1
+        self._source.checkpoint(outcome.record for outcome in outcomes)
+
+    def _on_lambda_retry(self, error: CallError) -> None:
+        self.counters.lambda_retries += 1
+        self._problem(f"{error.code}, tried again: {error.detail}")
+
+    def _problem(self, text: str) -> None:
+        with contextlib.suppress(ValueError):
+            self.problems.remove(text)  # a repeated problem is listed once, as the last
+        self.problems.append(text)

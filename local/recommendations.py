@@ -1,0 +1,72 @@
+"""What came back: the recommendation records that the delivery stream wrote to S3, and the failures beside them."""
+
+import base64
+import gzip
+import json
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+Record = dict[str, Any]
+
+RECOMMENDATIONS_PREFIX, FAILED_PREFIX = "recommendations/", "processing-failed/"
+
+
+@dataclass
+class Received:
+    """Records by event id (the Kinesis sequence number); delivered twice, a record counts once."""
+
+    recommendations: dict[str, Record] = field(default_factory=dict)
+    failures: list[Record] = field(default_factory=list)
+    """Lines of `processing-failed/`, with `rawData` decoded to text."""
+
+    def reasons(self) -> str:
+        """Why records failed, each reason once."""
+        return "; ".join(sorted({f"{line.get('errorCode')}: {line.get('errorMessage')}" for line in self.failures}))
+
+
+class Receiver:
+    """Reads each object of the bucket once."""
+
+    def __init__(self, s3: Any, bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._seen: set[str] = set()
+        self.received = Received()
+
+    def poll(self) -> Received:
+        """Reads what is new."""
+        for record in self._new_lines(RECOMMENDATIONS_PREFIX):
+            self.received.recommendations[str(record["event_id"])] = record
+        for record in self._new_lines(FAILED_PREFIX):
+            raw = base64.b64decode(record.get("rawData", ""))
+            self.received.failures.append(record | {"rawData": raw.decode(errors="replace")})
+        return self.received
+
+    def wait_for(
+        self, event_ids: Collection[str], timeout: float, progress: Callable[[int], None] = lambda _: None
+    ) -> set[str]:
+        """Waits until every event came back or `timeout` seconds are over, and returns the ids still missing.
+
+        An event that failed is answered for too, so the wait ends when failures make up for what is missing.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            received = self.poll()
+            missing = set(event_ids) - received.recommendations.keys()
+            progress(len(event_ids) - len(missing))
+            if len(missing) <= len(received.failures) or time.monotonic() > deadline:
+                return missing
+            time.sleep(0.2)
+
+    def _new_lines(self, prefix: str) -> Iterator[Record]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        for key in [entry["Key"] for page in pages for entry in page.get("Contents", [])]:
+            if key in self._seen:
+                continue
+            self._seen.add(key)
+            body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            text = (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).decode()
+            for line in text.splitlines():
+                yield json.loads(line)

@@ -1,0 +1,60 @@
+"""What a run made, in words: where everything lies, and a few customers with what they did and what they get."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from local.events import Event
+from local.recommendations import Record
+from local.shop import Shop
+
+CUSTOMERS_SHOWN = 3
+
+
+def show_examples(console: Console, shop: Shop, records: Sequence[Record]) -> None:
+    """A panel for each of a few customers: what they looked at, and what is recommended to them."""
+    for record in _examples(records):
+        title = f"customer {record.get('customer_number')}, {record.get('city', '?')}, {record.get('country', '?')}"
+        looked = Table.grid(padding=(0, 2))
+        for entry in record["browse_history"]:
+            where = "in the cart" if entry.get("in_shopping_cart") else "looked at"
+            looked.add_row(f"[dim]{where}[/]", escape(shop.item(str(entry["product_code"]))))
+        given = Table.grid(padding=(0, 2))
+        for item in record["recommended_items"]:
+            given.add_row(f"[green]{item['score']:6.3f}[/]", escape(shop.item(item["id"])))
+        body = Group(looked, f"\n[bold]recommended[/] ({record['strategy']})", given)
+        console.print(Panel(body, title=escape(title), title_align="left", expand=False))
+
+
+def show_places(console: Console, places: Mapping[str, str]) -> None:
+    """Where things lie."""
+    table = Table.grid(padding=(0, 2))
+    for what, where in places.items():
+        table.add_row(f"[bold]{what}[/]", escape(where))
+    console.print(table)
+
+
+def write_records(path: Path, records: Sequence[Record]) -> None:
+    """Keeps the records as JSON lines, in the order of their event ids."""
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+
+
+def _examples(records: Sequence[Record]) -> list[Record]:
+    """Customers who looked at something, one record for each, those with a history of their own first."""
+    rank = {"personalized": 0, "session": 1, "popular": 2}
+    chosen: dict[Any, Record] = {}
+    for record in sorted(records, key=lambda record: (rank[record["strategy"]], -len(record["browse_history"]))):
+        chosen.setdefault(record.get("customer_number"), record)
+    return list(chosen.values())[:CUSTOMERS_SHOWN]
+
+
+def describe(event: Event) -> str:
+    """An event in a line, for an error message."""
+    text = json.dumps(event)
+    return text if len(text) <= 200 else f"{text[:197]}…"
