@@ -28,7 +28,8 @@ class Folder:
 
     def read(self, name: str) -> str | None:
         """The file's text, or None where there is no such file."""
-        try:  # asking first whether it exists would need leave to list the bucket, which the code's bucket does not give
+        # Not asked first whether it exists: that needs leave to list the bucket, which the code's bucket does not give.
+        try:
             stream = self._files.open(self._path(f"{self.uri}/{name}"))
             try:
                 return str(self._io.toString(stream, "UTF-8"))
@@ -71,7 +72,9 @@ def read_success(folder: Folder) -> SuccessMarker | None:
     return None if text is None else read_marker(text)
 
 
-def replace(folder: Folder, data: DataFrame, partition: str, run: str, rows: int, max_rows_a_file: int) -> SuccessMarker:
+def replace(
+    folder: Folder, data: DataFrame, partition: str, run: str, rows: int, max_rows_a_file: int
+) -> SuccessMarker:
     """Writes the data and switches readers to it; what was there before is deleted after that.
 
     Stopped at any point before the switch it leaves the old data readable, and files that no marker names, which the

@@ -1,9 +1,9 @@
 """The data-quality gate: counts what was rejected, and why."""
 
-from etl.tables import REASON, Tables, check_entity, check_ratings
-from contracts.dataset import Dataset
-from pyspark.sql import functions as F
 from pyspark import StorageLevel
+
+from contracts.dataset import Dataset
+from etl.tables import REASON, Tables, check_entity, check_ratings
 
 
 def check(loaded: Tables, dataset: Dataset) -> tuple[Tables, int]:

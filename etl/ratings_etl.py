@@ -42,7 +42,7 @@ def load_dataset(spark: SparkSession, uri: str) -> dataset.Dataset:
 
 
 def configure(spark: SparkSession) -> None:
-    settings = {
+    settings: dict[str, str | int] = {
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.autoBroadcastJoinThreshold": 64 * 1024 * 1024,

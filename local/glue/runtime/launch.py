@@ -1,7 +1,7 @@
 """The first thing in a job's process: connects Spark's `s3://` to S3 and runs the job's script.
 
-`python launch.py SETTINGS SCRIPT ARGUMENT…`; SETTINGS is a JSON file with `folder` (the run's own), `cores`, `memory`
-and `jdbc_driver`.
+`python -m runtime.launch SETTINGS SCRIPT ARGUMENT…`; SETTINGS is a JSON file with `folder` (the run's own),
+`cores`, `memory` and `jdbc_driver`.
 """
 
 import json
@@ -13,8 +13,9 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from s3_files import S3Files
-from webhdfs import Gateway
+
+from .s3_files import S3Files
+from .webhdfs import Gateway
 
 _LOGGING = """
 rootLogger.level = warn

@@ -1,7 +1,7 @@
 """A WebHDFS server over S3, on loopback: the door by which Spark's `s3://` paths reach S3.
 
 Hadoop's own S3 client is not part of PySpark. WebHDFS is ("WebHDFS REST API", Hadoop 3.3 documentation), and Hadoop's
-`ViewFileSystemOverloadScheme` mounts `s3://<bucket>` over it. Who calls must know the secret that each path begins with.
+`ViewFileSystemOverloadScheme` mounts `s3://<bucket>` over it. A caller must know the secret that paths begin with.
 """
 
 import json
@@ -9,10 +9,11 @@ import secrets
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import IO, Any
+from io import BufferedIOBase
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from s3_files import Denied, NotFound, S3Files, Status
+from .s3_files import DeniedError, NotFoundError, S3Files, Status
 
 _BLOCK_BYTES = 128 * 1024 * 1024
 _JAVA_ERRORS = {
@@ -73,9 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._error("UnsupportedOperationException", f"{self.command} {self.query.get('op')} on S3")
             else:
                 operation(path.removeprefix(self.root).rstrip("/"))
-        except NotFound as error:
+        except NotFoundError as error:
             self._error("FileNotFoundException", f"File does not exist: {error}")
-        except Denied as error:
+        except DeniedError as error:
             self._error("AccessControlException", str(error))
 
     def _status(self, path: str) -> None:
@@ -103,8 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _create(self, path: str) -> None:
         if "data" not in self.query:  # the protocol's first step asks where to write
-            host, port = self.server.server_address[:2]
-            self._answer(307, b"", {"Location": f"http://{host!s}:{port}{self.path}&data=true"})
+            self._answer(307, b"", {"Location": f"http://{self.headers['Host']}{self.path}&data=true"})
             return
         content = self.files.spool()
         size = sum(content.write(chunk) for chunk in self._body())
@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({"boolean": self.files.delete(path, self.query.get("recursive") == "true")})
 
     def _body(self) -> Iterator[bytes]:
-        """The request's body, chunk by chunk. Raises `ConnectionError` where it breaks off: the file is then not made."""
+        """The request's body, chunk by chunk. Raises `ConnectionError` where it breaks off: then no file is made."""
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             yield _exactly(self.rfile, int(self.headers.get("Content-Length", 0)))
             return
@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _exactly(stream: IO[bytes], size: int) -> bytes:
+def _exactly(stream: BufferedIOBase, size: int) -> bytes:
     content = stream.read(size)
     if len(content) != size:
         raise ConnectionError(f"the upload broke off: expected {size} bytes more, found {len(content)}")
