@@ -154,19 +154,21 @@ def read_answer(body: bytes, expected: set[str]) -> dict[str, dict[str, Any]]:
 
 
 def _event_record(record: SourceRecord) -> dict[str, Any]:
-    """A record in the form of the Lambda developer guide's event for Firehose with a Kinesis source."""
-    return {
+    """A record in the form of the Lambda developer guide's event for Firehose, with metadata for a Kinesis source."""
+    event: dict[str, Any] = {
         "recordId": record.record_id,
         "approximateArrivalTimestamp": record.arrival_ms,
         "data": base64.b64encode(record.data).decode(),
-        "kinesisRecordMetadata": {
+    }
+    if record.shard_id:
+        event["kinesisRecordMetadata"] = {
             "sequenceNumber": record.sequence_number,
             "subsequenceNumber": "0",
             "partitionKey": record.partition_key,
             "shardId": record.shard_id,
             "approximateArrivalTimestamp": record.arrival_ms,
-        },
-    }
+        }
+    return event
 
 
 def _event_size(record: SourceRecord) -> int:

@@ -1,4 +1,4 @@
-"""Reads a Kinesis stream's shards as a delivery stream does, and remembers up to where they were delivered."""
+"""Reads a Kinesis stream's shards for a delivery stream or a function, and remembers up to where that is done with."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,10 +24,15 @@ class _Shard:
 
 
 class KinesisSource:
-    """All shards of a stream, read in the source role, from where the stream stood when `open` was called."""
+    """All shards of a stream, read in a role that may.
 
-    def __init__(self, stream_arn: str, role: Role) -> None:
+    `start` is `LATEST`, from where the stream stood when `open` was called (Firehose), or `TRIM_HORIZON`, from the
+    oldest record that it still has.
+    """
+
+    def __init__(self, stream_arn: str, role: Role, start: str = "LATEST") -> None:
         self.stream_arn = stream_arn
+        self._start = start
         self._role = role
         self._shards: dict[str, _Shard] = {}
         self._opened: datetime | None = None
@@ -45,10 +50,10 @@ class KinesisSource:
             for shard_id in self._list_shards():
                 shard = self._shards.setdefault(shard_id, _Shard(None))
                 shard.last_read, shard.behind = shard.checkpoint, True
-                shard.iterator = self._iterator(shard_id, latest=first)
+                shard.iterator = self._iterator(shard_id, first=first)
                 self._get_records(shard.iterator, 1)  # only whether the role may; the iterator stays where it is
         except ClientError as error:
-            raise LocalRunError(f"source role {self._role.arn} cannot read {self.stream_arn}: {error}") from error
+            raise LocalRunError(f"role {self._role.arn} cannot read {self.stream_arn}: {error}") from error
 
     def read(self) -> list[SourceRecord]:
         """What has come since the last read, at most `MAX_RECORDS` a shard. Raises `ClientError`."""
@@ -76,12 +81,12 @@ class KinesisSource:
         pages = self._kinesis.get_paginator("list_shards").paginate(StreamARN=self.stream_arn)
         return [shard["ShardId"] for page in pages for shard in page["Shards"]]
 
-    def _iterator(self, shard_id: str, latest: bool = False) -> str:
+    def _iterator(self, shard_id: str, first: bool = False) -> str:
         last_read = self._shards[shard_id].last_read
         if last_read is not None:
             start: dict[str, Any] = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": last_read}
-        elif latest:
-            start = {"ShardIteratorType": "LATEST"}
+        elif first or self._start == "TRIM_HORIZON":
+            start = {"ShardIteratorType": self._start}
         else:
             start = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": self._opened}
         answer = self._kinesis.get_shard_iterator(StreamARN=self.stream_arn, ShardId=shard_id, **start)

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.clock import Clock, InterruptedWaitError, SystemClock
 from local.delivery.buffer import Buffer
 from local.delivery.destination import S3Destination, S3Object
+from local.delivery.direct_put import DirectPutSource
 from local.delivery.error_log import ErrorLog
 from local.delivery.processor import CallError, LambdaProcessor
 from local.delivery.records import Outcome, Result, SourceRecord
@@ -117,10 +118,12 @@ class DeliveryStream:
 
     def _build(self) -> None:
         settings = self.settings
-        if settings.source_arn is None or settings.source_role_arn is None:
-            raise LocalRunError(f"delivery stream {settings.name}: kinesisSourceConfiguration must be set")
         self._delivery_role = self._role(settings.s3.role_arn)
-        self._source = KinesisSource(settings.source_arn, self._role(settings.source_role_arn))
+        self._source: KinesisSource | DirectPutSource = DirectPutSource(self._ministack, settings.name)
+        envelope = {"deliveryStreamArn": self.arn, "region": self._ministack.region}
+        if settings.source_arn is not None and settings.source_role_arn is not None:
+            self._source = KinesisSource(settings.source_arn, self._role(settings.source_role_arn))
+            envelope["sourceKinesisStreamArn"] = settings.source_arn
         self._destination = S3Destination(settings.s3, self._delivery_role, settings.name)
         self._backup = (
             S3Destination(settings.backup, self._role(settings.backup.role_arn), settings.name)
@@ -130,11 +133,6 @@ class DeliveryStream:
         self._log = ErrorLog(settings.s3.log, self._delivery_role, self.arn, self._clock)
         self._processor: LambdaProcessor | None = None
         if settings.processor:
-            envelope = {
-                "deliveryStreamArn": self.arn,
-                "sourceKinesisStreamArn": settings.source_arn,
-                "region": self._ministack.region,
-            }
             role = self._role(settings.processor.role_arn)
             self._processor = LambdaProcessor(settings.processor, role, envelope, self._clock, self._on_lambda_retry)
         self._empty_buffers()
