@@ -52,6 +52,9 @@ class DirectPutSource:
         self._in_hand.update(item["Key"] for item in new)
         return [self._record(item) for item in new]
 
+    def find_new_shards(self) -> None:
+        """A direct put knows no shards."""
+
     def checkpoint(self, records: Iterable[SourceRecord]) -> None:
         """Deletes what is delivered."""
         for record in records:

@@ -1,7 +1,6 @@
 """Has a Lambda function transform records, with Firehose's event, its checks of the answer, and its retries."""
 
 import base64
-import binascii
 import json
 import uuid
 from collections.abc import Callable, Sequence
@@ -143,7 +142,7 @@ def read_answer(body: bytes, expected: set[str]) -> dict[str, dict[str, Any]]:
             if Result(answer["result"]) is Result.OK and not isinstance(answer["data"], str):
                 raise TypeError(f"data is a {type(answer['data']).__name__}, not a string")
             base64.b64decode(answer.get("data") or "", validate=True)
-    except (ValueError, TypeError, KeyError, binascii.Error) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise CallError("Lambda.JsonProcessingException", f"{error!r} in {body[:200]!r}") from error
     if len(set(ids)) < len(ids):
         raise CallError("Lambda.DuplicatedRecordId", f"{len(ids) - len(set(ids))} of {len(ids)} came twice")

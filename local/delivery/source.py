@@ -1,5 +1,6 @@
 """Reads a Kinesis stream's shards for a delivery stream or a function, and remembers up to where that is done with."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ from local.ministack import Role
 
 MAX_RECORDS = 500
 """Asked for in one GetRecords call, so that a read of the largest records (1 MiB each) fits into memory."""
+
+LIST_SECONDS = 5.0
+"""Between two looks for new shards."""
 
 
 @dataclass
@@ -36,6 +40,7 @@ class KinesisSource:
         self._role = role
         self._shards: dict[str, _Shard] = {}
         self._opened: datetime | None = None
+        self._listed = 0.0
 
     def open(self) -> None:
         """Finds the shards. Later calls go on from the checkpoints. Raises `LocalRunError` where the role may not."""
@@ -57,6 +62,8 @@ class KinesisSource:
 
     def read(self) -> list[SourceRecord]:
         """What has come since the last read, at most `MAX_RECORDS` a shard. Raises `ClientError`."""
+        if time.monotonic() - self._listed > LIST_SECONDS:
+            self.find_new_shards()
         records: list[SourceRecord] = []
         for shard_id, shard in list(self._shards.items()):
             if shard.iterator is not None:
@@ -100,10 +107,11 @@ class KinesisSource:
     def _read_shard(self, shard_id: str, shard: _Shard) -> list[SourceRecord]:
         try:
             answer = self._get_records(shard.iterator, MAX_RECORDS)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ExpiredIteratorException":
-                raise
+        except self._kinesis.exceptions.ExpiredIteratorException:
             shard.iterator = self._iterator(shard_id)  # five minutes without a read: after a long back pressure
+            return []
+        except self._kinesis.exceptions.ResourceNotFoundException:
+            self._close(shard)  # split or merged, and all its records expired
             return []
         records = [
             SourceRecord(
@@ -120,11 +128,17 @@ class KinesisSource:
         shard.iterator = answer.get("NextShardIterator")
         shard.behind = answer["MillisBehindLatest"] > 0
         if shard.iterator is None:
-            self._open_children()
+            self._close(shard)
         return records
 
-    def _open_children(self) -> None:
-        """After a shard was split or merged: reads the new ones from their beginning."""
+    def _close(self, shard: _Shard) -> None:
+        """The end of a shard that was split or merged: its children follow."""
+        shard.iterator = None
+        self.find_new_shards()
+
+    def find_new_shards(self) -> None:
+        """After a shard was split or merged: has the new ones read from their beginning."""
+        self._listed = time.monotonic()
         for shard_id in self._list_shards():
             if shard_id not in self._shards:
                 self._shards[shard_id] = _Shard(None)

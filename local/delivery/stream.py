@@ -106,6 +106,7 @@ class DeliveryStream:
         """
         deadline = self._clock.monotonic() + timeout
         with self._step_lock:
+            self._source.find_new_shards()
             while not self._is_empty():
                 if self._clock.monotonic() > deadline:
                     problems = "; ".join(self.problems) or "no error was seen"

@@ -63,6 +63,6 @@ def failed_from(body: bytes, sequence_numbers: Sequence[str]) -> int:
         answer = json.loads(body) if body.strip() else None
         failures = (answer or {}).get("batchItemFailures") or []
         indexes = [sequence_numbers.index(failure["itemIdentifier"]) for failure in failures]
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return 0
     return min(indexes, default=len(sequence_numbers))

@@ -100,6 +100,7 @@ class EventSource:
         """
         deadline = self._clock.monotonic() + timeout
         with self._step_lock:
+            self._source.find_new_shards()
             while self._read() or self.counters.pending or not self._source.is_caught_up:
                 if self._clock.monotonic() > deadline:
                     problems = "; ".join(self.problems) or "no error was seen"

@@ -11,7 +11,7 @@ import pytest
 
 from local.delivery import DeliveryStream
 from local.errors import LocalRunError
-from tests.local.aws import Aws, Statement, allow, trust, unique, wait_until
+from tests.local.aws import Aws, FakeClock, Statement, allow, trust, unique, wait_until
 
 KINESIS = ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"]
 
@@ -97,8 +97,10 @@ class Setup:
             },
         }
 
-    def start(self, parameters: Mapping[str, str] | None = None, **s3: Any) -> DeliveryStream:
-        delivery = DeliveryStream(self.aws.ministack, self.inputs(parameters, **s3))
+    def start(
+        self, parameters: Mapping[str, str] | None = None, clock: FakeClock | None = None, **s3: Any
+    ) -> DeliveryStream:
+        delivery = DeliveryStream(self.aws.ministack, self.inputs(parameters, **s3), clock)
         delivery.start()
         self.started.append(delivery)
         return delivery
@@ -239,6 +241,68 @@ def test_while_s3_refuses_nothing_is_lost_and_nothing_more_is_read(setup: Setup)
     setup.aws.allow(setup.role, *setup.statements.values())
     delivery.flush()
     assert sorted(setup.delivered().split()) == [b"A", b"B"]
+
+
+def test_an_object_that_is_written_is_not_written_again_because_another_was_refused(setup: Setup) -> None:
+    data_only = allow("s3:PutObject", f"arn:aws:s3:::{setup.bucket}/data/*")
+    setup.aws.allow(setup.role, data_only, setup.statements["lambda"], setup.statements["logs"])
+    delivery = setup.start({"BufferIntervalInSeconds": "60"})
+    setup.put("a", "ProcessingFailed")
+    with pytest.raises(LocalRunError, match="2 records not delivered"):
+        delivery.flush(timeout=1.0)
+    setup.aws.allow(setup.role, *setup.statements.values())
+    delivery.flush()
+    assert (setup.delivered(), len(setup.errors())) == (b"A\n", 1)
+    assert delivery.counters.objects == 2
+
+
+def test_a_throttled_function_costs_no_record(setup: Setup) -> None:
+    name, functions = setup.function.split(":")[-2], setup.aws.client("lambda")
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    delivery = setup.start()
+    setup.put("a")
+    wait_until(lambda: delivery.counters.lambda_retries > 0)
+    assert any("TooManyRequests" in problem for problem in delivery.problems)
+    functions.delete_function_concurrency(FunctionName=name)
+    delivery.flush()
+    assert setup.delivered() == b"A\n"
+
+
+def test_nothing_is_processed_or_delivered_before_its_buffers_are_due(setup: Setup) -> None:
+    clock = FakeClock()
+    delivery = setup.start({"BufferIntervalInSeconds": "60"}, clock, bufferingInterval=300)
+    setup.put("a")
+    wait_until(lambda: delivery.counters.read == 1)
+    clock.now += 59
+    setup.put("b")
+    wait_until(lambda: delivery.counters.read == 2)
+    assert delivery.counters.lambda_batches == 0
+    clock.now += 1
+    wait_until(lambda: delivery.counters.lambda_batches == 1)
+    clock.now += 299
+    setup.put("c")
+    wait_until(lambda: delivery.counters.read == 3)
+    assert setup.aws.objects(setup.bucket) == {}
+    clock.now += 1
+    wait_until(lambda: delivery.counters.delivered == 2)
+    assert setup.delivered() == b"A\nB\n"
+
+
+def test_a_stream_that_is_resharded_loses_no_record(setup: Setup) -> None:
+    delivery, kinesis = setup.start(), setup.aws.client("kinesis")
+    setup.put(*"abc")
+    delivery.flush()  # MiniStack forgets a shard's records when it is split, AWS keeps them
+    kinesis.split_shard(
+        StreamName=setup.stream_arn.rsplit("/", 1)[-1],
+        ShardToSplit="shardId-000000000000",
+        NewStartingHashKey=str(2**127),
+    )
+    wait_until(
+        lambda: kinesis.describe_stream(StreamARN=setup.stream_arn)["StreamDescription"]["StreamStatus"] == "ACTIVE"
+    )
+    setup.put(*"defghi")
+    delivery.flush()
+    assert sorted(setup.delivered().split()) == [letter.encode() for letter in "ABCDEFGHI"]
 
 
 def test_what_was_read_and_not_delivered_is_read_again_after_a_stop(setup: Setup) -> None:
