@@ -46,13 +46,14 @@ class DirectPutSource:
 
     def read(self) -> list[SourceRecord]:
         """What was put since the last read, at most `MAX_RECORDS`, oldest second first."""
+        self.is_caught_up = False
         found = self._s3.list_objects_v2(Bucket=self._bucket, MaxKeys=MAX_RECORDS + len(self._in_hand))
         new = [item for item in found.get("Contents", []) if item["Key"] not in self._in_hand]
         self.is_caught_up = not found["IsTruncated"]
         self._in_hand.update(item["Key"] for item in new)
         return [self._record(item) for item in new]
 
-    def find_new_shards(self) -> None:
+    def look_everywhere(self) -> None:
         """A direct put knows no shards."""
 
     def checkpoint(self, records: Iterable[SourceRecord]) -> None:

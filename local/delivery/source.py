@@ -1,12 +1,13 @@
 """Reads a Kinesis stream's shards for a delivery stream or a function, and remembers up to where that is done with."""
 
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local.delivery.records import SourceRecord
 from local.errors import LocalRunError
@@ -40,7 +41,8 @@ class KinesisSource:
         self._role = role
         self._shards: dict[str, _Shard] = {}
         self._opened: datetime | None = None
-        self._listed = 0.0
+        self._listed = -math.inf
+        self._read_all = False
 
     def open(self) -> None:
         """Finds the shards. Later calls go on from the checkpoints. Raises `LocalRunError` where the role may not."""
@@ -61,13 +63,21 @@ class KinesisSource:
             raise LocalRunError(f"role {self._role.arn} cannot read {self.stream_arn}: {error}") from error
 
     def read(self) -> list[SourceRecord]:
-        """What has come since the last read, at most `MAX_RECORDS` a shard. Raises `ClientError`."""
+        """What has come since the last read, at most `MAX_RECORDS` a shard. Raises `ClientError` or `BotoCoreError`."""
+        self._read_all = False
         if time.monotonic() - self._listed > LIST_SECONDS:
-            self.find_new_shards()
+            self._find_new_shards()
         records: list[SourceRecord] = []
+        failure: ClientError | BotoCoreError | None = None
         for shard_id, shard in list(self._shards.items()):
             if shard.iterator is not None:
-                records += self._read_shard(shard_id, shard)
+                try:
+                    records += self._read_shard(shard_id, shard)
+                except (ClientError, BotoCoreError) as error:
+                    failure = error
+        self._read_all = failure is None
+        if failure is not None and not records:
+            raise failure  # what another shard gave is not thrown away for it: the failure comes again
         return records
 
     def checkpoint(self, records: Iterable[SourceRecord]) -> None:
@@ -75,10 +85,14 @@ class KinesisSource:
         for record in records:
             self._shards[record.shard_id].checkpoint = record.sequence_number
 
+    def look_everywhere(self) -> None:
+        """Has the next read look for new shards first, however short ago the last look was."""
+        self._listed = -math.inf
+
     @property
     def is_caught_up(self) -> bool:
-        """Whether the last read of each shard reached its end."""
-        return not any(shard.behind for shard in self._shards.values() if shard.iterator is not None)
+        """Whether the last read succeeded and reached the end of each shard."""
+        return self._read_all and not any(shard.behind for shard in self._shards.values() if shard.iterator is not None)
 
     @property
     def _kinesis(self) -> Any:
@@ -134,9 +148,9 @@ class KinesisSource:
     def _close(self, shard: _Shard) -> None:
         """The end of a shard that was split or merged: its children follow."""
         shard.iterator = None
-        self.find_new_shards()
+        self._find_new_shards()
 
-    def find_new_shards(self) -> None:
+    def _find_new_shards(self) -> None:
         """After a shard was split or merged: has the new ones read from their beginning."""
         self._listed = time.monotonic()
         for shard_id in self._list_shards():

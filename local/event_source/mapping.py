@@ -5,9 +5,7 @@ The rules are those of the Lambda developer guide, "Using Lambda with Kinesis", 
 retaining discarded records. One batch of a shard is in hand at a time (a parallelization factor of 1).
 """
 
-import contextlib
 import json
-import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.clock import Clock, InterruptedWaitError, SystemClock
+from local.clock import Clock, SystemClock
 from local.delivery.buffer import Buffer, split
 from local.delivery.records import SourceRecord
 from local.delivery.source import KinesisSource
@@ -24,10 +22,9 @@ from local.event_source.batch import MAX_PAYLOAD, Batch, event_record, failed_fr
 from local.event_source.failure import send_failure
 from local.event_source.settings import MappingSettings, read_mapping
 from local.ministack import NO_RETRIES, MiniStack
-from local.process import STOP_SECONDS
+from local.poll_loop import PollLoop
 
 SERVICE = "lambda.amazonaws.com"
-POLL_SECONDS = 0.2
 MAX_BACKOFF_SECONDS = 10.0
 
 
@@ -55,70 +52,35 @@ class _ShardWork:
     batches: deque[Batch] = field(default_factory=deque)
 
 
-class EventSource:
-    """Realises one `aws.lambda.EventSourceMapping` from a Kinesis stream. `problems` holds the last errors in words."""
+class EventSource(PollLoop):
+    """Realises one `aws.lambda.EventSourceMapping` from a Kinesis stream."""
 
     def __init__(self, ministack: MiniStack, inputs: Mapping[str, Any], clock: Clock | None = None) -> None:
         self.settings: MappingSettings = read_mapping(ministack, inputs)
         self.counters = MappingCounters()
-        self.problems: deque[str] = deque(maxlen=20)
         self._ministack = ministack
-        self._clock = clock or SystemClock()
+        super().__init__(f"event source of {self.settings.function_arn}", clock or SystemClock())
         self._role = ministack.role(self.settings.role_arn, SERVICE, "event-source")
         self._source = KinesisSource(self.settings.stream_arn, self._role, self.settings.starting_position)
         self._shards: dict[str, _ShardWork] = {}
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._step_lock = threading.RLock()
 
-    def start(self) -> None:
-        """Starts reading. Raises `LocalRunError` where the function's role cannot read the stream."""
+    def _open(self) -> None:
         self.counters.read -= self.counters.pending
         self._shards.clear()
         self._source.open()
-        self._stopping.clear()
-        self._clock.resume()
-        self._thread = threading.Thread(target=self._run, name="event source", daemon=True)
-        self._thread.start()
 
-    def stop(self, drain: bool = True) -> None:
-        """Ends the loop. With `drain` what is on the stream is processed first; else a later start reads it again."""
-        try:
-            if drain and self._thread is not None:
-                self.flush()
-        finally:
-            self._stopping.set()
-            self._clock.interrupt()
-            thread, self._thread = self._thread, None
-            if thread is not None:
-                thread.join(STOP_SECONDS)
+    def _is_drained(self) -> bool:
+        return self.counters.pending == 0 and self._read() == 0 and self._source.is_caught_up
 
-    def flush(self, timeout: float = 60.0) -> None:
-        """Has the function process all that is on the stream now, without waiting for a batching window.
+    def _look_everywhere(self) -> None:
+        self._source.look_everywhere()
 
-        Raises `LocalRunError` with the last problems where that takes longer than `timeout` seconds.
-        """
-        deadline = self._clock.monotonic() + timeout
-        with self._step_lock:
-            self._source.find_new_shards()
-            while self._read() or self.counters.pending or not self._source.is_caught_up:
-                if self._clock.monotonic() > deadline:
-                    problems = "; ".join(self.problems) or "no error was seen"
-                    raise LocalRunError(
-                        f"event source of {self.settings.function_arn}: {self.counters.pending} records not processed "
-                        f"within {timeout:.0f} s: {problems}"
-                    )
-                if not self._work(force=True):
-                    self._clock.sleep(POLL_SECONDS)
+    def _pending(self) -> int:
+        return self.counters.pending
 
-    def _run(self) -> None:
-        with contextlib.suppress(InterruptedWaitError):
-            while not self._stopping.is_set():
-                with self._step_lock:
-                    moved = self._read() > 0
-                    moved = self._work() or moved
-                if not moved:
-                    self._stopping.wait(POLL_SECONDS)
+    def _round(self, force: bool) -> bool:
+        moved = self._read() > 0
+        return self._work(force) or moved
 
     def _read(self) -> int:
         """Reads where no shard has more than a batch in hand: a failing shard holds what is behind its batch."""
@@ -138,7 +100,7 @@ class EventSource:
         self.counters.read += len(records)
         return len(records)
 
-    def _work(self, force: bool = False) -> bool:
+    def _work(self, force: bool) -> bool:
         """One invocation for each shard that has a batch due; whether any was made."""
         moved = False
         for shard_id, work in self._shards.items():
@@ -218,8 +180,3 @@ class EventSource:
     def _done(self, records: list[SourceRecord]) -> None:
         self.counters.processed += len(records)
         self._source.checkpoint(records)
-
-    def _problem(self, text: str) -> None:
-        with contextlib.suppress(ValueError):
-            self.problems.remove(text)
-        self.problems.append(text)

@@ -11,6 +11,7 @@ import pytest
 
 from local.delivery import DeliveryStream
 from local.errors import LocalRunError
+from local.ministack import MiniStack
 from tests.local.aws import Aws, FakeClock, Statement, allow, trust, unique, wait_until
 
 KINESIS = ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"]
@@ -46,11 +47,11 @@ FUNCTION = """
 class Setup:
     """A stream, a function, a bucket and a delivery stream between them, with exactly the permissions they need."""
 
-    def __init__(self, aws: Aws, timeout: int = 10) -> None:
+    def __init__(self, aws: Aws, function: str) -> None:
         self.aws = aws
         self.name = unique("delivery")
         self.stream_arn = aws.stream()
-        self.function = aws.function(FUNCTION, timeout=timeout)
+        self.function = function
         self.bucket = aws.bucket()
         self.log_group = unique("/aws/kinesisfirehose/test")
         aws.client("logs").create_log_group(logGroupName=self.log_group)
@@ -107,7 +108,7 @@ class Setup:
 
     def put(self, *texts: str) -> list[str]:
         """The sequence numbers of the records."""
-        records = [{"Data": text.encode(), "PartitionKey": f"session-{text}"} for text in texts]
+        records = [{"Data": text.encode(), "PartitionKey": f"session-{text[:50]}"} for text in texts]
         answer = self.aws.client("kinesis").put_records(StreamARN=self.stream_arn, Records=records)
         return [record["SequenceNumber"] for record in answer["Records"]]
 
@@ -119,9 +120,14 @@ class Setup:
         return [json.loads(line) for line in self.delivered("errors/").splitlines()]
 
 
+@pytest.fixture(scope="module")
+def function(ministack: MiniStack) -> str:
+    return Aws(ministack).function(FUNCTION)
+
+
 @pytest.fixture
-def setup(aws: Aws) -> Iterator[Setup]:
-    made = Setup(aws)
+def setup(aws: Aws, function: str) -> Iterator[Setup]:
+    made = Setup(aws, function)
     yield made
     for delivery in made.started:
         delivery.stop(drain=False)
@@ -198,7 +204,8 @@ def test_a_processing_failed_record_costs_no_other_and_a_dropped_one_is_gone(set
 def test_a_call_that_fails_is_retried_and_then_its_batch_is_in_processing_failed(
     setup: Setup, text: str, code: str
 ) -> None:
-    delivery = setup.start({"NumberOfRetries": "1", "BufferIntervalInSeconds": "60"})
+    clock = FakeClock()
+    delivery = setup.start({"NumberOfRetries": "1", "BufferIntervalInSeconds": "60"}, clock)
     setup.put("a", text)
     delivery.flush()
     assert setup.delivered() == b""
@@ -209,7 +216,7 @@ def test_a_call_that_fails_is_retried_and_then_its_batch_is_in_processing_failed
 
 
 def test_a_function_that_times_out_is_named_so(aws: Aws) -> None:
-    setup = Setup(aws, timeout=1)
+    setup = Setup(aws, aws.function(FUNCTION, timeout=1))
     delivery = setup.start({"NumberOfRetries": "0"})
     setup.put("sleep")
     delivery.flush()
@@ -248,7 +255,7 @@ def test_an_object_that_is_written_is_not_written_again_because_another_was_refu
     setup.aws.allow(setup.role, data_only, setup.statements["lambda"], setup.statements["logs"])
     delivery = setup.start({"BufferIntervalInSeconds": "60"})
     setup.put("a", "ProcessingFailed")
-    with pytest.raises(LocalRunError, match="2 records not delivered"):
+    with pytest.raises(LocalRunError, match="2 records not done"):
         delivery.flush(timeout=1.0)
     setup.aws.allow(setup.role, *setup.statements.values())
     delivery.flush()
@@ -266,6 +273,7 @@ def test_a_throttled_function_costs_no_record(setup: Setup) -> None:
     functions.delete_function_concurrency(FunctionName=name)
     delivery.flush()
     assert setup.delivered() == b"A\n"
+    assert delivery.counters.failed == {}
 
 
 def test_nothing_is_processed_or_delivered_before_its_buffers_are_due(setup: Setup) -> None:
@@ -286,6 +294,37 @@ def test_nothing_is_processed_or_delivered_before_its_buffers_are_due(setup: Set
     clock.now += 1
     wait_until(lambda: delivery.counters.delivered == 2)
     assert setup.delivered() == b"A\nB\n"
+
+
+def test_a_batch_for_the_function_has_the_hints_size(setup: Setup) -> None:
+    delivery = setup.start({"BufferSizeInMBs": "0.2", "BufferIntervalInSeconds": "900"})
+    setup.put(*(str(n) * 50_000 for n in range(9)))
+    delivery.flush()
+    assert delivery.counters.lambda_batches == 3, "four records of 50 kB in each batch of 0.2 MiB"
+    assert delivery.counters.delivered == 9
+
+
+def test_a_source_that_cannot_be_read_any_more_is_not_taken_for_drained(setup: Setup) -> None:
+    delivery = setup.start()
+    delivery.flush()
+    setup.aws.allow(setup.source_role, allow("kinesis:ListShards", setup.stream_arn))
+    setup.put("a")
+    with pytest.raises(LocalRunError, match="kinesis:GetRecords"):
+        delivery.flush(timeout=1.0)
+
+
+def test_a_defect_stops_the_loop_and_is_told_not_passed_over(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivery = setup.start()
+    monkeypatch.setattr(delivery, "_process", lambda: 1 / 0)
+    setup.put("a")
+    wait_until(lambda: "ZeroDivisionError" in "".join(delivery.problems))
+    with pytest.raises(LocalRunError, match="the loop broke"):
+        delivery.flush()
+    monkeypatch.undo()
+    delivery.stop(drain=False)
+    delivery.start()
+    delivery.flush()
+    assert setup.delivered() == b"A\n"
 
 
 def test_a_stream_that_is_resharded_loses_no_record(setup: Setup) -> None:
