@@ -119,11 +119,14 @@ class VectorStore(pulumi.ComponentResource):
         self.identifier = instance.identifier
         self.client_security_group_id = client.id
         self.environment, self.statements = self._access(args, bucket, instance)
-        loader = self._loader(name, args)
+        rule = self._manifest_rule(name, bucket)
+        dead_letters = self._dead_letters(name, rule)
+        loader = self._loader(name, args, dead_letters)
         self.functions = {"loader": loader.watched}
         if args.get("iam_authentication"):
             self._let_roles_in(name, loader)
-        self.dead_letter_queue_name = self._start_on_manifest(name, bucket, loader).name
+        self._start_on_manifest(name, rule, loader, dead_letters)
+        self.dead_letter_queue_name = dead_letters.name
         self.storage_gb = args.get("storage_gb", MIN_STORAGE_GB)
         self.stack_outputs = {
             "ml_artifacts_bucket": self.ml_artifacts_bucket,
@@ -264,7 +267,7 @@ class VectorStore(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _loader(self, name: str, args: VectorStoreArgs) -> PythonFunction:
+    def _loader(self, name: str, args: VectorStoreArgs, dead_letters: aws.sqs.Queue) -> PythonFunction:
         return PythonFunction(
             f"{name}-loader",
             {
@@ -273,7 +276,10 @@ class VectorStore(pulumi.ComponentResource):
                 "description": "Loads a model version's embeddings into PostgreSQL and switches over to it",
                 "code_bucket": args["code_bucket"],
                 "environment": self.environment,
-                "statements": self.statements,
+                "statements": [
+                    *self.statements,
+                    {"sid": "ReportFailure", "actions": ["sqs:SendMessage"], "resources": [dead_letters.arn]},
+                ],
                 # The longest that Lambda allows: index builds of a million vectors on a small instance take minutes.
                 "timeout_seconds": 900,
                 "memory_mb": 512,
@@ -283,8 +289,8 @@ class VectorStore(pulumi.ComponentResource):
             self._child,
         )
 
-    def _start_on_manifest(self, name: str, bucket: PrivateBucket, loader: PythonFunction) -> aws.sqs.Queue:
-        rule = aws.cloudwatch.EventRule(
+    def _manifest_rule(self, name: str, bucket: PrivateBucket) -> aws.cloudwatch.EventRule:
+        return aws.cloudwatch.EventRule(
             f"{name}-manifest",
             description="A model version's manifest, the last of its files, has arrived",
             event_pattern=pulumi.Output.json_dumps(
@@ -297,12 +303,25 @@ class VectorStore(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
-        dead_letters = self._dead_letters(name, rule)
+
+    def _start_on_manifest(
+        self, name: str, rule: aws.cloudwatch.EventRule, loader: PythonFunction, dead_letters: aws.sqs.Queue
+    ) -> None:
+        qualifier = loader.alias_arn.apply(lambda arn: arn.rsplit(":", 1)[1])
+        # EventBridge's own queue takes what it cannot hand over; what the function fails at goes to the function's.
+        aws.lambda_.FunctionEventInvokeConfig(
+            f"{name}-load-failures",
+            function_name=loader.name,
+            qualifier=qualifier,
+            maximum_retry_attempts=2,
+            destination_config={"on_failure": {"destination": dead_letters.arn}},
+            opts=self._child,
+        )
         permission = aws.lambda_.Permission(
             f"{name}-manifest",
             action="lambda:InvokeFunction",
             function=loader.name,
-            qualifier=loader.alias_arn.apply(lambda arn: arn.rsplit(":", 1)[1]),
+            qualifier=qualifier,
             principal="events.amazonaws.com",
             source_arn=rule.arn,
             opts=self._child,
@@ -315,7 +334,6 @@ class VectorStore(pulumi.ComponentResource):
             dead_letter_config={"arn": dead_letters.arn},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )
-        return dead_letters
 
     def _dead_letters(self, name: str, rule: aws.cloudwatch.EventRule) -> aws.sqs.Queue:
         queue = aws.sqs.Queue(

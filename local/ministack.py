@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import ssl
 import sys
 import threading
 import urllib.error
@@ -67,7 +68,22 @@ class MiniStack:
 
     @property
     def endpoint_url(self) -> str:
-        return f"http://{LOOPBACK}:{self._port}"
+        return f"https://{LOOPBACK}:{self._port}"
+
+    @property
+    def ca_bundle(self) -> Path:
+        """The certificate that MiniStack made for itself at its start. TLS is meant: buckets refuse anything else."""
+        return self._folder / "tmp" / "ministack-tls" / "server.crt"
+
+    def environment(self, credentials: Credentials) -> dict[str, str]:
+        """The variables by which a process outside of MiniStack uses it with these credentials."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_CA_BUNDLE": str(self.ca_bundle),
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        } | credentials.environment()
 
     def start(self) -> None:
         """Starts the server. Raises `LocalRunError` with the log's end where it does not come up."""
@@ -93,6 +109,7 @@ class MiniStack:
                     service,
                     region_name=self.region,
                     endpoint_url=self.endpoint_url,
+                    verify=str(self.ca_bundle),
                     aws_access_key_id=who.access_key_id,
                     aws_secret_access_key=who.secret_access_key,
                     aws_session_token=who.session_token,
@@ -151,6 +168,7 @@ class MiniStack:
             "S3_DATA_DIR": str(folders["s3"]),
             "STATE_DIR": str(folders["state"]),
             "AUTH": "true",
+            "USE_SSL": "1",
             "BIND_HOST": LOOPBACK,
             "GATEWAY_PORT": str(self._port),
             "MINISTACK_HOST": LOOPBACK,
@@ -161,10 +179,14 @@ class MiniStack:
         } | self.root.environment()
 
     def _is_ready(self) -> bool:
+        if not self.ca_bundle.exists():
+            return False
         try:
-            with urllib.request.urlopen(f"{self.endpoint_url}/_ministack/health", timeout=2) as answer:  # noqa: S310
+            trust = ssl.create_default_context(cafile=str(self.ca_bundle))
+            url = f"{self.endpoint_url}/_ministack/health"
+            with urllib.request.urlopen(url, timeout=2, context=trust) as answer:  # noqa: S310
                 return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
+        except (urllib.error.URLError, OSError, ssl.SSLError):
             return False
 
     def _refused(self, role_arn: str, service_principal: str, source_arn: str | None) -> str:

@@ -26,7 +26,7 @@ SERVER_SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
-    # A killed server loses nothing (the system keeps its page cache); only a power cut does, and a local run ends there.
+    # A killed server loses nothing, the system keeps its page cache; a power cut ends a local run anyway.
     "fsync": "off",
     "max_wal_size": "4GB",
     # What RDS sets for its smallest instances is about this.
@@ -201,8 +201,8 @@ def _ensure_system_user(name: str) -> None:
         # 9: another run made it at the same moment.
         if done.returncode not in (0, 9):
             raise LocalRunError(
-                f"PostgreSQL does not run as root, and its system user {name} could not be made: {done.stderr.strip()}. "
-                f"Run as another user, or: {' '.join(command)}"
+                f"PostgreSQL does not run as root, and its system user {name} could not be made: "
+                f"{done.stderr.strip()}. Run as another user, or: {' '.join(command)}"
             ) from None
 
 

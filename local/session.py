@@ -14,7 +14,7 @@ from local.deploy.monitor import LocalMocks, LocalMonitor, Registered
 from local.deploy.resource import Resource
 from local.errors import LocalRunError
 from local.ministack import MiniStack
-from local.program import Stack, run_program
+from local.program import ROOT, Stack, run_program
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,15 @@ class Deployment:
     """The program as it was deployed on this machine."""
 
     cloud: Cloud
+    stack: Stack
     resources: list[Registered]
     outputs: dict[str, Any]
     """The stack's outputs; secrets are in clear, so never print it whole."""
+
+    @property
+    def dataset_file(self) -> Path:
+        """The dataset specification that the stack names."""
+        return ROOT / self.stack.config.get("recommender:dataset_file", "dataset.toml")
 
     @property
     def n_realised(self) -> int:
@@ -77,7 +83,7 @@ def deploy(cloud: Cloud, stack: Stack) -> Deployment:
     """Runs the program and makes its resources real. Raises what the program or a realiser raises."""
     mocks = LocalMocks(cloud)
     outputs = run_program(mocks, LocalMonitor(mocks), stack)
-    return Deployment(cloud, mocks.registered, outputs)
+    return Deployment(cloud, stack, mocks.registered, outputs)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""What a data scientist runs: train a two-tower model, evaluate it, publish it."""

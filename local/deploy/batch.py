@@ -1,7 +1,9 @@
 """The Glue catalog and connection on MiniStack; the job and the crawler are run by the local run itself."""
 
 from local.deploy.cloud import Cloud
-from local.deploy.resource import Realised, Resource, realises
+from local.deploy.resource import Realised, Resource, no_local_effect, realises
+
+no_local_effect("aws:athena/workgroup:Workgroup", "queries need Athena itself; the catalog that they read is made")
 
 
 @realises("aws:glue/catalogDatabase:CatalogDatabase")
@@ -36,6 +38,15 @@ def job(cloud: Cloud, resource: Resource) -> Realised:
     with cloud.lock:
         cloud.glue_jobs[name] = resource
     return Realised(name, {"name": name, "arn": cloud.arn("glue", f"job/{name}")})
+
+
+@realises("aws:glue/trigger:Trigger")
+def trigger(cloud: Cloud, resource: Resource) -> Realised:
+    """Kept for the run, which starts what a job's success starts; schedules would outlast it."""
+    name = resource.physical_name(limit=255)
+    with cloud.lock:
+        cloud.glue_triggers[name] = resource
+    return Realised(name, {"name": name, "arn": cloud.arn("glue", f"trigger/{name}")})
 
 
 @realises("aws:glue/crawler:Crawler")

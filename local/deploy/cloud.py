@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from local.deploy.resource import Resource
 from local.errors import LocalRunError
+from local.event_rules import EventRules
 from local.ministack import MiniStack
 
 
@@ -40,14 +41,18 @@ class Cloud:
     aws: MiniStack
     databases: dict[str, DatabaseInstance] = field(default_factory=dict)
     """By engine: `postgres`, `mysql`."""
+    parameter_groups: dict[str, Mapping[str, str]] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     """Function name → its source folder, read from the handler."""
     glue_jobs: dict[str, Resource] = field(default_factory=dict)
     crawlers: dict[str, Resource] = field(default_factory=dict)
-    delivery_streams: dict[str, Resource] = field(default_factory=dict)
-    event_rules: dict[str, Resource] = field(default_factory=dict)
-    event_targets: list[Resource] = field(default_factory=list)
+    glue_triggers: dict[str, Resource] = field(default_factory=dict)
+    delivery_streams: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By name: the inputs of each."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.event_rules = EventRules(self.aws)
 
     def client(self, service: str) -> Any:
         """A client with the run's root credentials: the deployer's, never a part's."""

@@ -83,6 +83,29 @@ def alias(cloud: Cloud, resource: Resource) -> Realised:
     return Realised(made["AliasArn"], {"arn": made["AliasArn"]})
 
 
+@realises("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
+def event_invoke_config(cloud: Cloud, resource: Resource) -> Realised:
+    failure = resource["destinationConfig"]["onFailure"]["destination"]
+    cloud.client("lambda").put_function_event_invoke_config(
+        FunctionName=resource["functionName"],
+        Qualifier=resource["qualifier"],
+        MaximumRetryAttempts=int(resource.get("maximumRetryAttempts", 2)),
+        DestinationConfig={"OnFailure": {"Destination": failure}},
+    )
+    return Realised(f"{resource['functionName']}:{resource['qualifier']}")
+
+
+@realises("aws:lambda/invocation:Invocation")
+def invocation(cloud: Cloud, resource: Resource) -> Realised:
+    answer = cloud.client("lambda").invoke(
+        FunctionName=resource["functionName"], Qualifier=resource["qualifier"], Payload=resource["input"].encode()
+    )
+    result = answer["Payload"].read().decode()
+    if "FunctionError" in answer:
+        raise LocalRunError(f"{resource}: the function failed: {result}")
+    return Realised(resource.physical_name("id"), {"result": result})
+
+
 @realises("aws:lambda/permission:Permission")
 def permission(cloud: Cloud, resource: Resource) -> Realised:
     given = {

@@ -41,6 +41,14 @@ def secret_version(cloud: Cloud, resource: Resource) -> Realised:
     return Realised(f"{made['ARN']}|{made['VersionId']}", {"arn": made["ARN"], "versionId": made["VersionId"]})
 
 
+@realises("aws:kms/key:Key")
+def key(cloud: Cloud, resource: Resource) -> Realised:
+    made = cloud.client("kms").create_key(Description=resource["description"], Policy=resource["policy"])
+    if resource.get("enableKeyRotation"):
+        cloud.client("kms").enable_key_rotation(KeyId=made["KeyMetadata"]["KeyId"])
+    return Realised(made["KeyMetadata"]["KeyId"], {"arn": made["KeyMetadata"]["Arn"]})
+
+
 @realises("random:index/randomPassword:RandomPassword")
 def random_password(_: Cloud, resource: Resource) -> Realised:
     alphabet = string.ascii_letters + string.digits

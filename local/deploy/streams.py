@@ -34,7 +34,7 @@ def stream(cloud: Cloud, resource: Resource) -> Realised:
 def delivery_stream(cloud: Cloud, resource: Resource) -> Realised:
     name = resource.physical_name(limit=64)
     with cloud.lock:
-        cloud.delivery_streams[name] = resource
+        cloud.delivery_streams[name] = {**resource.inputs, "name": name}
     return Realised(name, {"name": name, "arn": cloud.arn("firehose", f"deliverystream/{name}")})
 
 
@@ -42,14 +42,14 @@ def delivery_stream(cloud: Cloud, resource: Resource) -> Realised:
 def event_rule(cloud: Cloud, resource: Resource) -> Realised:
     name = resource.physical_name()
     with cloud.lock:
-        cloud.event_rules[name] = resource
-    return Realised(name, {"name": name, "arn": cloud.arn("events", f"rule/{name}")})
+        arn = cloud.event_rules.add_rule({**resource.inputs, "name": name})
+    return Realised(name, {"name": name, "arn": arn})
 
 
 @realises("aws:cloudwatch/eventTarget:EventTarget")
 def event_target(cloud: Cloud, resource: Resource) -> Realised:
     with cloud.lock:
-        cloud.event_targets.append(resource)
+        cloud.event_rules.add_target(resource.inputs)
     return Realised(f"{resource['rule']}-{resource.physical_name('targetId')}")
 
 

@@ -36,6 +36,7 @@ def test_an_unsigned_request_reads_nothing(ministack: MiniStack, aws: Aws) -> No
     anonymous = boto3.client(
         "s3",
         endpoint_url=ministack.endpoint_url,
+        verify=str(ministack.ca_bundle),
         region_name=ministack.region,
         config=Config(signature_version=UNSIGNED),
     )

@@ -1,0 +1,86 @@
+"""The command line: `python -m local` runs the whole system on this machine."""
+
+import argparse
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from local import requirements
+from local.errors import LocalRunError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0 only if every event came back, 1 if not, 2 where it cannot be run, 130 on Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False)
+    if (options.sql_dump is None) != (options.ratings is None):
+        return _refuse(console, "--sql-dump and --ratings go together: a dump of the shop, and the ratings beside it")
+    if options.source and options.sql_dump:
+        return _refuse(console, "--source reads a database that runs, --sql-dump fills one: give one of them")
+    if missing := requirements.missing():
+        return _refuse(console, missing)
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="recommender-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    # PostgreSQL and MariaDB run as users of their own, and must be able to walk into their folders.
+    folder.chmod(0o755)
+    try:
+        return _run(options, folder, console)
+    except KeyboardInterrupt:
+        console.print(f"stopped; logs in {folder}")
+        return 130
+    except LocalRunError as error:
+        console.print(f"[red]error[/] {escape(str(error))}\nlogs in {folder}")
+        return 1
+    except Exception:
+        (folder / "error.log").write_text(traceback.format_exc())
+        last = escape(traceback.format_exc().strip().splitlines()[-1])
+        console.print(f"[red]error[/] {last}\nits traceback is {folder / 'error.log'}, logs are beside it")
+        return 1
+
+
+def _run(options: argparse.Namespace, folder: Path, console: Console) -> int:
+    # Pulumi's AWS package takes seconds to import; what can be refused is refused before.
+    from local.demo import Options, run
+    from local.source import parse_url
+
+    return run(
+        Options(
+            folder=folder.resolve(),
+            stack=options.stack,
+            sql_dump=options.sql_dump,
+            ratings=options.ratings,
+            source=parse_url(options.source) if options.source else None,
+            events=options.events,
+            n_events=options.n_events,
+            seed=options.seed,
+        ),
+        console,
+    )
+
+
+def _refuse(console: Console, text: str) -> int:
+    console.print(f"[red]error[/] {escape(text)}", soft_wrap=True)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml to run (default: dev)")
+    parser.add_argument("--folder", type=Path, help="where the run keeps data, logs and results (default: a new one)")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample shop, the training and the events")
+    shop = parser.add_argument_group("the shop (default: a generated one)")
+    shop.add_argument("--sql-dump", type=Path, metavar="FILE", help="a mysqldump of the shop's tables")
+    shop.add_argument("--ratings", type=Path, metavar="FILE", help="the ratings that go with it, as csv")
+    shop.add_argument("--source", metavar="mysql://user:password@host/db", help="a database that runs already")
+    events = parser.add_argument_group("the events (default: made of the shop's customers and products)")
+    events.add_argument("--events", type=Path, metavar="FILE", help="JSON: an event, a list, or one a line")
+    events.add_argument("--n-events", type=int, default=200, metavar="N", help="how many to make (default: 200)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""The batch part of a run: the Glue job under its role, and the crawler that its success starts."""
+
+from pathlib import Path
+
+from contracts import dataset, training_data
+from local.crawler import crawl
+from local.deploy.resource import Resource
+from local.errors import LocalRunError
+from local.glue.job import GlueJob, run_job
+from local.session import Deployment
+
+GLUE_SERVICE = "glue.amazonaws.com"
+
+
+def run_glue_job(deployment: Deployment, folder: Path) -> str:
+    """Runs the program's Glue job on local Spark. Raises `LocalRunError` with the cause where it fails."""
+    cloud = deployment.cloud
+    name: str = deployment.output("glue_job_name")
+    resource = deployment.glue_job()
+    job = GlueJob(
+        name=name,
+        script_location=resource["command"]["scriptLocation"],
+        default_arguments=resource["defaultArguments"],
+        connections=resource["connections"],
+        timeout=int(resource["timeout"]),
+    )
+    credentials = cloud.aws.assume_role(resource["roleArn"], GLUE_SERVICE, name, cloud.arn("glue", f"job/{name}"))
+    run_job(job, folder=folder / "glue", environment=cloud.aws.environment(credentials), log=folder / "glue-job.log")
+    return _describe(deployment)
+
+
+def _describe(deployment: Deployment) -> str:
+    bucket, folder = deployment.output("data_lake_bucket"), dataset.load(deployment.dataset_file).name
+    marker = deployment.cloud.client("s3").get_object(Bucket=bucket, Key=f"{folder}/{training_data.SUCCESS_MARKER}")
+    content = training_data.read_marker(marker["Body"].read().decode())
+    folders = {file.rsplit("/", 1)[0] for file in content.files}
+    return f"{content.rows:,} training rows in {len(folders):,} folders"
+
+
+def run_crawler(deployment: Deployment) -> str:
+    """Runs the crawler that the job's success starts, by the program's own trigger."""
+    cloud = deployment.cloud
+    started = [
+        action["crawlerName"]
+        for trigger in cloud.glue_triggers.values()
+        for action in trigger["actions"]
+        if _follows(trigger, deployment.output("glue_job_name")) and "crawlerName" in action
+    ]
+    if not started:
+        raise LocalRunError("the program declares no trigger that starts a crawler when the Glue job succeeds")
+    tables = []
+    for name in started:
+        crawler = cloud.crawlers[name]
+        role = cloud.aws.role(crawler["role"], GLUE_SERVICE, name, cloud.arn("glue", f"crawler/{name}"))
+        tables += [crawl(role.client, target["path"], crawler["databaseName"]) for target in crawler["s3Targets"]]
+    return ", ".join(f"table {table.name} with {table.n_partitions} partitions" for table in tables)
+
+
+def _follows(trigger: Resource, job_name: str) -> bool:
+    conditions = (trigger.get("predicate") or {}).get("conditions", [])
+    return any(entry.get("jobName") == job_name and entry.get("state") == "SUCCEEDED" for entry in conditions)

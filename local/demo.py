@@ -1,0 +1,129 @@
+"""The whole system once through, a stage after the other: from a shop's MySQL to recommendations on S3."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from contracts import dataset
+from local import batch, model, source
+from local.errors import LocalRunError
+from local.events import Event, describe, make_events, read_events
+from local.program import ROOT, Stack, read_stack
+from local.session import Deployment, deploy, running_services
+from local.shop import Login, Shop, read_shop
+from local.streaming import Streaming
+from local.summary import show_examples, show_places, write_records
+from local.ui import Stages
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked for."""
+
+    folder: Path
+    stack: str = "dev"
+    sql_dump: Path | None = None
+    ratings: Path | None = None
+    source: Login | None = None
+    events: Path | None = None
+    n_events: int = 200
+    seed: int = 1
+
+
+def run(options: Options, console: Console) -> int:
+    """Runs every stage and shows a summary. Returns 0 only if every event came back as a recommendation."""
+    given_events = read_events(options.events) if options.events else None
+    stack = _stack(options)
+    spec = dataset.load(ROOT / stack.config.get("recommender:dataset_file", "dataset.toml"))
+    stages = Stages(console)
+    with ExitStack() as services:
+        with stages.stage("services") as stage:
+            cloud = services.enter_context(running_services(options.folder, stack.config["aws:region"]))
+            stage.result = "AWS, emulated by MiniStack with IAM enforced"
+        with stages.stage("pulumi program") as stage:
+            deployment = deploy(cloud, stack)
+            stage.result = (
+                f"{len(deployment.resources)} resources, {deployment.n_realised} of them realised on this machine"
+            )
+        login = _load_source(options, stages, deployment, spec)
+        with stages.stage("Glue job") as stage:
+            stage.result = batch.run_glue_job(deployment, options.folder)
+        with stages.stage("crawler") as stage:
+            stage.result = batch.run_crawler(deployment)
+        streaming = services.enter_context(Streaming(deployment))
+        with stages.stage("training") as stage:
+            trained = model.train_and_publish(deployment, options.folder, options.seed, stage.say)
+            stage.result = trained.describe()
+        with stages.stage("loader") as stage:
+            stage.result = streaming.wait_for_load(trained.version)
+        shop = read_shop(login, spec)
+        events = given_events or make_events(shop, spec, options.n_events, options.seed)
+        with stages.stage("events") as stage:
+            missing = streaming.send(events, lambda back: stage.say(f"{back} of {len(events)} came back"))
+            stage.result = f"{len(events) - len(missing)} of {len(events)} came back as recommendations"
+        return _finish(options, console, deployment, shop, streaming, missing)
+
+
+def _stack(options: Options) -> Stack:
+    """The stack's own configuration, with what differs on this machine."""
+    # The Lambda processes run in this very environment, which has the functions' packages.
+    overrides: dict[str, object] = {"common.bundle_dependencies": False}
+    if options.source:
+        overrides |= {
+            "source.host": options.source.host,
+            "source.port": options.source.port,
+            "source.database": options.source.database,
+            "source.username": options.source.username,
+            "source.password": options.source.password,
+        }
+    return read_stack(options.stack, overrides)
+
+
+def _load_source(options: Options, stages: Stages, deployment: Deployment, spec: dataset.Dataset) -> Login:
+    """Fills the trial database that the program declares, or checks the one that exists."""
+    with stages.stage("source") as stage:
+        if options.source:
+            stage.result = source.check_existing(options.source, spec)
+            return options.source
+        instance = deployment.database("mysql")
+        if instance is None:
+            raise LocalRunError(f"stack {options.stack}: its source is an existing database: give it with --source")
+        login = Login(
+            instance.server.host, instance.server.port, instance.database, instance.username, instance.password
+        )
+        if options.sql_dump:
+            assert options.ratings is not None
+            stage.result = source.load_dump(login, options.sql_dump, options.ratings, spec)
+        else:
+            stage.result = source.load_sample_shop(login, options.seed)
+        return login
+
+
+def _finish(
+    options: Options,
+    console: Console,
+    deployment: Deployment,
+    shop: Shop,
+    streaming: Streaming,
+    missing: list[Event],
+) -> int:
+    records = streaming.records()
+    kept = options.folder / "recommendations.jsonl"
+    write_records(kept, records)
+    console.print()
+    show_examples(console, shop, records)
+    places = {
+        "recommendations": f"{kept} ({len(records)} records)",
+        "training data": f"s3://{deployment.output('data_lake_bucket')}",
+        "model artifacts": f"s3://{deployment.output('ml_artifacts_bucket')}",
+        "logs": str(options.folder),
+    }
+    show_places(console, places)
+    if missing:
+        raise LocalRunError(
+            f"{len(missing)} events did not come back as recommendations"
+            f" ({streaming.reasons() or 'no failure was delivered'}); the first: {describe(missing[0])}"
+        )
+    return 0

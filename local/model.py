@@ -1,0 +1,74 @@
+"""The training part of a run: the data scientist's own command, from the data lake to published artifacts."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts import artifacts
+from local.errors import LocalRunError
+from local.process import log_tail
+from local.program import ROOT
+from local.session import Deployment
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A published model version."""
+
+    version: str
+    metrics: dict[str, Any]
+
+    def describe(self) -> str:
+        """The metrics in a line."""
+        model, popularity = self.metrics["all"]["model"], self.metrics["all"]["popularity"]
+        text = f"NDCG@10 {model['ndcg@10']:.3f}, popularity's {popularity['ndcg@10']:.3f}"
+        gate = self.metrics["gate"]
+        return text if gate["passed"] else f"{text}; published all the same, the gate says: {gate['reason']}"
+
+
+def train_and_publish(
+    deployment: Deployment, folder: Path, seed: int, say: Callable[[str], None] = lambda _: None
+) -> Trained:
+    """Trains on the data lake and publishes to the bucket of artifacts. Raises `LocalRunError` where that fails.
+
+    The gate's verdict is shown, not obeyed: a run on ratings without a pattern shows the rest of the system too.
+    """
+    cloud = deployment.cloud
+    bucket = deployment.output("ml_artifacts_bucket")
+    known = _versions(deployment, bucket)
+    log = folder / "training.log"
+    command = [sys.executable, "-m", "training", "train", "--data", f"s3://{deployment.output('data_lake_bucket')}"]
+    command += ["--dataset", str(deployment.dataset_file), "--output", f"s3://{bucket}"]
+    command += ["--work", str(folder / "training"), "--seed", str(seed), "--force"]
+    say("two-tower model")
+    with log.open("ab") as output:
+        environment = cloud.aws.environment(cloud.aws.root)
+        status = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=_own_environment() | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        ).returncode
+    if status != 0:
+        raise LocalRunError(f"training failed (exit {status}); log {log}, its end:\n{log_tail(log)}")
+    version = (_versions(deployment, bucket) - known).pop()
+    body = cloud.client("s3").get_object(Bucket=bucket, Key=f"{version}/{artifacts.METRICS}")["Body"].read()
+    return Trained(version, json.loads(body))
+
+
+def _versions(deployment: Deployment, bucket: str) -> set[str]:
+    listed = deployment.cloud.client("s3").list_objects_v2(Bucket=bucket, Delimiter="/")
+    return {entry["Prefix"].rstrip("/") for entry in listed.get("CommonPrefixes", [])}
+
+
+def _own_environment() -> dict[str, str]:
+    """This process's environment without what would lead boto3 to a real account."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}

@@ -1,0 +1,64 @@
+"""The streaming part of a run: the event rules and the delivery stream at work, events in, recommendations out."""
+
+from collections.abc import Callable, Sequence
+from typing import Self
+
+from local.delivery import DeliveryStream
+from local.errors import LocalRunError
+from local.events import Event, put_events
+from local.recommendations import Receiver, Record
+from local.session import Deployment
+
+LOAD_SECONDS = 180.0
+STREAM_SECONDS = 180.0
+"""How long a run waits for the loader, and for its events to come back."""
+
+
+class Streaming:
+    """Used as a context: rules and delivery streams run inside of it."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        cloud = deployment.cloud
+        self._deployment = deployment
+        self._rules = cloud.event_rules
+        self._streams = [DeliveryStream(cloud.aws, inputs) for inputs in cloud.delivery_streams.values()]
+        self._receiver = Receiver(cloud.client("s3"), deployment.output("recommendations_bucket"))
+        self._loads = 0
+
+    def __enter__(self) -> Self:
+        self._rules.start()
+        for stream in self._streams:
+            stream.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in self._streams:
+            stream.stop(drain=False)
+        self._rules.stop()
+
+    def wait_for_load(self, version: str) -> str:
+        """Waits until the loader, started by the manifest's arrival, is done. Raises `LocalRunError` if it failed."""
+        self._loads += 1
+        delivery = self._rules.wait_idle(LOAD_SECONDS, at_least=self._loads)[-1]
+        if delivery.error:
+            logs = self._deployment.cloud.aws.function_logs(delivery.target.arn)
+            raise LocalRunError(f"loading {version}: {delivery.error}\nthe loader's log ends:\n{logs}")
+        loaded = delivery.response
+        return f"{loaded['n_items']} items and {loaded['n_users']} users, version {loaded['version']} is active"
+
+    def send(self, events: Sequence[Event], progress: Callable[[int], None] = lambda _: None) -> list[Event]:
+        """Puts events on the stream, waits for what comes back, and returns the events that did not."""
+        kinesis = self._deployment.cloud.client("kinesis")
+        ids = put_events(kinesis, self._deployment.output("event_stream_name"), events)
+        missing = self._receiver.wait_for(ids, STREAM_SECONDS, progress)
+        return [event for event, event_id in zip(events, ids, strict=True) if event_id in missing]
+
+    def records(self) -> list[Record]:
+        """Every recommendation record so far, one an event, in the order of the stream."""
+        recommendations = self._receiver.poll().recommendations
+        return [recommendations[event_id] for event_id in sorted(recommendations, key=int)]
+
+    def reasons(self) -> str:
+        """Why records did not become recommendations, each reason once."""
+        problems = [problem for stream in self._streams for problem in stream.problems]
+        return "; ".join(filter(None, [self._receiver.received.reasons(), *problems[-3:]]))

@@ -1,0 +1,57 @@
+"""Events that are made of a shop, and events that are read from a file."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from contracts import dataset
+from local.errors import LocalRunError
+from local.events import make_events, read_events
+from local.program import ROOT
+from local.shop import Customer, Shop
+
+SPEC = dataset.load(ROOT / "dataset.toml")
+SHOP = Shop(
+    tuple(Customer(number, {"city": "Nantes", "creditLimit": 21000}, ("S1", "S2", "S3")) for number in range(100, 140)),
+    {f"S{number}": f"Product {number}" for number in range(1, 9)},
+)
+
+
+def test_made_events_cover_what_a_stream_brings() -> None:
+    events = make_events(SHOP, SPEC, 400)
+    history = [item for event in events for item in event["browse_history"]]
+    assert len({event["session_id"] for event in events}) == 400
+    assert {event["customer_number"] in range(100, 140) for event in events} == {True, False}
+    assert any(not event["browse_history"] for event in events)
+    assert {item["product_code"] in SHOP.item_names for item in history} == {True, False}
+    assert {type(item["quantity"]) for item in history} == {str, int}
+    assert {item["in_shopping_cart"] for item in history} == {True, False}
+    assert {event["credit_limit"] for event in events} == {21000}
+
+
+def test_the_same_seed_makes_the_same_events() -> None:
+    assert make_events(SHOP, SPEC, 20, seed=3) == make_events(SHOP, SPEC, 20, seed=3)
+    assert make_events(SHOP, SPEC, 20, seed=3) != make_events(SHOP, SPEC, 20, seed=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "n"),
+    [('{"session_id": "a"}', 1), ('[{"session_id": "a"}, {"session_id": "b"}]', 2), ('{"a": 1}\n\n{"a": 2}\n', 2)],
+)
+def test_an_event_a_list_and_a_line_each_are_read(tmp_path: Path, text: str, n: int) -> None:
+    (tmp_path / "events.json").write_text(text)
+    assert len(read_events(tmp_path / "events.json")) == n
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[1]", '{"a": 1}\nnot json', json.dumps("text")])
+def test_a_file_without_events_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "events.json"
+    path.write_text(text)
+    with pytest.raises(LocalRunError, match=r"events\.json: expected"):
+        read_events(path)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(LocalRunError, match=r"nothing\.json: cannot be read"):
+        read_events(tmp_path / "nothing.json")

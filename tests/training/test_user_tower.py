@@ -1,0 +1,99 @@
+"""`user_tower.onnx` against the torch model it was made of."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from contracts import artifacts as contract
+from contracts.dataset import Kind
+from tests.training.conftest import Published
+from training import features, onnx_export, scoring
+from training.artifacts import TrainedModel
+from training.data import EntityTable
+from training.model import MAX_RECENT
+
+USERS = 3_000
+
+
+def random_users(model: TrainedModel, random: np.random.Generator) -> EntityTable:
+    """Users of values seen and never seen in training, and of missing ones."""
+    columns = {}
+    for encoding in model.inputs.shape.user_encodings:
+        words = [*encoding.vocabulary, "", "never seen", "žluťoučký"]
+        if encoding.column.kind.is_number:
+            values = random.normal(encoding.mean, 3 * encoding.scale, USERS)
+            values[random.random(USERS) < 0.2] = np.nan
+        elif encoding.column.kind is Kind.TAGS:
+            values = np.empty(USERS, dtype=object)
+            values[:] = [tuple(random.choice(words[:-3], random.integers(0, 5))) for _ in range(USERS)]
+        else:
+            values = random.choice(np.array(words, dtype=object), USERS)
+        columns[encoding.column.name] = values
+    return EntityTable(tuple(map(str, range(USERS))), columns)
+
+
+def onnx_inputs(model: TrainedModel, users: EntityTable) -> dict[str, np.ndarray]:
+    inputs = {}
+    for encoding in model.inputs.shape.user_encodings:
+        values = users.columns[encoding.column.name]
+        if encoding.column.kind is Kind.TAGS:
+            longest = max(map(len, values))
+            values = np.array([[*tags, *[""] * (longest - len(tags))] for tags in values], dtype=object)
+        inputs[encoding.column.name] = values.astype(np.float32) if encoding.column.kind.is_number else values
+    return inputs
+
+
+def assert_same_as_torch(model: TrainedModel, tower: bytes, n_recent: int) -> None:
+    random = np.random.default_rng(n_recent)
+    users = random_users(model, random)
+    recent = random.normal(size=(USERS, n_recent, model.settings.dim)).astype(np.float32)
+    lengths = random.integers(0, n_recent + 1, USERS)
+    mask = (np.arange(n_recent) < lengths[:, None]).astype(np.float32)
+    session = onnxruntime.InferenceSession(tower)
+    (vectors,) = session.run(
+        [contract.USER_VECTOR_OUTPUT],
+        onnx_inputs(model, users) | {contract.RECENT_ITEMS_INPUT: recent, contract.RECENT_ITEMS_MASK_INPUT: mask},
+    )
+    encoded = features.encode(users, model.inputs.shape.user_encodings)
+    with torch.inference_mode():
+        expected = model.model.users(encoded, torch.from_numpy(recent), torch.from_numpy(mask)).numpy()
+    assert vectors.shape == (USERS, model.settings.dim)
+    assert np.abs(vectors - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("n_recent", [1, 2, 7, MAX_RECENT, MAX_RECENT + 30])
+def test_the_tower_answers_as_torch_does_for_thousands_of_random_users(film_model: TrainedModel, n_recent: int) -> None:
+    tower = onnx_export.user_tower(film_model.model.users, film_model.inputs.shape.user_encodings, 32)
+    assert_same_as_torch(film_model, tower, n_recent)
+
+
+def test_stored_users_are_what_the_tower_makes_of_their_features_and_recent_items(film_model: TrainedModel) -> None:
+    tower = onnx_export.user_tower(film_model.model.users, film_model.inputs.shape.user_encodings, 32)
+    items = scoring.item_vectors(film_model.model, film_model.inputs)
+    everyone = np.arange(len(film_model.data.users))
+    recent = scoring.recent_items(film_model.data)
+    stored = scoring.user_vectors(film_model.model, film_model.inputs, items, everyone, recent)
+    (vectors,) = onnxruntime.InferenceSession(tower).run(
+        None,
+        onnx_inputs(film_model, film_model.data.users)
+        | {
+            contract.RECENT_ITEMS_INPUT: items[np.maximum(recent, 0)] * (recent >= 0)[:, :, None],
+            contract.RECENT_ITEMS_MASK_INPUT: (recent >= 0).astype(np.float32),
+        },
+    )
+    assert np.abs(vectors - stored).max() < 1e-5
+
+
+def test_the_tower_has_an_input_for_each_user_feature_and_no_table_of_items(published: Published) -> None:
+    path = Path(published.folder / contract.USER_TOWER)
+    session = onnxruntime.InferenceSession(path)
+    kinds = {value.name: value.type for value in session.get_inputs()}
+    assert kinds == {
+        "city": "tensor(string)", "state": "tensor(string)", "postalCode": "tensor(string)",
+        "country": "tensor(string)", "creditLimit": "tensor(float)",
+        contract.RECENT_ITEMS_INPUT: "tensor(float)", contract.RECENT_ITEMS_MASK_INPUT: "tensor(float)",
+    }  # fmt: skip
+    assert path.stat().st_size < 200_000

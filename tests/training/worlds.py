@@ -1,0 +1,117 @@
+"""Rating data for the tests: the sample shop, and a film site with tastes that drift, popular films and genres."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contracts import dataset as datasets
+from contracts.dataset import Dataset
+from contracts.training_data import SUCCESS_MARKER, SuccessMarker
+from local.sample_shop import Shop
+
+CLASSIC = datasets.load(Path(__file__).parents[2] / "dataset.toml")
+
+FILMS = datasets.parse("""
+[users]
+table = "viewers"
+key = "viewer"
+key_type = "text"
+[users.columns]
+occupation = "categorical"
+region = "categorical"
+[items]
+table = "films"
+key = "film"
+key_type = "integer"
+[items.columns]
+genres = "tags:|"
+year = "integer"
+title = "passthrough"
+[ratings]
+table = "views"
+user = "viewer"
+item = "film"
+rating = "stars"
+liked = 4
+time = "seen_at"
+[event.features]
+job = "occupation"
+[output]
+name = "views-training"
+buckets = 4
+""")
+
+
+def shop_table(shop: Shop) -> pa.Table:
+    """The rows that the ETL job makes of the shop."""
+    users = {customer.customerNumber: customer for customer in shop.customers}
+    items = {product.productCode: product for product in shop.products}
+    rows = []
+    for rating in shop.ratings:
+        user, item = users[rating.customerNumber], items[rating.productCode]
+        row = {"customerNumber": user.customerNumber, "productCode": item.productCode}
+        row |= {column.name: getattr(user, column.name) for column in CLASSIC.users.columns}
+        row |= {column.name: getattr(item, column.name) for column in CLASSIC.items.columns}
+        rows.append(row | {"productRating": rating.productRating})
+    return pa.Table.from_pylist(rows)
+
+
+def write(table: pa.Table, dataset: Dataset, root: Path) -> Path:
+    """Writes the table as the ETL job does, and returns what `--data` takes."""
+    folder, files = root / dataset.name, []
+    keys = np.asarray(table[dataset.users.key].to_pylist(), dtype=object)
+    groups = np.array([hash(key) % dataset.buckets for key in keys]) if dataset.buckets else keys
+    for value in sorted(set(groups)):
+        part = table.filter(pa.array(groups == value))
+        if not dataset.buckets:  # Spark keeps the partition's column in the path only
+            part = part.drop_columns(dataset.partition)
+        path = f"{dataset.partition}={value}/part-0.snappy.parquet"
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(part, folder / path)
+        files.append(path)
+    (folder / SUCCESS_MARKER).write_text(SuccessMarker("test", len(table), tuple(files)).to_json())
+    return root
+
+
+def films(n_users: int = 300, n_films: int = 500, mean: int = 60, seed: int = 1) -> pa.Table:
+    """Views of films, one after the other: what a viewer sees next depends on taste, on what came before, on fame."""
+    random = np.random.default_rng(seed)
+    n_genres, width = 16, 8
+    genre_vectors = random.normal(size=(n_genres, width))
+    genres = [random.choice(n_genres, random.integers(1, 4), replace=False) for _ in range(n_films)]
+    vectors = np.stack([genre_vectors[each].mean(0) for each in genres]) + 0.8 * random.normal(size=(n_films, width))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    fame = 1.3 * random.normal(size=n_films)
+    jobs = random.normal(size=(12, width))
+    quality = 0.4 * random.normal(size=n_films)
+    rows = []
+    for user in range(n_users):
+        job = int(random.integers(12))
+        taste = 0.7 * jobs[job] + random.normal(size=width)
+        mood, seen = np.zeros(width), np.zeros(n_films, dtype=bool)
+        clock = 1.6e9 + float(random.integers(10**7))
+        for _ in range(min(n_films // 2, 10 + int(random.exponential(mean - 10)))):
+            score = fame + 1.0 * vectors @ taste + 3.0 * vectors @ mood + random.gumbel(size=n_films)
+            score[seen] = -np.inf
+            film = int(score.argmax())
+            seen[film] = True
+            like = 3.4 + 0.6 * vectors[film] @ taste + quality[film] + 0.8 * random.normal()
+            mood = 0.7 * mood + 0.3 * vectors[film]
+            taste += 0.05 * random.normal(size=width)
+            clock += float(random.exponential(3_600))
+            rows.append((user, job, film, int(np.clip(round(like), 1, 5)), int(clock)))
+    return pa.table(
+        {
+            "viewer": [f"v{row[0]}" for row in rows],
+            "occupation": [f"job {row[1]}" for row in rows],
+            "region": [("north", "south", None)[row[0] % 3] for row in rows],
+            "film": [row[2] for row in rows],
+            "genres": ["|".join(f"genre {genre}" for genre in genres[row[2]]) for row in rows],
+            "year": [1950 + row[2] % 70 for row in rows],
+            "title": [f"Film {row[2]}" for row in rows],
+            "stars": [row[3] for row in rows],
+            "seen_at": pa.array([row[4] for row in rows], pa.timestamp("s")),
+        }
+    )

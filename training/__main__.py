@@ -1,0 +1,82 @@
+"""The command line: `python -m training train | evaluate | publish`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from contracts import dataset as datasets
+from contracts.artifacts import MANIFEST, SIMILARITIES
+from contracts.dataset import DatasetError
+from training import pipeline
+from training.errors import TrainingError
+from training.fit import Settings
+from training.progress import print_metrics, progress_bars
+from training.publish import publish, write_manifest
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0 done, 1 refused by the gate, 2 cannot be done."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except pipeline.GateError as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 1
+    except (TrainingError, DatasetError) as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    train = commands.add_parser("train", help="train a model on the data lake's training data and publish it")
+    train.set_defaults(command=_train)
+    train.add_argument("--data", required=True, help="a path or s3://bucket; holds <dataset name>/_SUCCESS")
+    train.add_argument("--dataset", type=Path, default=Path("dataset.toml"))
+    train.add_argument("--output", required=True, help="a path or s3://bucket; the version's folder is made in it")
+    train.add_argument("--work", type=Path, default=pipeline.DEFAULT_WORK, help="checkpoints, to go on after a kill")
+    train.add_argument(
+        "--force", action="store_true", help="publish even what the gate refuses; recorded in the manifest"
+    )
+    train.add_argument("--seed", type=int, default=Settings.seed)
+    train.add_argument("--dim", type=int, default=Settings.dim)
+    train.add_argument("--epochs", type=int, default=Settings.epochs)
+    train.add_argument("--similarity", choices=SIMILARITIES, default=Settings.similarity)
+    send = commands.add_parser(
+        "publish", help="upload a version's files, the manifest last; writes one where there is none"
+    )
+    send.set_defaults(command=_publish)
+    send.add_argument("--artifacts", type=Path, required=True, help="a folder with embeddings/, and what else there is")
+    send.add_argument("--output", required=True, help="a path or s3://bucket")
+    send.add_argument("--similarity", choices=SIMILARITIES, default=Settings.similarity)
+    send.add_argument("--dataset", type=Path, help="the dataset specification to put into a new manifest")
+    return parser
+
+
+def _train(options: argparse.Namespace) -> None:
+    settings = Settings(seed=options.seed, dim=options.dim, epochs=options.epochs, similarity=options.similarity)
+    with progress_bars() as progress:
+        result = pipeline.run(
+            options.data,
+            datasets.load(options.dataset),
+            options.output,
+            settings,
+            force=options.force,
+            work=options.work,
+            progress=progress,
+        )
+    print_metrics(result.metrics)
+    print(f"{result.version} published to {options.output}: {result.verdict.reason}")
+
+
+def _publish(options: argparse.Namespace) -> None:
+    if not (options.artifacts / MANIFEST).exists():
+        dataset = datasets.load(options.dataset).to_dict() if options.dataset else None
+        write_manifest(options.artifacts, options.similarity, dataset)
+    print(f"{publish(options.artifacts, options.output)} published to {options.output}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Writes a trained model as the files that `contracts.artifacts` names, the manifest last."""
+
+import csv
+import io
+import json
+import pickle
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from contracts import artifacts as contract
+from contracts.dataset import Column, Kind
+from training import onnx_export, scoring
+from training.data import EntityTable, RatingData
+from training.fit import Inputs, Settings
+from training.model import TwoTower
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model trained on all of the data, and what was measured on the way."""
+
+    data: RatingData
+    inputs: Inputs
+    model: TwoTower
+    settings: Settings
+    metrics: Mapping[str, Any]
+
+
+def write(trained: TrainedModel, folder: Path) -> contract.Manifest:
+    """Writes every file but the manifest into the folder, and returns the manifest that goes with them."""
+    data, items = trained.data, scoring.item_vectors(trained.model, trained.inputs)
+    everyone = np.arange(len(data.users))
+    recent = scoring.recent_items(data)
+    users = scoring.user_vectors(trained.model, trained.inputs, items, everyone, recent)
+    _check_finite(items, users)
+    files = {
+        contract.ITEM_EMBEDDINGS: _embeddings(data.items.ids, items),
+        contract.USER_EMBEDDINGS: _embeddings(data.users.ids, users),
+        contract.CHECKPOINT: _checkpoint(trained),
+        contract.USER_TOWER: onnx_export.user_tower(
+            trained.model.users, trained.inputs.shape.user_encodings, trained.settings.dim
+        ),
+        contract.ITEM_CATALOG: _csv(contract.ITEM_CATALOG_COLUMNS, _catalog(data)),
+        contract.USER_CATALOG: _csv(contract.USER_CATALOG_COLUMNS, _recent_items(data, recent)),
+        contract.METRICS: json.dumps(trained.metrics, indent=1).encode(),
+        **_scalers(data),
+    }
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return contract.Manifest(
+        version=contract.new_version(content=files[contract.ITEM_EMBEDDINGS] + files[contract.USER_EMBEDDINGS]),
+        dim=trained.settings.dim,
+        similarity=trained.settings.similarity,
+        n_items=len(items),
+        n_users=len(users),
+        files=digests(folder),
+        dataset=data.dataset.to_dict(),
+        metrics=trained.metrics,
+    )
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """sha256 of every file in the folder but the manifest, by relative path."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in paths}
+    return {name: contract.file_sha256(path) for name, path in names.items() if name != contract.MANIFEST}
+
+
+def _check_finite(*tables: npt.NDArray[np.float32]) -> None:
+    if not all(np.isfinite(table).all() for table in tables):
+        raise ArithmeticError("training diverged: the vectors hold NaN or infinity; lower the learning rate")
+
+
+def _embeddings(ids: Sequence[str], vectors: npt.NDArray[np.float32]) -> bytes:
+    """Nine significant digits bring a float32 back exactly."""
+    rows = (
+        (key, "[" + ",".join(f"{number:.9g}" for number in vector) + "]")
+        for key, vector in zip(ids, vectors, strict=True)
+    )
+    return _csv(contract.EMBEDDING_COLUMNS, rows)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _catalog(data: RatingData) -> Iterable[tuple[str, str, str]]:
+    stock = data.dataset.items.in_stock
+    in_stock = data.items.columns[stock] > 0 if stock else np.ones(len(data.items), dtype=bool)
+    share = np.bincount(data.item, minlength=len(data.items)) / len(data.item)
+    for key, there, popularity in zip(data.items.ids, in_stock, share, strict=True):
+        yield key, "true" if there else "false", repr(float(popularity))
+
+
+def _recent_items(data: RatingData, recent: npt.NDArray[np.int64]) -> Iterable[tuple[str, str]]:
+    for key, row in zip(data.users.ids, recent, strict=True):
+        yield key, json.dumps([data.items.ids[item] for item in row if item >= 0])
+
+
+def _checkpoint(trained: TrainedModel) -> bytes:
+    """Weights and settings only: `torch.load(…, weights_only=True)` reads it."""
+    buffer = io.BytesIO()
+    torch.save({"weights": trained.model.state_dict(), "settings": asdict(trained.settings)}, buffer)
+    return buffer.getvalue()
+
+
+def _scalers(data: RatingData) -> dict[str, bytes]:
+    """scikit-learn encoders of the raw features, for data scientists; nothing of this system reads them."""
+    parts = []
+    for table, entity in ((data.users, data.dataset.users), (data.items, data.dataset.items)):
+        parts += [_one_hot(table, entity.features), _standard(table, entity.features)]
+    return {path: pickle.dumps(part) for path, part in zip(contract.SCALERS, parts, strict=True)}
+
+
+def _one_hot(table: EntityTable, columns: Iterable[Column]) -> OneHotEncoder:
+    names = [column.name for column in columns if column.kind is Kind.CATEGORICAL]
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    if names:
+        encoder.fit(np.stack([table.columns[name] for name in names], axis=1))
+        encoder.feature_names_in_ = np.asarray(names, dtype=object)
+    return encoder
+
+
+def _standard(table: EntityTable, columns: Iterable[Column]) -> StandardScaler:
+    names = [column.name for column in columns if column.kind.is_number]
+    scaler = StandardScaler()
+    if names:
+        scaler.fit(np.stack([table.columns[name] for name in names], axis=1))
+        scaler.feature_names_in_ = np.asarray(names, dtype=object)
+    return scaler

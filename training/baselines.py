@@ -1,0 +1,62 @@
+"""What a data scientist would try first: popularity, item-kNN and EASE, on the same split as the model."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from training.data import RatingData
+from training.histories import Cases, Indices
+from training.metrics import Scorer, Scores, rating_matrix
+
+EASE_REGULARISATION = 100.0
+EASE_MAX_ITEMS = 20_000
+"""EASE inverts an items × items matrix; past this it takes minutes and gigabytes, and is left out."""
+NEIGHBOURS = 100
+SHRINKAGE = 10.0
+
+
+def baselines(data: RatingData, cases: Cases) -> Mapping[str, Scorer]:
+    """The baselines, fitted on what is known when the cases are asked."""
+    liked = rating_matrix(data, cases.known & data.liked)
+    counts = np.asarray(liked.sum(0)).ravel().astype(np.float32)
+    chosen = {
+        "popularity": lambda chunk: np.tile(counts, (len(chunk), 1)),
+        "item-kNN": _linear(liked, _neighbour_weights(liked), cases),
+    }
+    if len(data.items) <= EASE_MAX_ITEMS:
+        chosen["EASE"] = _linear(liked, _ease_weights(liked), cases)
+    return chosen
+
+
+def _linear(liked: sparse.csr_matrix, weights: npt.NDArray[np.float32] | sparse.csr_matrix, cases: Cases) -> Scorer:
+    def score(chunk: Indices) -> Scores:
+        product = liked[cases.user[chunk]] @ weights
+        return np.asarray(product.todense() if sparse.issparse(product) else product, dtype=np.float32)
+
+    return score
+
+
+def _neighbour_weights(liked: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Cosine similarity of items, shrunk where few users liked both, the nearest NEIGHBOURS kept."""
+    together = (liked.T @ liked).tocsr()
+    together.setdiag(0)
+    norms = np.sqrt(np.asarray(liked.sum(0)).ravel()) + 1e-9
+    coo = together.tocoo()
+    values = coo.data / (norms[coo.row] * norms[coo.col] + SHRINKAGE)
+    order = np.lexsort((-values, coo.row))
+    first = np.searchsorted(coo.row[order], coo.row[order])
+    kept = order[np.arange(len(order)) - first < NEIGHBOURS]
+    # row i of `kept` holds i's nearest items; a candidate i is scored by the liked ones among them: the transpose.
+    return sparse.csr_matrix((values[kept], (coo.col[kept], coo.row[kept])), shape=together.shape)
+
+
+def _ease_weights(liked: sparse.csr_matrix) -> npt.NDArray[np.float32]:
+    """Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", 2019."""
+    gram = np.asarray((liked.T @ liked).todense(), dtype=np.float64)
+    gram[np.diag_indices_from(gram)] += EASE_REGULARISATION
+    inverse = np.linalg.inv(gram)
+    weights = -inverse / np.diag(inverse)
+    weights[np.diag_indices_from(weights)] = 0.0
+    return weights.astype(np.float32)

@@ -1,0 +1,218 @@
+"""Reads the training data of the data lake into arrays: users, items and the ratings between them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from contracts.dataset import Column, Dataset, Entity, Kind
+from contracts.training_data import SUCCESS_MARKER, read_marker
+from training.errors import TrainingError
+from training.storage import Folder, folder
+
+READERS = 16
+"""Files read at once: over S3 a read is mostly waiting."""
+
+
+@dataclass(frozen=True)
+class EntityTable:
+    """Users or items, sorted by id. `columns` holds a value for each id: text ("" missing), float (NaN missing) or
+    a tuple of tags."""
+
+    ids: tuple[str, ...]
+    columns: Mapping[str, npt.NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class RatingData:
+    """Ratings as parallel arrays, sorted by user, then oldest first (no time: lowest rating first), then item.
+
+    `user` and `item` (n,) index `users.ids` and `items.ids`; `rating` (n,) is on the dataset's scale; at most one
+    rating for a user and an item: the last.
+    """
+
+    dataset: Dataset
+    users: EntityTable
+    items: EntityTable
+    user: npt.NDArray[np.int64]
+    item: npt.NDArray[np.int64]
+    rating: npt.NDArray[np.float64]
+    time: npt.NDArray[np.float64] | None
+
+    @property
+    def liked(self) -> npt.NDArray[np.bool_]:
+        return self.rating >= self.dataset.ratings.liked
+
+
+def load(data: str, dataset: Dataset) -> RatingData:
+    """Reads `<data>/<dataset.name>/`. Raises `TrainingError` where it is not there, not whole or cannot be learned."""
+    root = folder(data).child(dataset.name)
+    return from_table(_read(root, dataset), dataset, str(root))
+
+
+def from_table(table: pa.Table, dataset: Dataset, source: str) -> RatingData:
+    """Builds the arrays of a table with one row a rating. Raises `TrainingError` naming `source` and the column."""
+    names = dataset.ratings
+    rating = _numbers(table, names.rating, source, may_miss=False)
+    time = _numbers(table, names.time, source, may_miss=False) if names.time else None
+    users, user = _entity(table, dataset.users, source)
+    items, item = _entity(table, dataset.items, source)
+    order = np.lexsort((item, rating if time is None else time, user))
+    pairs = (user * len(items) + item)[order]
+    last = np.ones(len(pairs), dtype=bool)  # of several ratings of an item by a user
+    by_pair = np.lexsort((np.arange(len(pairs)), pairs))
+    last[by_pair[:-1][pairs[by_pair[:-1]] == pairs[by_pair[1:]]]] = False
+    order = order[last]
+    data = RatingData(
+        dataset, users, items, user[order], item[order], rating[order], None if time is None else time[order]
+    )
+    _check_learnable(data, source)
+    return data
+
+
+def _read(root: Folder, dataset: Dataset) -> pa.Table:
+    marker_text = root.read(SUCCESS_MARKER)
+    if marker_text is None:
+        raise TrainingError(
+            f"{root}: expected training data with a {SUCCESS_MARKER} marker, found none: "
+            "run the ETL job, or check --data and the dataset's output name"
+        )
+    try:
+        marker = read_marker(marker_text.decode())
+    except ValueError as error:
+        raise TrainingError(f"{root}: {error}") from error
+    wanted = [column for column, _ in _wanted(dataset)]
+    with ThreadPoolExecutor(READERS) as pool:
+        tables = list(pool.map(lambda path: _read_file(root, path, wanted), marker.files))
+    if not tables:
+        raise TrainingError(f"{root}: expected ratings, found none ({SUCCESS_MARKER} lists no file)")
+    table = pa.concat_tables(tables, promote_options="permissive")
+    if len(table) != marker.rows:
+        raise TrainingError(
+            f"{root}: expected {marker.rows} rows as {SUCCESS_MARKER} says, found {len(table)}: run the ETL job again"
+        )
+    return table
+
+
+def _read_file(root: Folder, path: str, wanted: Sequence[str]) -> pa.Table:
+    """One file, with the partition's column put back: Spark takes it out of the files, into the folder's name."""
+    content = root.read(path)
+    if content is None:
+        raise TrainingError(f"{root}/{path}: listed by {SUCCESS_MARKER}, but not there: run the ETL job again")
+    try:
+        table = pq.read_table(BytesIO(content), partitioning=None)
+    except pa.ArrowException as error:
+        raise TrainingError(f"{root}/{path}: not a Parquet file: {error}") from error
+    for part in path.split("/")[:-1]:
+        key, _, value = part.partition("=")
+        if key in wanted and key not in table.column_names:
+            table = table.append_column(key, pa.array([unquote(value)] * len(table), pa.string()))
+    missing = [name for name in wanted if name not in table.column_names]
+    if missing:
+        raise TrainingError(
+            f"{root}/{path}: expected the columns {', '.join(wanted)}; not found: {', '.join(missing)}: "
+            "run the ETL job with the same dataset.toml"
+        )
+    return table.select(wanted)
+
+
+def _wanted(dataset: Dataset) -> Iterable[tuple[str, Kind | None]]:
+    for entity in (dataset.users, dataset.items):
+        yield entity.key, None
+        yield from ((column.name, column.kind) for column in _used(entity))
+    yield dataset.ratings.rating, None
+    if dataset.ratings.time:
+        yield dataset.ratings.time, None
+
+
+def _used(entity: Entity) -> tuple[Column, ...]:
+    return tuple(
+        column for column in entity.columns if column.kind is not Kind.PASSTHROUGH or column.name == entity.in_stock
+    )
+
+
+def _entity(table: pa.Table, entity: Entity, source: str) -> tuple[EntityTable, npt.NDArray[np.int64]]:
+    """The distinct users or items, each with its last row's columns, and each rating's index into them."""
+    keys = table[entity.key]
+    if keys.null_count:
+        raise TrainingError(f"{source}: {entity.key}: expected a key in every row, found {keys.null_count} empty")
+    encoded = pc.dictionary_encode(keys.cast(pa.string())).combine_chunks()
+    names = np.asarray(encoded.dictionary.to_pylist(), dtype=object)
+    by_name = np.argsort(names, kind="stable")
+    rank = np.empty_like(by_name)
+    rank[by_name] = np.arange(len(by_name))
+    index = rank[encoded.indices.to_numpy(zero_copy_only=False)]
+    last_row = np.zeros(len(names), dtype=np.int64)
+    np.maximum.at(last_row, index, np.arange(len(index)))
+    rows = table.take(pa.array(last_row))
+    columns = {column.name: _values(rows, column, source) for column in _used(entity)}
+    return EntityTable(tuple(names[by_name]), columns), index
+
+
+def _values(rows: pa.Table, column: Column, source: str) -> npt.NDArray[Any]:
+    if column.kind.is_number:
+        return _numbers(rows, column.name, source, may_miss=True)
+    texts = [(text or "").strip() for text in rows[column.name].cast(pa.string()).to_pylist()]
+    values = np.empty(len(texts), dtype=object)
+    values[:] = [split_tags(text, column.separator) for text in texts] if column.kind is Kind.TAGS else texts
+    return values
+
+
+def split_tags(text: str, separator: str) -> tuple[str, ...]:
+    """The tags of a joined text, trimmed, without empty ones."""
+    return tuple(tag.strip() for tag in text.split(separator) if tag.strip())
+
+
+def _numbers(table: pa.Table, name: str, source: str, *, may_miss: bool) -> npt.NDArray[np.float64]:
+    column = table[name]
+    try:
+        if pa.types.is_string(column.type) and not may_miss and not _all_numbers(column):
+            column = column.cast(pa.timestamp("us"))
+        if pa.types.is_temporal(column.type):
+            column = column.cast(pa.timestamp("us")).cast(pa.int64())
+        values: npt.NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy().astype(np.float64)
+    except pa.ArrowException as error:
+        raise TrainingError(f"{source}: {name}: expected numbers or times, found {column.type}: {error}") from error
+    bad = int((~np.isfinite(values)).sum())
+    if bad and not may_miss:
+        raise TrainingError(f"{source}: {name}: expected a number in every row, found {bad} missing or NaN")
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def _all_numbers(column: pa.ChunkedArray) -> bool:
+    try:
+        column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _check_learnable(data: RatingData, source: str) -> None:
+    ratings = data.dataset.ratings
+    if len(data.user) == 0:
+        raise TrainingError(f"{source}: expected ratings, found no row")
+    for what, table in (("users", data.users), ("items", data.items)):
+        if len(table) < 2:
+            raise TrainingError(f"{source}: expected ratings of 2 or more {what}, found {len(table)}")
+    if data.rating.min() == data.rating.max() and ratings.liked > ratings.scale[0]:
+        raise TrainingError(
+            f"{source}: {ratings.rating}: expected ratings that differ, found {data.rating[0]:g} in every row: "
+            "nothing says what is liked (where every row is a purchase, set ratings.liked to the scale's lowest)"
+        )
+    if not data.liked.any():
+        raise TrainingError(
+            f"{source}: {ratings.rating}: expected ratings of {ratings.liked} or more (liked), "
+            f"found at most {data.rating.max():g}: lower ratings.liked in dataset.toml"
+        )

@@ -1,0 +1,64 @@
+"""Feature columns as the towers read them: vocabularies and standard scalers, fitted on the training data."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from contracts.dataset import Column, Kind
+from training.data import EntityTable
+
+MIN_COUNT = 3
+"""A value that fewer users or items have counts as unknown: it would name them instead of describing them."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How one column becomes numbers: `vocabulary[k]` has index k + 1 (0: missing or unknown); or mean and scale."""
+
+    column: Column
+    vocabulary: tuple[str, ...] = ()
+    mean: float = 0.0
+    scale: float = 1.0
+
+
+def fit(table: EntityTable, columns: tuple[Column, ...]) -> tuple[Encoding, ...]:
+    """Fits an encoding for each feature column, in the columns' order."""
+    return tuple(_fit_column(table, column) for column in columns)
+
+
+def encode(table: EntityTable, encodings: tuple[Encoding, ...]) -> list[Tensor]:
+    """A tensor for each column: categorical int64 (n,), tags int64 (n, longest), number float32 (n,) as it is."""
+    return [_encode_column(table, encoding) for encoding in encodings]
+
+
+def _fit_column(table: EntityTable, column: Column) -> Encoding:
+    values = table.columns[column.name]
+    if column.kind.is_number:
+        known = values[~np.isnan(values)]
+        mean = float(known.mean()) if len(known) else 0.0
+        return Encoding(column, mean=mean, scale=(float(known.std()) if len(known) else 0.0) or 1.0)
+    counts: Counter[str] = Counter()
+    for value in values:
+        counts.update(set(value) if column.kind is Kind.TAGS else {value})
+    del counts[""]
+    return Encoding(column, vocabulary=tuple(sorted(text for text, count in counts.items() if count >= MIN_COUNT)))
+
+
+def _encode_column(table: EntityTable, encoding: Encoding) -> Tensor:
+    values = table.columns[encoding.column.name]
+    if encoding.column.kind.is_number:
+        return torch.from_numpy(values.astype(np.float32))
+    index = index_of(encoding)
+    if encoding.column.kind is not Kind.TAGS:
+        return torch.tensor([index.get(text, 0) for text in values], dtype=torch.int64)
+    longest = max(1, max(map(len, values), default=1))
+    rows = [[index.get(tag, 0) for tag in tags] + [0] * (longest - len(tags)) for tags in values]
+    return torch.tensor(rows, dtype=torch.int64)
+
+
+def index_of(encoding: Encoding) -> Mapping[str, int]:
+    return {text: number for number, text in enumerate(encoding.vocabulary, start=1)}

@@ -1,0 +1,93 @@
+"""What each user liked, and the splits of it: the last liked item for the test, the one before for validation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from training.data import RatingData
+from training.model import MAX_RECENT
+
+Indices = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Liked items of all users, in one array `item` (n,), oldest first (no time: lowest rating first).
+
+    User `u` has `item[start[u]:start[u + 1]]`; `user` (n,) is each one's user.
+    """
+
+    user: Indices
+    item: Indices
+    start: Indices
+
+    def recent(self, users: Indices, limit: int = MAX_RECENT) -> Indices:
+        """(len(users), limit) item indices, most recent first, -1 where a user has no more."""
+        position = self.start[users + 1][:, None] - 1 - np.arange(limit)
+        there = position >= self.start[users][:, None]
+        return np.where(there, self.item[np.maximum(position, 0)], -1) if len(self.item) else np.full(there.shape, -1)
+
+    def counts(self) -> Indices:
+        """(n_users,) liked items of each user."""
+        return np.diff(self.start)
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Held-out liked items: `item[k]` of `user[k]`, to be found among what the user has not rated in `known`."""
+
+    user: Indices
+    item: Indices
+    known: Flags
+    """(n_ratings,) the ratings that are known when the case is asked."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """`train` (n_ratings,) tells which ratings are trained on."""
+
+    train: Flags
+    validation: Cases
+    test: Cases
+
+
+def histories(data: RatingData, known: Flags | None = None) -> Histories:
+    """The liked items among the known ratings (default: all)."""
+    chosen = data.liked if known is None else data.liked & known
+    user = data.user[chosen]
+    start = np.searchsorted(user, np.arange(len(data.users) + 1))
+    return Histories(user, data.item[chosen], start.astype(np.int64))
+
+
+def split(data: RatingData, seed: int) -> Split:
+    """Leaves the last liked item of each user out, and the one before; by chance where there is no time.
+
+    A user needs three liked items to be tested. What a user rated after a held-out item is held out, too: at that time
+    nobody knew it.
+    """
+    random = np.random.default_rng(seed)
+    when = np.arange(len(data.user)) if data.time is not None else random.permutation(len(data.user))
+    order = np.lexsort((when, data.user))
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    liked = order[data.liked[order]]
+    last = liked[np.append(np.diff(data.user[liked]) != 0, True)]
+    n_liked = np.bincount(data.user[liked], minlength=len(data.users))
+    position_in_liked = np.flatnonzero(np.append(np.diff(data.user[liked]) != 0, True))
+    enough = n_liked[data.user[last]] >= 3
+    test, validation = last[enough], liked[position_in_liked[enough] - 1]
+    return Split(
+        train=_before(data, place, validation),
+        validation=Cases(data.user[validation], data.item[validation], _before(data, place, validation)),
+        test=Cases(data.user[test], data.item[test], _before(data, place, test)),
+    )
+
+
+def _before(data: RatingData, place: Indices, held_out: Indices) -> Flags:
+    """Ratings that come before their user's held-out one; all ratings of users without one."""
+    limit = np.full(len(data.users), len(place), dtype=np.int64)
+    limit[data.user[held_out]] = place[held_out]
+    earlier: Flags = place < limit[data.user]
+    return earlier

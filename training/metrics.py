@@ -1,0 +1,80 @@
+"""Metrics over the full ranking: every item that a user has not rated is a candidate, none are sampled."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from training.data import RatingData
+from training.histories import Cases, Flags, Indices
+
+K = 10
+CHUNK = 1024
+"""Users ranked at once: bounds memory to CHUNK × items."""
+
+Scores = npt.NDArray[np.float32]
+Scorer = Callable[[Indices], Scores]
+"""Positions of cases (n,) → a score for each case and item (n, n_items), higher is better."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """For each case: the held-out item's rank (1 is best; ties count half), and the K items at the top."""
+
+    rank: npt.NDArray[np.float64]
+    top: Indices
+
+    @property
+    def ndcg(self) -> npt.NDArray[np.float64]:
+        """(n,) NDCG@K; with one relevant item it is 1 / log2(1 + rank) within the top K, else 0."""
+        return np.where(self.rank <= K, 1.0 / np.log2(1.0 + self.rank), 0.0)
+
+
+def rank(scorer: Scorer, cases: Cases, data: RatingData) -> Ranking:
+    """Ranks the items for each case, those that its user has rated left out."""
+    ranks, tops = [np.empty(0)], [np.empty((0, min(K, len(data.items))), dtype=np.int64)]
+    for chunk, scores in _chunks(scorer, cases, data):
+        target = scores[np.arange(len(chunk)), cases.item[chunk]][:, None]
+        ranks.append((scores > target).sum(1) + ((scores == target).sum(1) - 1) / 2 + 1)
+        best = np.argpartition(-scores, min(K, scores.shape[1] - 1), axis=1)[:, :K]
+        order = np.argsort(-np.take_along_axis(scores, best, 1), axis=1, kind="stable")
+        tops.append(np.take_along_axis(best, order, 1))
+    return Ranking(np.concatenate(ranks), np.concatenate(tops))
+
+
+def _chunks(scorer: Scorer, cases: Cases, data: RatingData) -> Iterator[tuple[Indices, Scores]]:
+    seen = rating_matrix(data, cases.known)
+    for begin in range(0, len(cases.user), CHUNK):
+        chunk = np.arange(begin, min(begin + CHUNK, len(cases.user)))
+        scores = np.array(scorer(chunk), dtype=np.float32)
+        scores[seen[cases.user[chunk]].nonzero()] = -np.inf
+        yield chunk, scores
+
+
+def rating_matrix(data: RatingData, known: Flags) -> sparse.csr_matrix:
+    """(n_users, n_items), 1 where a user has rated an item."""
+    shape = (len(data.users), len(data.items))
+    ones = np.ones(int(known.sum()), dtype=np.float32)
+    return sparse.csr_matrix((ones, (data.user[known], data.item[known])), shape=shape)
+
+
+def summary(ranking: Ranking, popularity: npt.NDArray[np.float64]) -> dict[str, float | int]:
+    """The means over cases. `popularity` (n_items,) is each item's share of the known ratings.
+
+    Coverage: the share of items that anybody is recommended. Novelty: the mean of -log2(popularity) over what is
+    recommended, in bits (Castells et al., "Novelty and Diversity in Recommender Systems", 2015).
+    """
+    if not len(ranking.rank):
+        return {"cases": 0}
+    hits = float((ranking.rank <= K).mean())
+    floor = popularity[popularity > 0].min() / 2  # an item that nobody has rated yet
+    return {
+        "cases": len(ranking.rank),
+        f"ndcg@{K}": float(ranking.ndcg.mean()),
+        f"recall@{K}": hits,  # one item is held out a user, so it is found whole or not at all
+        f"hit_rate@{K}": hits,
+        "coverage": len(np.unique(ranking.top)) / len(popularity),
+        "novelty": float(-np.log2(np.maximum(popularity[ranking.top], floor)).mean()),
+    }

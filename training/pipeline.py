@@ -1,0 +1,143 @@
+"""From training data to a published model version: load, train and test, train on everything, judge, publish."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contracts import artifacts as contract
+from contracts.dataset import Dataset
+from training import artifacts, scoring
+from training.data import RatingData, load
+from training.errors import TrainingError
+from training.evaluate import evaluate
+from training.fit import Curve, Inputs, Settings, Trainer
+from training.gate import Verdict, judge
+from training.histories import Split, histories, split
+from training.metrics import rank
+from training.model import TwoTower
+from training.publish import publish
+
+DEFAULT_WORK = Path(".build/training")
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage ("test", "final"), the epoch and the epochs at most."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """`version` is published, unless `verdict` failed without force: then it only lies in `folder`."""
+
+    version: str
+    folder: Path
+    verdict: Verdict
+    published: bool
+    metrics: dict[str, Any]
+
+
+class GateError(TrainingError):
+    """A model that is not worth serving; `result` holds what was made."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(
+            f"not published: {result.verdict.reason}. "
+            f"Version {result.version} lies in {result.folder}; --force publishes it all the same"
+        )
+        self.result = result
+
+
+def run(
+    data: str,
+    dataset: Dataset,
+    output: str,
+    settings: Settings | None = None,
+    *,
+    force: bool = False,
+    work: Path = DEFAULT_WORK,
+    progress: Progress = lambda stage, epoch, epochs: None,
+) -> Result:
+    """Trains on `<data>/<dataset.name>/` and publishes to `<output>/<version>/`; both a path or `s3://…`.
+
+    A killed run goes on where it was when run again with the same data, settings and `work`. Raises `TrainingError`
+    for data that cannot be learned, and `GateError` for a model that is not worth serving unless `force`.
+    """
+    settings = settings or Settings()
+    ratings = load(data, dataset)
+    run_folder = work / _digest(ratings, settings)
+    run_folder.mkdir(parents=True, exist_ok=True)
+    trained = train(ratings, settings, run_folder, progress, force=force)
+    staged = run_folder / "staged"
+    shutil.rmtree(staged, ignore_errors=True)
+    manifest = artifacts.write(trained, staged)
+    (staged / contract.MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+    folder = staged.rename(run_folder / manifest.version)
+    gate = trained.metrics["gate"]
+    verdict = Verdict(gate["passed"], gate["reason"])
+    result = Result(manifest.version, folder, verdict, verdict.passed or force, dict(trained.metrics))
+    if not result.published:
+        raise GateError(result)
+    publish(folder, output)
+    return result
+
+
+def train(
+    data: RatingData,
+    settings: Settings,
+    work: Path | None = None,
+    progress: Progress = lambda stage, epoch, epochs: None,
+    *,
+    force: bool = False,
+) -> artifacts.TrainedModel:
+    """Measures a model that has not seen the held-out ratings, then trains the one to serve on all of them."""
+    inputs, parts = Inputs(data, settings), split(data, settings.seed)
+    tested, curve = _test_run(data, parts, inputs, settings, work, progress)
+    evaluation = evaluate(tested, inputs, data, parts.test)
+    epochs = curve.best_epoch or settings.epochs
+    final = Trainer(data, np.ones(len(data.user), dtype=bool), inputs, settings).run(
+        epochs,
+        on_epoch=lambda now: progress("final", len(now.loss), epochs),
+        checkpoint=None if work is None else work / "final.pt",
+    )
+    verdict = judge(evaluation)
+    metrics = {
+        **evaluation,
+        "gate": {"passed": verdict.passed, "reason": verdict.reason, "forced": force and not verdict.passed},
+        "training": {**asdict(curve), "epochs": epochs, "settings": asdict(settings), "ratings": len(data.user)},
+    }
+    return artifacts.TrainedModel(data, inputs, final, settings, metrics)
+
+
+def _test_run(
+    data: RatingData, parts: Split, inputs: Inputs, settings: Settings, work: Path | None, progress: Progress
+) -> tuple[TwoTower, Curve]:
+    cases = parts.validation
+    known = histories(data, cases.known)
+
+    def validate(model: TwoTower) -> float:
+        return float(rank(scoring.scorer(model, inputs, known, cases.user), cases, data).ndcg.mean())
+
+    trainer = Trainer(data, parts.train, inputs, settings)
+    model = trainer.run(
+        settings.epochs,
+        validate if len(cases.user) else None,
+        lambda now: progress("test", len(now.loss), settings.epochs),
+        None if work is None else work / "test.pt",
+    )
+    return model, trainer.curve
+
+
+def _digest(data: RatingData, settings: Settings) -> str:
+    """Of everything that a training run depends on: two runs that share it may share a checkpoint."""
+    digest = hashlib.sha256(
+        repr((data.dataset.to_dict(), asdict(replace(settings)), data.users.ids, data.items.ids)).encode()
+    )
+    for part in (data.user, data.item, data.rating, data.time):
+        digest.update(b"" if part is None else part.tobytes())
+    for table in (data.users, data.items):
+        for name, values in sorted(table.columns.items()):
+            digest.update(repr((name, values.tolist())).encode())
+    return digest.hexdigest()[:16]

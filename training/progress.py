@@ -1,0 +1,37 @@
+"""Progress bars and the table of metrics at the terminal."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from training import pipeline
+
+STAGES = {"test": "Training (to be tested)", "final": "Training (to be served)"}
+
+
+@contextlib.contextmanager
+def progress_bars() -> Iterator[pipeline.Progress]:
+    """A bar a stage, in epochs; early stopping ends a bar before its end."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks = {stage: bars.add_task(text, total=None, start=False) for stage, text in STAGES.items()}
+
+        def advance(stage: str, epoch: int, epochs: int) -> None:
+            bars.start_task(tasks[stage])
+            bars.update(tasks[stage], completed=epoch, total=epochs)
+
+        yield advance
+
+
+def print_metrics(metrics: Mapping[str, Any]) -> None:
+    """The model beside the baselines, a row each."""
+    results = metrics["all"]
+    names = [name for name in results["model"] if name != "cases"]
+    shown = Table("", *names, title=f"{results['model']['cases']} held-out items, full ranking")
+    for model, values in results.items():
+        shown.add_row(model, *(f"{values.get(name, float('nan')):.4f}" for name in names))
+    Console().print(shown)
