@@ -26,7 +26,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contracts.event import EVENT_ID, SESSION_ID, event_id
+from contracts.events import EVENT_ID, SESSION
 from local.clock import Clock, SystemClock
 from local.errors import LocalRunError
 
@@ -44,14 +44,13 @@ class FailedEvent:
     """An event with its identity, ready for the stream; `code` says why it failed."""
 
     body: dict[str, Any]
+    partition_key: str
     code: str
 
     @property
     def record(self) -> dict[str, Any]:
-        """The entry of a PutRecords request, with the partition key that the event had."""
-        session = self.body.get(SESSION_ID)
-        is_key = isinstance(session, str) and 0 < len(session) <= 256 and not _SURROGATE.search(session)
-        return {"Data": json.dumps(self.body).encode(), "PartitionKey": session if is_key else self.body[EVENT_ID]}
+        """The entry of a PutRecords request."""
+        return {"Data": json.dumps(self.body).encode(), "PartitionKey": self.partition_key}
 
 
 @dataclass
@@ -102,7 +101,13 @@ def _event(data: bytes, identity: str, code: str) -> FailedEvent | None:
         return None
     if not isinstance(body, dict):
         return None
-    return FailedEvent(body | {EVENT_ID: event_id(body, identity)}, code)
+    brought, session = body.get(EVENT_ID), body.get(SESSION)
+    is_key = isinstance(session, str) and 0 < len(session) <= 256 and not _SURROGATE.search(session)
+    return FailedEvent(
+        body | {EVENT_ID: brought if isinstance(brought, str) and brought else identity},
+        str(session) if is_key else identity,
+        code,
+    )
 
 
 def _digest(arrival_ms: int, data: bytes) -> str:

@@ -129,6 +129,8 @@ def test_a_poison_record_is_given_up_alone_and_kept_where_it_can_be_replayed(set
     source.flush()
     assert setup.delivered() == ["a", "b", "c", "d"]
     assert setup.discarded() == ["poison"]
+    # All; from the poison on; the poison twice; what is behind it: splitting has cost no retry.
+    assert source.counters.invocations == 5
     (key,) = setup.aws.objects(setup.failures)
     assert key.startswith(f"aws/lambda/{source.settings.uuid}/shardId-000000000000/")
     document = json.loads(setup.aws.objects(setup.failures)[key])
