@@ -1,0 +1,88 @@
+"""Lambda: loads the model version whose manifest arrived, or switches to a loaded one by hand."""
+
+from typing import Any
+
+from contracts.artifacts import MANIFEST
+from functions.embedding_loader import load, reader
+from functions.shared import environment, versions
+from functions.shared.artifacts import ArtifactBucket
+from functions.shared.database import Connection, KeptConnection
+from functions.shared.deadline import Deadline
+from functions.shared.telemetry import MetricUnit, logger_of, metrics_of
+
+FUNCTION = "embedding_loader"
+MARGIN_SECONDS = 10.0
+"""Kept of the function's time for saying what happened."""
+
+logger = logger_of(FUNCTION)
+metrics = metrics_of(FUNCTION)
+
+
+class EventError(ValueError):
+    """An event that is neither an arrived manifest nor an action; the text says what was expected."""
+
+
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """`{"action": "activate", "version": …}`, `{"action": "status"}`, or S3's "Object Created" of a manifest."""
+    settings = environment.storage()
+    deadline = Deadline.of(context, MARGIN_SECONDS)
+    kept = KeptConnection(settings.database, statement_timeout=deadline.left())
+    try:
+        if "action" in event:
+            return _act(event, kept.get(deadline.at))
+        return _load(_version(event, settings.artifacts_bucket), settings, kept, deadline)
+    finally:
+        kept.drop()
+
+
+def _act(event: dict[str, Any], connection: Connection) -> dict[str, Any]:
+    if event["action"] == "activate":
+        load.prepare(connection)
+        versions.switch(connection, str(event.get("version")))
+        logger.info("switched", extra={"version": event["version"]})
+    elif event["action"] != "status":
+        raise EventError(f"action: expected 'activate' or 'status', found {event['action']!r}")
+    return _status(connection)
+
+
+def _status(connection: Connection) -> dict[str, Any]:
+    load.prepare(connection)
+    loaded = versions.loaded(connection)
+    return {"active": versions.active(connection)[0] if loaded else None, "loaded": loaded}
+
+
+def _version(event: dict[str, Any], bucket: str) -> str:
+    try:
+        found, key = event["detail"]["bucket"]["name"], event["detail"]["object"]["key"]
+    except (KeyError, TypeError):
+        raise EventError(f"expected an action or S3's 'Object Created' event, found the keys {sorted(event)}") from None
+    version, _, name = key.rpartition("/")
+    if found != bucket or name != MANIFEST or not version:
+        raise EventError(f"expected <version>/{MANIFEST} in {bucket}, found {key!r} in {found}")
+    return str(version)
+
+
+def _load(version: str, settings: environment.Storage, kept: KeptConnection, deadline: Deadline) -> dict[str, Any]:
+    connection = kept.get(deadline.at)
+    load.prepare(connection)
+    if version in versions.loaded(connection):
+        logger.info("version is loaded already", extra={"version": version})
+        return {"loaded_now": False, **_status(connection)}
+    bucket = ArtifactBucket(settings.artifacts_bucket)
+    manifest, text = bucket.manifest(version)
+    reader.check(bucket, manifest)
+    connection = kept.get(deadline.at)
+    # So that the server ends what it does for this function soon after the function itself was killed.
+    connection.execute("SET client_connection_check_interval = '5s'")
+    with load.one_loader_at_a_time(connection):
+        if version in versions.loaded(connection):
+            return {"loaded_now": False, **_status(connection)}
+        stages = load.load(connection, bucket, manifest, text)
+        dropped = load.drop_old(connection)
+        status = _status(connection)
+    metrics.add_metric("VersionsLoaded", MetricUnit.Count, 1)
+    metrics.add_metric("LoadMilliseconds", MetricUnit.Milliseconds, 1000 * sum(stages.values()))
+    counts = {"items": manifest.n_items, "users": manifest.n_users}
+    logger.info("loaded", extra={"version": version, "stages": stages, "dropped": dropped, **counts, **status})
+    return {"loaded_now": True, "stages": stages, "dropped": dropped, **counts, **status}

@@ -1,0 +1,234 @@
+"""Loads a version into PostgreSQL: a fresh schema, filled, indexed, registered and switched to in one transaction.
+
+So a kill at any point is harmless: nothing of the version is left, and the active one was never touched.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from contracts.artifacts import ITEM_EMBEDDINGS, USER_EMBEDDINGS, Manifest
+from functions.embedding_loader import reader
+from functions.shared import versions
+from functions.shared.artifacts import ArtifactBucket
+from functions.shared.database import Connection
+from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, pack_rows
+
+LOCK = 0x5EC0
+"""The advisory lock that a loader holds, so that two of them work one after the other."""
+
+SIMILAR_ITEMS = 20
+"""How many nearest items are kept for each item."""
+POPULAR_ITEMS = 10_000
+"""How many popular items are kept: as many as the longest history that still gets a full list."""
+VERSIONS_KEPT = 3
+
+HNSW_M = 16
+HNSW_EF_CONSTRUCTION = 200
+"""Longer to build than pgvector's 64, and ahead of it in queries at equal recall (docs/vector-store.md)."""
+SIMILAR_EF_SEARCH = 64
+
+_TABLES = """
+CREATE TABLE {items} (id text NOT NULL, embedding vector({dim}) NOT NULL, in_stock boolean NOT NULL DEFAULT true);
+ALTER TABLE {items} ALTER embedding SET STORAGE PLAIN;
+CREATE TABLE {users} (id text NOT NULL, embedding vector({dim}) NOT NULL);
+CREATE TABLE {recent_items} (user_id text NOT NULL, item_ids text[] NOT NULL);
+CREATE TEMPORARY TABLE item_catalog (id text, in_stock boolean, popularity real) ON COMMIT DROP
+"""
+
+_INDEXES = """
+UPDATE {items} i SET in_stock = false FROM item_catalog c WHERE c.id = i.id AND NOT c.in_stock;
+ALTER TABLE {items} ADD PRIMARY KEY (id);
+ALTER TABLE {users} ADD PRIMARY KEY (id);
+ALTER TABLE {recent_items} ADD PRIMARY KEY (user_id);
+CREATE INDEX ON {items} USING hnsw (embedding {operator_class}) WITH (m = {m}, ef_construction = {ef}) WHERE in_stock;
+ANALYZE {items};
+ANALYZE {users};
+ANALYZE {recent_items}
+"""
+
+# CREATE TABLE AS may run in parallel workers, INSERT … SELECT may not.
+_POPULAR = """
+CREATE TABLE {popular_items} AS
+SELECT (row_number() OVER (ORDER BY popularity DESC, id))::int AS rank, id, popularity
+FROM (
+    SELECT i.id, coalesce(c.popularity, 0)::real AS popularity
+    FROM {items} i LEFT JOIN item_catalog c USING (id) WHERE i.in_stock
+) in_stock
+ORDER BY rank LIMIT {popular};
+ALTER TABLE {popular_items} ADD PRIMARY KEY (rank);
+ANALYZE {popular_items}
+"""
+
+_SIMILAR = """
+CREATE TABLE {similar_items} AS
+SELECT q.id, n.similar_ids, n.distances
+FROM {items} q CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(near.id ORDER BY near.distance, near.id), '{{}}') AS similar_ids,
+           coalesce(array_agg(near.distance::real ORDER BY near.distance, near.id), '{{}}') AS distances
+    FROM (
+        SELECT i.id, i.embedding {operator} q.embedding AS distance FROM {items} i
+        WHERE i.in_stock AND i.id <> q.id ORDER BY i.embedding {operator} q.embedding LIMIT {similar}
+    ) near
+) n;
+ALTER TABLE {similar_items} ADD PRIMARY KEY (id);
+ANALYZE {similar_items}
+"""
+
+
+@contextmanager
+def one_loader_at_a_time(connection: Connection) -> Iterator[None]:
+    """Waits for another loader, for as long as the connection's `lock_timeout`."""
+    connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
+
+
+def prepare(connection: Connection) -> None:
+    """Makes the extension and the registry where they are missing."""
+    with connection.transaction():
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        connection.execute(versions.REGISTRY)
+
+
+def load(connection: Connection, bucket: ArtifactBucket, manifest: Manifest, manifest_text: str) -> dict[str, float]:
+    """Loads a version that is not loaded yet, and switches to it unless a later one is active.
+
+    Returns the seconds of each stage. Raises `ManifestError` where a file changed since it was checked.
+    """
+    stages: dict[str, float] = {}
+    with connection.transaction():
+        with _stage(stages, "copy"):
+            _copy(connection, bucket, manifest)
+        with _stage(stages, "index"):
+            _set_build_memory(connection, manifest)
+            _run(connection, _INDEXES, manifest)
+        with _stage(stages, "popular"):
+            _run(connection, _POPULAR, manifest)
+        with _stage(stages, "similar"):
+            connection.execute(f"SET LOCAL hnsw.ef_search = {SIMILAR_EF_SEARCH}")
+            connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+            _run(connection, _SIMILAR, manifest)
+        connection.execute(
+            "INSERT INTO recommender.model_version (version, manifest) VALUES (%s, %s)",
+            (manifest.version, manifest_text),
+        )
+        if manifest.version > (_active(connection) or ""):
+            versions.switch(connection, manifest.version)
+    return stages
+
+
+def drop_old(connection: Connection, kept: int = VERSIONS_KEPT) -> list[str]:
+    """Drops all but the latest `kept` versions and the active one; returns what was dropped.
+
+    A version that a reader holds for longer than the lock timeout stays until the next load.
+    """
+    dropped = []
+    loaded = versions.loaded(connection)
+    for version in loaded[: max(0, len(loaded) - kept)]:
+        try:
+            with connection.transaction():
+                connection.execute("SET LOCAL lock_timeout = '10s'")
+                # The pointer is locked, so that nobody switches to the version while it goes.
+                connection.execute("LOCK TABLE recommender.active_version IN SHARE ROW EXCLUSIVE MODE")
+                if version == _active(connection):
+                    continue
+                connection.execute("DELETE FROM recommender.model_version WHERE version = %s", (version,))
+                schema = versions.tables(version).schema
+                connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
+            dropped.append(version)
+        except psycopg.errors.LockNotAvailable:
+            continue
+    return dropped
+
+
+def _active(connection: Connection) -> str | None:
+    try:
+        return versions.active(connection)[0]
+    except versions.NoActiveVersionError:
+        return None
+
+
+def _copy(connection: Connection, bucket: ArtifactBucket, manifest: Manifest) -> None:
+    tables = versions.tables(manifest.version)
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(tables.schema))
+    _run(connection, _TABLES, manifest)
+    for name, table in ((ITEM_EMBEDDINGS, tables.items), (USER_EMBEDDINGS, tables.users)):
+        copy_embeddings(connection, table, reader.embeddings(bucket, manifest, name))
+    types = ["text", "bool", "float4"]
+    _copy_rows(connection, sql.Identifier("item_catalog"), types, reader.item_catalog(bucket, manifest))
+    _copy_rows(connection, tables.recent_items, ["text", "text[]"], reader.user_catalog(bucket, manifest))
+
+
+def copy_embeddings(connection: Connection, table: sql.Identifier, chunks: Iterable[reader.Embeddings]) -> None:
+    """Copies (id, embedding) rows into a table that was made in the same transaction."""
+    # FREEZE: the rows need no later vacuum, and are seen as frozen by whoever sees the table at all.
+    statement = sql.SQL("COPY {} (id, embedding) FROM STDIN (FORMAT binary, FREEZE)").format(table)
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(COPY_HEADER)
+        for chunk in chunks:
+            for packed in pack_rows(chunk.ids, chunk.vectors):
+                copy.write(packed)
+        copy.write(COPY_TRAILER)
+
+
+def _copy_rows(
+    connection: Connection, table: sql.Identifier, types: list[str], rows: Iterable[tuple[Any, ...]]
+) -> None:
+    statement = sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(table)
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
+
+
+def _set_build_memory(connection: Connection, manifest: Manifest) -> None:
+    """An HNSW graph that does not fit into memory is built several times slower.
+
+    A node takes its vector and about 2·m neighbours of 16 bytes on the ground level, and some more above. No more is
+    asked for than the server's buffer cache has, which is a quarter of an RDS instance's memory.
+    """
+    needed_kb = manifest.n_items * (4 * manifest.dim + 2 * HNSW_M * 16 + 256) * 3 // 2 // 1024
+    connection.execute(
+        """
+        SELECT set_config('maintenance_work_mem', greatest(
+            pg_size_bytes(current_setting('maintenance_work_mem')) / 1024,
+            least(%s, pg_size_bytes(current_setting('shared_buffers')) / 1024)
+        )::text || 'kB', true)
+        """,
+        (needed_kb,),
+    )
+
+
+def _run(connection: Connection, statements: str, manifest: Manifest) -> None:
+    tables = versions.tables(manifest.version)
+    connection.execute(
+        sql.SQL(statements).format(
+            items=tables.items,
+            users=tables.users,
+            recent_items=tables.recent_items,
+            popular_items=tables.popular_items,
+            similar_items=tables.similar_items,
+            operator=sql.SQL(versions.DISTANCE_OPERATOR[manifest.similarity]),
+            operator_class=sql.SQL(versions.OPERATOR_CLASS[manifest.similarity]),
+            dim=sql.Literal(manifest.dim),
+            m=sql.Literal(HNSW_M),
+            ef=sql.Literal(HNSW_EF_CONSTRUCTION),
+            popular=sql.Literal(POPULAR_ITEMS),
+            similar=sql.Literal(SIMILAR_ITEMS),
+        )
+    )
+
+
+@contextmanager
+def _stage(stages: dict[str, float], name: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    stages[name] = round(time.perf_counter() - start, 3)

@@ -1,0 +1,129 @@
+"""Answers a batch of requests from one model version: whom to recommend what, and on what it rests."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from contracts.events import PRODUCT, Strategy
+from functions.model_inference.model import UserTower
+from functions.model_inference.requests import MAX_HISTORY, Request
+from functions.model_inference.store import Item, Scored, Store, User
+from functions.shared.vectors import Vectors
+
+DIGITS = 6
+"""Of scores and distances in answers: more than a 32-bit float of about 1 has, and half the bytes of all of them."""
+
+
+@dataclass
+class _Plan:
+    """What is known for a request, and what it will be answered by. Without a vector: popular items."""
+
+    request: Request
+    user: User | None
+    recent: tuple[str, ...]
+    """Known items: the session's first, then a known customer's own."""
+    session: tuple[str, ...]
+    """The known items of the session."""
+    strategy: Strategy = Strategy.POPULAR
+    vector: Any = None
+
+
+def recommend(store: Store, tower: UserTower | None, requests: Sequence[Request], limit: int) -> list[dict[str, Any]]:
+    """An answer for each request, in order. Four statements at most, however many requests there are."""
+    users = store.users({request.customer for request in requests if request.customer})
+    items = store.items(_wanted_items(requests, users))
+    plans = [_plan(request, users, items) for request in requests]
+    _compute_vectors(store, tower, plans, items)
+    recommended = _search(store, plans, limit)
+    return [_answer(plan, found, _similar(plan, items, limit)) for plan, found in zip(plans, recommended, strict=True)]
+
+
+def _wanted_items(requests: Sequence[Request], users: Mapping[str, User]) -> dict[str, bool]:
+    """Every item whose vector is needed, and whether its similar items are."""
+    wanted: dict[str, bool] = {}
+    for request in requests:
+        wanted.update(dict.fromkeys((item for item in request.session if item not in wanted), False))
+        user = users.get(request.customer or "")
+        if user:
+            recent = user.recent_items[:MAX_HISTORY]
+            wanted.update(dict.fromkeys((item for item in recent if item not in wanted), False))
+    for request in requests:
+        wanted.update(dict.fromkeys(request.similar_to, True))
+    return wanted
+
+
+def _plan(request: Request, users: Mapping[str, User], items: Mapping[str, Item]) -> _Plan:
+    user = users.get(request.customer or "")
+    session = tuple(item for item in request.session if item in items)
+    past = tuple(item for item in user.recent_items if item in items) if user else ()
+    # Each item once, where it comes first.
+    recent = tuple(dict.fromkeys(session[:MAX_HISTORY] + past))[:MAX_HISTORY]
+    return _Plan(request, user, recent, session)
+
+
+def _compute_vectors(store: Store, tower: UserTower | None, plans: Sequence[_Plan], items: Mapping[str, Item]) -> None:
+    """Gives each plan its strategy and its vector; one run of the model for all of them."""
+    run: list[_Plan] = []
+    for plan in plans:
+        has_features = tower is not None and tower.has_features(plan.request.user)
+        if plan.user:
+            plan.strategy = Strategy.PERSONALIZED
+        elif plan.session:
+            plan.strategy = Strategy.SESSION
+        elif has_features:
+            plan.strategy = Strategy.PERSONALIZED
+        else:
+            continue
+        if tower is not None and (plan.session or has_features):
+            run.append(plan)
+        elif plan.user:
+            # Nothing new is known of the customer: the stored vector is what the model made of the rest.
+            plan.vector = store.unpack([plan.user.vector])[0]
+        else:
+            plan.vector = _recent_vectors(store, plan, items).mean(axis=0)
+    if tower is not None and run:
+        vectors = tower.vectors([plan.request.user for plan in run], [_recent_vectors(store, p, items) for p in run])
+        for plan, vector in zip(run, vectors, strict=True):
+            plan.vector = vector
+
+
+def _recent_vectors(store: Store, plan: _Plan, items: Mapping[str, Item]) -> Vectors:
+    """(number of recent items, dim)"""
+    return store.unpack([items[item].vector for item in plan.recent])
+
+
+def _search(store: Store, plans: Sequence[_Plan], limit: int) -> list[list[Scored]]:
+    with_vector = [plan for plan in plans if plan.vector is not None]
+    without = [plan for plan in plans if plan.vector is None]
+    vectors = np.array([plan.vector for plan in with_vector], dtype=np.float32)
+    nearest = iter(store.nearest(vectors, [plan.session for plan in with_vector], limit))
+    popular = iter(store.popular([plan.session for plan in without], limit))
+    return [next(popular if plan.vector is None else nearest) for plan in plans]
+
+
+def _similar(plan: _Plan, items: Mapping[str, Item], limit: int) -> list[dict[str, Any]]:
+    """Similar items for the known items of the cart, else for the last known browsed one."""
+    known = [item for item in plan.request.similar_to if item in items]
+    hidden = set(plan.session)
+    return [
+        {
+            PRODUCT: item,
+            "similar_items": [
+                {"id": id_, "distance": round(distance, DIGITS)}
+                for id_, distance in items[item].similar
+                if id_ not in hidden
+            ][:limit],
+        }
+        for item in (known if plan.request.cart else known[:1])
+    ]
+
+
+def _answer(plan: _Plan, found: Sequence[Scored], similar: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "id": plan.request.id,
+        "recommended_items": [{"id": id_, "score": round(score, DIGITS)} for id_, score in found],
+        "similar_items": similar,
+        "strategy": plan.strategy.value,
+    }

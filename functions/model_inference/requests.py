@@ -1,0 +1,111 @@
+"""The requests of a batch, checked one by one, so that a bad one is an error of its own and no other's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.events import CUSTOMER, IN_CART, PRODUCT
+from functions.shared.environment import MAX_RECOMMENDATIONS
+
+MAX_HISTORY = 50
+"""How many items of a session, and of a customer's past, the model is given: the latest ones."""
+
+LAST_BROWSED = 3
+"""Without a cart, similar items are given for the latest known of so many browsed items."""
+
+
+class CallError(ValueError):
+    """A call that has no requests to answer one by one."""
+
+
+class RequestError(ValueError):
+    """One request that cannot be answered; the text says why, without its values, which may be personal."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One customer's request. Item lists hold each id once, and only text that the database can take."""
+
+    id: str
+    user: Mapping[str, Any]
+    customer: str | None
+    cart: tuple[str, ...]
+    browsed: tuple[str, ...]
+    """Not in the cart; the last browsed first."""
+
+    @property
+    def session(self) -> tuple[str, ...]:
+        """The cart first, then the last browsed first."""
+        return self.cart + self.browsed
+
+    @property
+    def similar_to(self) -> tuple[str, ...]:
+        """The items that may be answered with similar ones."""
+        return self.cart or self.browsed[:LAST_BROWSED]
+
+
+def read_call(event: Any) -> tuple[int, list[Any]]:
+    """The limit and the raw requests. Raises `CallError`."""
+    if not isinstance(event, Mapping):
+        raise CallError(f"expected an object with limit and requests, found {type(event).__name__}")
+    limit, requests = event.get("limit"), event.get("requests")
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_RECOMMENDATIONS:
+        raise CallError(f"limit: expected a whole number from 1 to {MAX_RECOMMENDATIONS}, found {limit!r}")
+    if not isinstance(requests, list):
+        raise CallError(f"requests: expected a list, found {type(requests).__name__}")
+    return limit, requests
+
+
+def request_id(raw: Any) -> Any:
+    """What an answer to the request is marked with, also where the request is not one."""
+    return raw.get("id") if isinstance(raw, Mapping) else None
+
+
+def read_request(raw: Any) -> Request:
+    """Raises `RequestError`."""
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("id"), str):
+        raise RequestError("expected an object with an id of text")
+    user, items = raw.get("user"), raw.get("items")
+    if not isinstance(user, Mapping):
+        raise RequestError(f"user: expected an object, found {type(user).__name__}")
+    if not isinstance(items, list):
+        raise RequestError(f"items: expected a list, found {type(items).__name__}")
+    cart: dict[str, None] = {}
+    browsed: dict[str, None] = {}
+    for entry in reversed(items):
+        if not isinstance(entry, Mapping):
+            raise RequestError(f"items: expected objects with a {PRODUCT}, found {type(entry).__name__}")
+        item = _id(entry.get(PRODUCT), f"items.{PRODUCT}")
+        if storable(item):
+            (cart if entry.get(IN_CART) is True else browsed)[item] = None
+    return Request(
+        id=raw["id"],
+        user=user,
+        customer=_customer(user.get(CUSTOMER)),
+        cart=tuple(cart),
+        browsed=tuple(item for item in browsed if item not in cart),
+    )
+
+
+def _customer(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    customer = _id(value, f"user.{CUSTOMER}")
+    return customer if storable(customer) else None
+
+
+def _id(value: Any, name: str) -> str:
+    """Ids come as text or as whole numbers."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise RequestError(f"{name}: expected text or a whole number, found {type(value).__name__}")
+
+
+def storable(text: str) -> bool:
+    """Whether PostgreSQL can hold the text: no NUL, no half of a surrogate pair. What it cannot hold is not known."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False

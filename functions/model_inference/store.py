@@ -1,0 +1,158 @@
+"""Queries of the vector store: each answers a whole batch with one statement."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from functions.shared import versions
+from functions.shared.database import Connection
+from functions.shared.vectors import VectorArray, Vectors, register, unpack
+
+EF_SEARCH = 80
+"""Candidates that a search of the index keeps: recall@10 of 0.95 and more at 100,000 items (docs/vector-store.md)."""
+
+_USERS = """
+SELECT u.id, u.embedding, r.item_ids
+FROM {users} u LEFT JOIN {recent_items} r ON r.user_id = u.id
+WHERE u.id = ANY (%s::text[])
+"""
+
+_ITEMS = """
+SELECT q.id, i.embedding, s.similar_ids, s.distances
+FROM unnest(%s::text[], %s::boolean[]) AS q (id, wants_similar)
+JOIN {items} i ON i.id = q.id
+LEFT JOIN {similar_items} s ON s.id = q.id AND q.wants_similar
+"""
+
+# MATERIALIZED: the excluded ids are read from their text once a query, not once for each item looked at.
+_NEAREST = """
+WITH query AS MATERIALIZED (
+    SELECT vector, excluded::text[] AS excluded, n
+    FROM unnest(%s, %s::text[]) WITH ORDINALITY AS given (vector, excluded, n)
+)
+SELECT query.n, near.id, near.distance
+FROM query CROSS JOIN LATERAL (
+    SELECT i.id, i.embedding {operator} query.vector AS distance
+    FROM {items} i
+    WHERE i.in_stock AND i.id <> ALL (query.excluded)
+    ORDER BY i.embedding {operator} query.vector
+    LIMIT {limit}
+) near
+"""
+
+_POPULAR = """
+WITH query AS MATERIALIZED (
+    SELECT excluded::text[] AS excluded, n FROM unnest(%s::text[]) WITH ORDINALITY AS given (excluded, n)
+)
+SELECT query.n, best.id, best.popularity
+FROM query CROSS JOIN LATERAL (
+    SELECT p.id, p.popularity, p.rank FROM {popular_items} p
+    WHERE p.id <> ALL (query.excluded) ORDER BY p.rank LIMIT {limit}
+) best
+ORDER BY query.n, best.rank
+"""
+
+Scored = tuple[str, float]
+"""An item's id and its score, better the larger."""
+
+
+@dataclass(frozen=True)
+class User:
+    vector: bytes
+    recent_items: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Item:
+    vector: bytes
+    similar: Sequence[tuple[str, float]]
+    """(id, distance), the nearest first; empty where it was not asked for."""
+
+
+def prepare(connection: Connection) -> None:
+    """Readies a new connection. Raises `NoActiveVersionError` where the database has no vectors yet."""
+    try:
+        register(connection)
+    except psycopg.errors.UndefinedObject:
+        raise versions.NoActiveVersionError from None
+    connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}")
+    # With a filter, the scan goes on until there are as many results as asked for.
+    connection.execute("SET hnsw.iterative_scan = strict_order")
+
+
+class Store:
+    """One version's tables, for one batch.
+
+    Statements name the version's schema, and the limit is in their text: a prepared statement is then never answered
+    from another version's plan, nor planned for an unknown limit, where PostgreSQL takes a tenth of the table for it
+    and scans it whole.
+    """
+
+    def __init__(self, connection: Connection, version: str, similarity: str, dim: int) -> None:
+        self._cursor = connection.cursor(binary=True)
+        self._tables = versions.tables(version)
+        self._operator = sql.SQL(versions.DISTANCE_OPERATOR[similarity])
+        self._offset = versions.SCORE_OFFSET[similarity]
+        self.dim = dim
+
+    def users(self, ids: Collection[str]) -> Mapping[str, User]:
+        """The known ones of the users."""
+        rows = self._rows(_USERS, [list(ids)]) if ids else []
+        return {id_: User(vector, recent or ()) for id_, vector, recent in rows}
+
+    def items(self, wants_similar: Mapping[str, bool]) -> Mapping[str, Item]:
+        """The known ones of the items, with their similar items where the mapping says so."""
+        given = [list(wants_similar), list(wants_similar.values())]
+        rows = self._rows(_ITEMS, given) if wants_similar else []
+        return {
+            id_: Item(vector, tuple(zip(similar, distances, strict=True)) if similar else ())
+            for id_, vector, similar, distances in rows
+        }
+
+    def nearest(self, vectors: Vectors, excluded: Sequence[Collection[str]], limit: int) -> list[list[Scored]]:
+        """For each vector (n, dim) the best items in stock that are not excluded, the best first."""
+        if not len(vectors):
+            return []
+        rows = self._rows(_NEAREST, [VectorArray(vectors), [*map(array_literal, excluded)]], limit)
+        scored = ((n, id_, self._offset - distance) for n, id_, distance in rows)
+        return _by_query(scored, len(vectors), by_score=True)
+
+    def popular(self, excluded: Sequence[Collection[str]], limit: int) -> list[list[Scored]]:
+        """For each collection of excluded ids the most popular items in stock, with their popularity as the score."""
+        rows = self._rows(_POPULAR, [[*map(array_literal, excluded)]], limit) if excluded else []
+        return _by_query(rows, len(excluded))
+
+    def unpack(self, packed: Sequence[bytes]) -> Vectors:
+        return unpack(packed, self.dim)
+
+    def _rows(self, statement: str, parameters: Sequence[Any], limit: int = 0) -> list[tuple[Any, ...]]:
+        composed = sql.SQL(statement).format(
+            users=self._tables.users,
+            recent_items=self._tables.recent_items,
+            items=self._tables.items,
+            similar_items=self._tables.similar_items,
+            popular_items=self._tables.popular_items,
+            operator=self._operator,
+            limit=sql.Literal(limit),
+        )
+        return self._cursor.execute(composed, parameters).fetchall()
+
+
+def array_literal(ids: Collection[str]) -> str:
+    """A list as PostgreSQL's text of an array: an array of arrays could not hold lists of different lengths."""
+    quoted = (id_.replace("\\", "\\\\").replace('"', '\\"') for id_ in ids)
+    return "{" + ",".join(f'"{id_}"' for id_ in quoted) + "}"
+
+
+def _by_query(rows: Any, count: int, by_score: bool = False) -> list[list[Scored]]:
+    """Rows (number of the query from 1, id, score) → a list for each query."""
+    answers: list[list[Scored]] = [[] for _ in range(count)]
+    for n, id_, score in rows:
+        answers[n - 1].append((id_, score))
+    if by_score:
+        for answer in answers:
+            answer.sort(key=lambda scored: (-scored[1], scored[0]))
+    return answers

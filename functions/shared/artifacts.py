@@ -1,0 +1,83 @@
+"""Model artifacts in the bucket: manifests, and files that are checked against the manifest as they are read."""
+
+import hashlib
+import io
+from typing import Any
+
+from contracts.artifacts import MANIFEST, Manifest, ManifestError, read_manifest
+
+READ_BYTES = 1 << 20
+"""How much of a file is held at a time."""
+
+
+class ArtifactBucket:
+    """Reads one bucket. The client is made at the first read: making it takes longer than every import together."""
+
+    def __init__(self, name: str, client: Any = None) -> None:
+        self.name = name
+        self._client = client
+
+    def manifest_text(self, version: str) -> str:
+        """Raises botocore's `ClientError` where there is none."""
+        content: bytes = self._open(version, MANIFEST).read()
+        return content.decode()
+
+    def manifest(self, version: str) -> tuple[Manifest, str]:
+        """A version's manifest and its text. Raises `ManifestError`."""
+        text = self.manifest_text(version)
+        manifest = read_manifest(text)
+        if manifest.version != version:
+            raise ManifestError(f"{version}/{MANIFEST}: expected version {version!r}, found {manifest.version!r}")
+        return manifest, text
+
+    def read(self, manifest: Manifest, name: str) -> bytes:
+        """A whole file. Raises `ManifestError` where it is not the one that the manifest names."""
+        with CheckedFile(self._open(manifest.version, name), manifest, name) as file:
+            return file.read()
+
+    def text(self, manifest: Manifest, name: str) -> io.TextIOWrapper:
+        """A file as a text stream of bounded memory, which raises `ManifestError` at its end if the digest differs."""
+        file = CheckedFile(self._open(manifest.version, name), manifest, name)
+        return io.TextIOWrapper(io.BufferedReader(file, READ_BYTES), encoding="utf-8", newline="")
+
+    def _open(self, version: str, name: str) -> Any:
+        if self._client is None:
+            import boto3
+            from botocore.config import Config
+
+            settings = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
+            self._client = boto3.client("s3", config=settings)
+        return self._client.get_object(Bucket=self.name, Key=f"{version}/{name}")["Body"]
+
+
+class CheckedFile(io.RawIOBase):
+    """A file of a version that raises `ManifestError` instead of ending, where its digest is not the manifest's."""
+
+    def __init__(self, body: Any, manifest: Manifest, name: str) -> None:
+        self._body = body
+        self._expected = manifest.files[name]
+        self._name = f"{manifest.version}/{name}"
+        self._digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data: bytes = self._body.read(len(buffer))
+        if not data:
+            self._check()
+            return 0
+        self._digest.update(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _check(self) -> None:
+        if self._digest.hexdigest() != self._expected:
+            raise ManifestError(
+                f"{self._name}: expected sha256 {self._expected}, found {self._digest.hexdigest()}:"
+                " the file is not the one that was published: publish the version again"
+            )
+
+    def close(self) -> None:
+        self._body.close()
+        super().close()

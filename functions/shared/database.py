@@ -1,0 +1,147 @@
+"""The connection to the vector store: opened with backoff, kept over invocations, checked before it is used again."""
+
+import ipaddress
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from functions.shared.environment import Database
+
+CERTIFICATES = Path(__file__).with_name("rds-global-bundle.pem")
+"""Amazon's certificate bundle for RDS, where it is packaged beside the code."""
+
+CONNECT_SECONDS = 5
+FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
+"""Seconds between two tries to connect, doubling, with jitter so that functions do not come back in step."""
+IDLE_SECONDS = 5.0
+"""A connection that was idle for longer is asked for a sign of life before it is used."""
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class DatabaseUnavailableError(RuntimeError):
+    """No connection within the time that was left; the text says to where and why, and holds no password."""
+
+
+class KeptConnection:
+    """One connection for the life of a Lambda environment.
+
+    `statement_timeout` is in seconds. `prepare` is called once on each new connection.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        statement_timeout: float,
+        prepare: Callable[[Connection], None] | None = None,
+    ) -> None:
+        self._database = database
+        self._timeout = statement_timeout
+        self._prepare = prepare
+        self._connection: Connection | None = None
+        self._used = 0.0
+
+    def get(self, until: float) -> Connection:
+        """A live one. Tries until the `time.monotonic` moment `until`, then raises `DatabaseUnavailableError`."""
+        if self._connection is not None and not self._alive(self._connection):
+            self.drop()
+        wait = FIRST_WAIT
+        while self._connection is None:
+            try:
+                self._connection = self._open()
+            except psycopg.OperationalError as error:
+                pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
+                if time.monotonic() + pause >= until:
+                    where = f"{self._database.host}:{self._database.port}/{self._database.name}"
+                    raise DatabaseUnavailableError(f"vector store {where}: no connection: {error}") from error
+                time.sleep(pause)
+                wait = min(2 * wait, LONGEST_WAIT)
+        self._used = time.monotonic()
+        return self._connection
+
+    def drop(self) -> None:
+        """Forgets the connection, so that the next `get` opens one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _alive(self, connection: Connection) -> bool:
+        if connection.closed or connection.broken:
+            return False
+        if time.monotonic() - self._used < IDLE_SECONDS:
+            return True
+        try:
+            connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    def _open(self) -> Connection:
+        connection = connect(self._database, statement_timeout=self._timeout)
+        if self._prepare is not None:
+            try:
+                self._prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+
+def connect(database: Database, *, statement_timeout: float = 0) -> Connection:
+    """Opens one connection in autocommit mode. Raises `psycopg.OperationalError`."""
+    options: dict[str, Any] = encryption(database.host)
+    return psycopg.connect(
+        host=database.host,
+        port=database.port,
+        dbname=database.name,
+        user=database.user,
+        password=database.password if database.password is not None else iam_token(database),
+        connect_timeout=CONNECT_SECONDS,
+        autocommit=True,
+        application_name="recommender",
+        keepalives_idle=30,
+        # A dead server is noticed after seconds, not after the system's default of many minutes.
+        tcp_user_timeout=15_000,
+        options=f"-c statement_timeout={round(statement_timeout * 1000)}",
+        **options,
+    )
+
+
+def encryption(host: str, certificates: Path = CERTIFICATES) -> dict[str, str]:
+    """TLS settings: on loopback as the server likes; elsewhere never plaintext, verified where a bundle is packaged."""
+    if _is_loopback(host):
+        return {"sslmode": "prefer"}
+    if certificates.is_file():
+        return {"sslmode": "verify-full", "sslrootcert": str(certificates)}
+    return {"sslmode": "require"}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def iam_token(database: Database) -> str:
+    """A password for RDS IAM authentication, signed here without a call; it opens connections for 15 minutes.
+
+    The format is the presigned URL of the action `connect` ("IAM database authentication", Amazon RDS User Guide).
+    """
+    import botocore.session
+    from botocore.auth import SigV4QueryAuth
+    from botocore.awsrequest import AWSRequest
+
+    session = botocore.session.get_session()
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise DatabaseUnavailableError("VECTOR_DB_AUTH=iam: expected AWS credentials to sign a token with, found none")
+    url = f"https://{database.host}:{database.port}/?Action=connect&DBUser={database.user}"
+    request = AWSRequest("GET", url)
+    SigV4QueryAuth(credentials, "rds-db", session.get_config_variable("region"), 900).add_auth(request)
+    return str(request.url).removeprefix("https://")

@@ -1,0 +1,109 @@
+"""Vectors between NumPy and PostgreSQL's binary format, a batch at a time (pgvector: src/vector.c, `vector_send`)."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import psycopg
+from psycopg.adapt import Buffer, Dumper, Loader
+from psycopg.pq import Format
+
+Vectors = npt.NDArray[np.float32]
+"""(n, dim)"""
+
+COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+COPY_TRAILER = b"\xff\xff"
+
+_VECTOR_HEADER = 4
+"""Bytes before a vector's numbers: the dimension and an unused field, 16 bits each."""
+
+
+def pack_rows(ids: Sequence[bytes], vectors: Vectors) -> Iterator[bytes]:
+    """Rows (id text, embedding vector) for `COPY … (FORMAT binary)`, in another order than they came in.
+
+    Ids of one length lie at fixed distances, so that NumPy writes all of them at once.
+    """
+    lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+    text = np.array(ids, dtype=np.bytes_)
+    for length in np.unique(lengths):
+        chosen = np.flatnonzero(lengths == length)
+        rows = np.zeros(len(chosen), dtype=_row_type(int(length), vectors.shape[1]))
+        rows["fields"] = 2
+        rows["id_length"] = length
+        rows["id"] = text[chosen]
+        rows["vector_length"] = _VECTOR_HEADER + 4 * vectors.shape[1]
+        rows["dim"] = vectors.shape[1]
+        rows["vector"] = vectors[chosen]
+        yield rows.tobytes()
+
+
+def _row_type(id_length: int, dim: int) -> np.dtype[Any]:
+    return np.dtype(
+        [
+            ("fields", ">i2"),
+            ("id_length", ">i4"),
+            ("id", f"S{id_length}"),
+            ("vector_length", ">i4"),
+            ("dim", ">u2"),
+            ("unused", ">u2"),
+            ("vector", ">f4", (dim,)),
+        ]
+    )
+
+
+def unpack(packed: Sequence[bytes], dim: int) -> Vectors:
+    """Vectors as the database sent them → (n, dim)."""
+    row = np.dtype([("header", ">u4"), ("vector", ">f4", (dim,))])
+    return np.frombuffer(b"".join(packed), dtype=row)["vector"].astype(np.float32)
+
+
+class VectorArray:
+    """A query parameter `vector[]` from an array (n, dim)."""
+
+    def __init__(self, vectors: Vectors) -> None:
+        self.vectors = vectors
+
+
+def pack_array(vectors: Vectors, element_oid: int) -> bytes:
+    """A `vector[]` in the binary format of arrays (PostgreSQL: src/backend/utils/adt/arrayfuncs.c, `array_send`)."""
+    count, dim = vectors.shape
+    if not count:
+        return np.array([0, 0, element_oid], dtype=">i4").tobytes()
+    # One dimension, no nulls, the elements' type, their number, the index of the first.
+    header = np.array([1, 0, element_oid, count, 1], dtype=">i4").tobytes()
+    row = np.dtype([("length", ">i4"), ("dim", ">u2"), ("unused", ">u2"), ("vector", ">f4", (dim,))])
+    rows = np.zeros(count, dtype=row)
+    rows["length"] = _VECTOR_HEADER + 4 * dim
+    rows["dim"] = dim
+    rows["vector"] = vectors
+    return header + rows.tobytes()
+
+
+class _RawVector(Loader):
+    """Leaves a vector as the bytes that came, for `unpack` to read all of a batch at once."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> bytes:
+        return bytes(data)
+
+
+def register(connection: psycopg.Connection[Any]) -> None:
+    """Teaches the connection to send `VectorArray` and to receive vectors as bytes.
+
+    Raises `psycopg.errors.UndefinedObject` where the database has no extension `vector` yet.
+    """
+    row = connection.execute("SELECT 'vector'::regtype::oid::int, 'vector[]'::regtype::oid::int").fetchone()
+    assert row is not None, "a SELECT without FROM gives one row"
+    element_oid, array_oid = row
+
+    class _Dumper(Dumper):
+        format = Format.BINARY
+        oid = array_oid
+
+        def dump(self, obj: VectorArray) -> bytes:
+            return pack_array(obj.vectors, element_oid)
+
+    connection.adapters.register_dumper(VectorArray, _Dumper)
+    connection.adapters.register_loader(element_oid, _RawVector)

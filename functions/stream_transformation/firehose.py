@@ -1,0 +1,57 @@
+"""Firehose's transformation event and its answer: every record id once, in order, and never more than 6 MB."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+from functions.shared.limits import PAYLOAD_BYTES
+from functions.stream_transformation.transform import Raw, Transformed
+
+OK, FAILED = "Ok", "ProcessingFailed"
+
+_ENVELOPE_BYTES = len('{"recordId":"","result":"ProcessingFailed","data":""},   ')
+
+
+def read(event: Mapping[str, Any]) -> list[Raw]:
+    """The records of an event."""
+    return [_read(record) for record in event["records"]]
+
+
+def _read(record: Mapping[str, Any]) -> Raw:
+    # Without a Kinesis source (a direct put) there is no sequence number, and the record's own id is as unique.
+    source = record.get("kinesisRecordMetadata") or {}
+    sequence_number = source.get("sequenceNumber") or record["recordId"]
+    packed = source.get("subsequenceNumber")
+    if packed not in (None, "", "0", 0):
+        # Records that a producer packed into one share its sequence number; the first of them, as all others, goes by it.
+        sequence_number += f":{packed}"
+    return Raw(record["recordId"], decode(record.get("data")), sequence_number)
+
+
+def decode(data: Any) -> bytes | None:
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        return None
+
+
+def answer(event: Mapping[str, Any], result: Transformed) -> dict[str, Any]:
+    """A record that no longer fits is failed for its size, so that it can be replayed: Firehose keeps its raw data.
+
+    Adds such records to `result.failures`.
+    """
+    records = event["records"]
+    left = PAYLOAD_BYTES - sum(_ENVELOPE_BYTES + len(record["recordId"]) for record in records)
+    answers = []
+    for record in records:
+        id_ = record["recordId"]
+        line = result.lines.get(id_)
+        data = base64.b64encode(line).decode() if line is not None else ""
+        outcome = OK if line is not None else FAILED
+        if len(data) > left:
+            result.failures[id_] = "answer_over_6_mb"
+            outcome, data = FAILED, ""
+        left -= len(data)
+        answers.append({"recordId": id_, "result": outcome, "data": data})
+    return {"records": answers}

@@ -1,0 +1,51 @@
+"""Lambda: gives every event of a batch its recommendations, between the stream and its delivery to S3."""
+
+from collections import Counter
+from typing import Any
+
+from functions.shared import environment
+from functions.shared.deadline import Deadline
+from functions.shared.telemetry import MetricUnit, count, logger_of, metrics_of, timed
+from functions.stream_transformation import firehose
+from functions.stream_transformation.inference import InferenceClient, lambda_client
+from functions.stream_transformation.transform import Transformed, transform
+
+FUNCTION = "stream_transformation"
+MARGIN_SECONDS = 5.0
+"""Kept of the function's time for the answer."""
+INFERENCE_SECONDS = 60.0
+"""The longest that one call to inference may take."""
+
+logger = logger_of(FUNCTION)
+metrics = metrics_of(FUNCTION)
+
+_client: InferenceClient | None = None
+
+
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Firehose's transformation event → its answer. Raises where no recommendations are to be had in time."""
+    with timed(metrics, "Transformation"):
+        result = transform(firehose.read(event), _warm(), Deadline.of(context, MARGIN_SECONDS))
+        answer = firehose.answer(event, result)
+    _measure(result, len(answer["records"]))
+    return answer
+
+
+def _warm() -> InferenceClient:
+    global _client
+    if _client is None:
+        settings = environment.stream()
+        _client = InferenceClient(settings.inference_function, settings.limit, lambda_client(INFERENCE_SECONDS))
+    return _client
+
+
+def _measure(result: Transformed, records: int) -> None:
+    metrics.add_metric("BatchSize", MetricUnit.Count, records)
+    reasons = Counter(result.failures.values())
+    count(metrics, "RecordsFailed", len(result.failures))
+    count(metrics, "RecordsRecommended", records - len(result.failures))
+    for strategy, number in result.strategies.items():
+        count(metrics, f"Records{strategy.capitalize()}", number)
+    fields = {"records": records, "failures": dict(reasons), "model_versions": sorted(result.versions)}
+    (logger.warning if reasons else logger.info)("transformed", extra={**fields, "strategies": dict(result.strategies)})

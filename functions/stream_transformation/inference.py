@@ -1,0 +1,115 @@
+"""Asks the inference function about a batch: one call, more only where Lambda's 6 MB ask for it, retried in time."""
+
+import json
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from functions.shared.deadline import Deadline
+from functions.shared.limits import PAYLOAD_BYTES, ResponseTooLargeError
+
+FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
+"""Seconds between two tries, doubling, with jitter."""
+
+TOO_LARGE = frozenset({ResponseTooLargeError.__name__, "Function.ResponseSizeTooLarge"})
+"""Error types of an answer over the limit: the function's own, and the platform's."""
+
+
+class InferenceError(RuntimeError):
+    """No answer before the deadline: the batch is raised to whoever sent it, who keeps it and sends it again."""
+
+
+class _AnswerTooLargeError(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer to one request, and the model version that it came from; or the error of that one request."""
+
+    model_version: str
+    response: Mapping[str, Any]
+
+    @property
+    def failed(self) -> bool:
+        return "error" in self.response
+
+
+class InferenceClient:
+    """Calls one function (a name or a qualified ARN). `client` is boto3's for Lambda, made without retries."""
+
+    def __init__(self, function: str, limit: int, client: Any) -> None:
+        self._function = function
+        self._limit = limit
+        self._client = client
+
+    def ask(self, requests: Mapping[str, bytes], deadline: Deadline) -> dict[str, Answer]:
+        """An answer for each request (id → JSON). Raises `InferenceError`."""
+        answers: dict[str, Answer] = {}
+        for batch in _batches(requests):
+            answers.update(self._ask(batch, deadline))
+        return answers
+
+    def _ask(self, batch: Sequence[tuple[str, bytes]], deadline: Deadline) -> dict[str, Answer]:
+        try:
+            answer = self._retried(batch, deadline)
+        except _AnswerTooLargeError:
+            if len(batch) == 1:
+                return {batch[0][0]: Answer("", {"error": "answer over 6 MB"})}
+            middle = len(batch) // 2
+            return self._ask(batch[:middle], deadline) | self._ask(batch[middle:], deadline)
+        responses = {response["id"]: Answer(answer["model_version"], response) for response in answer["responses"]}
+        if missing := [id_ for id_, _ in batch if id_ not in responses]:
+            raise InferenceError(f"{self._function}: expected {len(batch)} answers, {len(missing)} are missing")
+        return responses
+
+    def _retried(self, batch: Sequence[tuple[str, bytes]], deadline: Deadline) -> dict[str, Any]:
+        payload = b'{"limit":%d,"requests":[' % self._limit + b",".join(request for _, request in batch) + b"]}"
+        wait = FIRST_WAIT
+        while True:
+            try:
+                return self._invoke(payload)
+            except _AnswerTooLargeError:
+                raise
+            except Exception as error:  # whatever it is, the batch must be answered for or raised
+                pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
+                if time.monotonic() + pause >= deadline.at:
+                    raise InferenceError(f"{self._function}: no answer in the time that is left: {error}") from error
+            time.sleep(pause)
+            wait = min(2 * wait, LONGEST_WAIT)
+
+    def _invoke(self, payload: bytes) -> dict[str, Any]:
+        result = self._client.invoke(FunctionName=self._function, Payload=payload)
+        answer = json.loads(result["Payload"].read())
+        if "FunctionError" in result:
+            if answer.get("errorType") in TOO_LARGE:
+                raise _AnswerTooLargeError
+            raise InferenceError(f"{answer.get('errorType')}: {answer.get('errorMessage')}")
+        if not (isinstance(answer, dict) and isinstance(answer.get("responses"), list)):
+            raise InferenceError("expected an object with responses")
+        return answer
+
+
+def _batches(requests: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:
+    """All requests in one batch, or in as many as it takes to keep each call under the limit."""
+    batch: list[tuple[str, bytes]] = []
+    size = 0
+    for id_, request in requests.items():
+        if batch and size + len(request) + 1 > PAYLOAD_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append((id_, request))
+        size += len(request) + 1
+    if batch:
+        yield batch
+
+
+def lambda_client(read_seconds: float) -> Any:
+    """boto3's client. Its own retries are off: they know nothing of the time that is left."""
+    import boto3
+    from botocore.config import Config
+
+    settings = Config(connect_timeout=3, read_timeout=read_seconds, retries={"total_max_attempts": 1})
+    return boto3.client("lambda", config=settings)

@@ -1,0 +1,98 @@
+"""Events as they come off the stream, checked one by one, and the recommendation records that they become."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from contracts.events import CUSTOMER, EVENT_ID, HISTORY, SESSION
+
+MAX_HISTORY = 1000
+"""Entries of `browse_history`; a longer one is no visit of a person."""
+
+
+class RecordError(ValueError):
+    """A record that cannot be recommended for; `reason` is a word for counting, and says nothing of its content."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Browsed(msgspec.Struct):
+    """An entry of `browse_history`. Extra keys are kept in the record, and not looked at."""
+
+    product_code: str | int
+    quantity: str | int | float | None = None
+    in_shopping_cart: bool = False
+
+
+class Event(msgspec.Struct):
+    """What an event must have to be recommended for."""
+
+    session_id: str
+    browse_history: list[Browsed]
+    customer_number: int | str | None = None
+    event_id: str | None = None
+
+
+_events = msgspec.json.Decoder(Event)
+_objects = msgspec.json.Decoder(dict[str, Any])
+_raw_objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encode = msgspec.json.Encoder().encode
+
+_NO_FEATURES = frozenset({SESSION, HISTORY})
+
+
+class Record:
+    """One good event: what inference is asked, and the line that it becomes."""
+
+    def __init__(self, data: bytes, sequence_number: str) -> None:
+        """Raises `RecordError`."""
+        try:
+            # Text first: what skips over values does not look whether they are UTF-8, and one such byte would spoil
+            # the call for the whole batch.
+            data.decode()
+            event = _events.decode(data)
+            if len(event.browse_history) > MAX_HISTORY:
+                raise RecordError("history_too_long")
+            values = _objects.decode(data)
+            self._raw = _raw_objects.decode(data)
+        except msgspec.ValidationError:
+            raise RecordError("wrong_shape") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise RecordError("not_json") from None
+        self.event_id = event.event_id or sequence_number
+        self._request = _encode(
+            {
+                "user": {key: value for key, value in values.items() if key not in _NO_FEATURES and _is_plain(value)},
+                "items": event.browse_history,
+            }
+        )
+
+    def request(self, id_: str) -> bytes:
+        """The request to inference as JSON. It is decoded and written anew, so that every JSON reader takes it."""
+        return b'{"id":' + _encode(id_) + b"," + self._request[1:]
+
+    def line(self, answer: Mapping[str, Any], model_version: str) -> bytes:
+        """The recommendation record: the event with its own bytes kept, and the answer; a line of JSON."""
+        record: dict[str, Any] = {
+            **self._raw,
+            "recommended_items": answer["recommended_items"],
+            "similar_items": answer["similar_items"],
+            "model_version": model_version,
+            EVENT_ID: self.event_id,
+            "strategy": answer["strategy"],
+        }
+        # Line ends inside JSON are white space between values: within text they are escaped.
+        return _encode(record).replace(b"\r", b" ").replace(b"\n", b" ") + b"\n"
+
+
+def _is_plain(value: Any) -> bool:
+    """Text, numbers and lists of them, which is what features are made of."""
+    if isinstance(value, list):
+        return all(isinstance(element, str | int | float) for element in value)
+    return isinstance(value, str | int | float | None)
+
+
+__all__ = ["CUSTOMER", "Record", "RecordError"]

@@ -1,0 +1,57 @@
+"""From a batch of raw records to lines with recommendations, each record on its own: none costs another."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from functions.shared.deadline import Deadline
+from functions.stream_transformation.inference import InferenceClient
+from functions.stream_transformation.records import Record, RecordError
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A record as it came: its data, or `None` where it was no base64, and its place in the stream."""
+
+    id: str
+    data: bytes | None
+    sequence_number: str
+
+
+@dataclass
+class Transformed:
+    """`lines` holds a line for each record that is recommended for, `failures` a reason for each other: by id."""
+
+    lines: dict[str, bytes] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    strategies: Counter[str] = field(default_factory=Counter)
+    versions: set[str] = field(default_factory=set)
+
+
+def transform(raw_records: Sequence[Raw], client: InferenceClient, deadline: Deadline) -> Transformed:
+    """Raises `InferenceError` where there are no recommendations to be had before the deadline."""
+    result = Transformed()
+    records: dict[str, Record] = {}
+    for raw in raw_records:
+        try:
+            if raw.data is None:
+                raise RecordError("not_base64")
+            records[raw.id] = Record(raw.data, raw.sequence_number)
+        except RecordError as error:
+            result.failures[raw.id] = error.reason
+    _recommend(records, client, deadline, result)
+    return result
+
+
+def _recommend(records: Mapping[str, Record], client: InferenceClient, deadline: Deadline, result: Transformed) -> None:
+    if not records:
+        return
+    answers = client.ask({id_: record.request(id_) for id_, record in records.items()}, deadline)
+    for id_, record in records.items():
+        answer = answers[id_]
+        if answer.failed:
+            result.failures[id_] = "refused_by_inference"
+            continue
+        result.lines[id_] = record.line(answer.response, answer.model_version)
+        result.strategies[answer.response["strategy"]] += 1
+        result.versions.add(answer.model_version)

@@ -1,0 +1,79 @@
+"""PostgreSQL and S3 for all tests of the functions, and an empty vector store for each that asks for one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from functions.model_inference import handler as inference
+from functions.shared.database import Connection, connect
+from functions.shared.environment import Database
+from local.ministack import MiniStack
+from local.postgres import Postgres
+
+PASSWORD = "pass'word \\ 1"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    folder = tmp_path_factory.mktemp("postgres")
+    server = Postgres(folder, user="master", password=PASSWORD, database="vectors")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
+    folder: Path = tmp_path_factory.mktemp("s3")
+    server = MiniStack(folder / "data", folder / "ministack.log")
+    server.start()
+    server.client("s3").create_bucket(Bucket="artifacts")
+    yield server
+    server.stop()
+
+
+@dataclass(frozen=True)
+class Store:
+    """What the functions of a test work on."""
+
+    database: Database
+    connection: Connection
+    s3: Any
+    bucket: str = "artifacts"
+
+
+@pytest.fixture
+def store(postgres: Postgres, ministack: MiniStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A database of its own, the functions' environment set to it, and no warm state."""
+    database = Database(postgres.host, postgres.port, "store", postgres.user, PASSWORD)
+    admin = connect(Database(postgres.host, postgres.port, postgres.database, postgres.user, PASSWORD))
+    admin.execute("DROP DATABASE IF EXISTS store WITH (FORCE)")
+    admin.execute("CREATE DATABASE store")
+    admin.close()
+    variables = {
+        "VECTOR_DB_HOST": database.host,
+        "VECTOR_DB_PORT": str(database.port),
+        "VECTOR_DB_NAME": database.name,
+        "VECTOR_DB_USER": database.user,
+        "VECTOR_DB_PASSWORD": PASSWORD,
+        "ML_ARTIFACTS_BUCKET": "artifacts",
+        **ministack.environment(ministack.root),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(inference, "_inference", None)
+    with connect(database) as connection:
+        yield Store(database, connection, ministack.client("s3"))
+    warm = inference._inference
+    if warm is not None:
+        warm._connection.drop()
+
+
+def versions_of(connection: psycopg.Connection[Any]) -> list[str]:
+    """The schemas of versions that are in the database."""
+    rows = connection.execute(r"SELECT nspname FROM pg_namespace WHERE nspname LIKE 'model\_%' ORDER BY 1").fetchall()
+    return [name for (name,) in rows]

@@ -1,0 +1,110 @@
+"""From a manifest to recommendation records: the three functions together, on real PostgreSQL and S3."""
+
+import json
+
+import pytest
+
+from tests.functions.conftest import Store
+from tests.functions.lambdas import LIMIT, LambdaService, act, deliver, infer, load, request
+from tests.functions.worlds import expected_user_vector, world
+
+V1, V2, V3 = "20261101T000000Z-000001", "20261102T000000Z-000002", "20261103T000000Z-000003"
+
+
+def test_events_become_recommendation_records(store: Store) -> None:
+    shop = world(V1, out_of_stock=frozenset({"I3", "I4"}))
+    shop.publish(store.s3, store.bucket)
+    loaded = load(store.bucket, V1)
+    assert loaded["active"] == V1
+    assert (loaded["items"], loaded["users"]) == (60, 20)
+    event = {
+        "session_id": "s",
+        "customer_number": 100,
+        "city": "Nantes",
+        "credit_limit": 59811,
+        "extra": {"deep": [1, 2.50]},
+        "browse_history": [
+            {"product_code": "I7", "quantity": "1", "in_shopping_cart": False},
+            {"product_code": "I1", "quantity": 2, "in_shopping_cart": True},
+            {"product_code": "no such", "quantity": 2, "in_shopping_cart": True},
+        ],
+    }
+    service = LambdaService()
+    answers = deliver(service, json.dumps(event, indent=2).encode(), b"not json")
+    assert [result for result, _ in answers] == ["Ok", "ProcessingFailed"]
+    record = answers[0][1]
+    assert {key: record[key] for key in event} == event
+    assert record["model_version"] == V1
+    assert record["event_id"] == "4960000000"
+    assert record["strategy"] == "personalized"
+    recent = dict.fromkeys(["I1", "I7", *shop.recent["100"]])
+    vector = expected_user_vector([shop.vector(item) for item in recent], 59811, "Nantes")
+    assert [item["id"] for item in record["recommended_items"]] == shop.best(vector, LIMIT, ["I7", "I1"])
+    for item in record["recommended_items"]:
+        assert item["score"] == pytest.approx(shop.scores(vector)[item["id"]], abs=1e-5)
+    (similar,) = record["similar_items"]
+    assert similar["product_code"] == "I1"
+    nearest = shop.best(shop.vector("I1"), LIMIT, ["I7", "I1"])
+    assert [item["id"] for item in similar["similar_items"]] == nearest
+    assert len(service.calls) == 1
+
+
+def test_the_strategy_says_what_an_answer_rests_on(store: Store) -> None:
+    shop = world(V1)
+    shop.publish(store.s3, store.bucket)
+    load(store.bucket, V1)
+    answer = infer(
+        request("known", customer_number="100"),
+        request("visitor", items=["I5", "no such"], customer_number=478),
+        request("features", credit_limit="1000", city="Nantes"),
+        request("nothing", items=["no such"], customer_number=478, credit_limit="much"),
+    )
+    known, visitor, features, nothing = answer["responses"]
+    strategies = [response["strategy"] for response in answer["responses"]]
+    assert strategies == ["personalized", "session", "personalized", "popular"]
+    assert _ids(known) == shop.best(shop.user("100"), LIMIT)
+    assert _ids(visitor) == shop.best(shop.vector("I5"), LIMIT, ["I5"])
+    assert [s["product_code"] for s in visitor["similar_items"]] == ["I5"]
+    assert _ids(features) == shop.best(expected_user_vector([], 1000, "Nantes"), LIMIT)
+    assert _ids(nothing) == ["I59", "I58", "I57", "I56", "I55"]
+    assert nothing["similar_items"] == []
+
+
+def test_without_a_user_tower_stored_vectors_serve(store: Store) -> None:
+    shop = world(V1, tower=None, with_catalog=False, similarity="inner_product")
+    shop.publish(store.s3, store.bucket)
+    load(store.bucket, V1)
+    answer = infer(
+        request("known", items=["I1"], customer_number=101),
+        request("visitor", items=["I1"], cart=["I2"], city="Nantes"),
+        request("features", city="Nantes"),
+    )
+    known, visitor, features = answer["responses"]
+    assert _ids(known) == shop.best(shop.user("101"), LIMIT, ["I1"])
+    assert known["recommended_items"][0]["score"] == pytest.approx(
+        shop.scores(shop.user("101"))[_ids(known)[0]], abs=1e-4
+    )
+    mean = (shop.vector("I1") + shop.vector("I2")) / 2
+    assert _ids(visitor) == shop.best(mean, LIMIT, ["I1", "I2"])
+    assert features["strategy"] == "popular"
+    assert len(features["recommended_items"]) == LIMIT
+
+
+def test_a_warm_function_follows_the_pointer_and_its_rollback(store: Store) -> None:
+    first, second = world(V1, seed=1), world(V2, seed=2)
+    for shop in (first, second):
+        shop.publish(store.s3, store.bucket)
+    asked = request(customer_number=100)
+    load(store.bucket, V1)
+    seen = [infer(asked)]
+    load(store.bucket, V2)
+    seen.append(infer(asked))
+    assert act("activate", version=V1) == {"active": V1, "loaded": [V1, V2]}
+    seen.append(infer(asked))
+    assert [answer["model_version"] for answer in seen] == [V1, V2, V1]
+    for answer, shop in zip(seen, (first, second, first), strict=True):
+        assert _ids(answer["responses"][0]) == shop.best(shop.user("100"), LIMIT)
+
+
+def _ids(response: dict) -> list[str]:  # type: ignore[type-arg]
+    return [item["id"] for item in response["recommended_items"]]
