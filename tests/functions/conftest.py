@@ -35,6 +35,8 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
     server.start()
     server.client("s3").create_bucket(Bucket="artifacts")
     yield server
+    # MiniStack waits ten seconds for a client that keeps its connection open.
+    server.client("s3").close()
     server.stop()
 
 
