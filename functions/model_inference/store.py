@@ -11,7 +11,7 @@ from functions.shared import versions
 from functions.shared.database import Connection
 from functions.shared.vectors import VectorArray, Vectors, register, unpack
 
-EF_SEARCH = 80
+EF_SEARCH = 40
 """Candidates that a search of the index keeps: recall@10 of 0.95 and more at 100,000 items (docs/vector-store.md)."""
 
 _USERS = """

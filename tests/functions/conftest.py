@@ -75,6 +75,7 @@ def store(postgres: Postgres, ministack: MiniStack, monkeypatch: pytest.MonkeyPa
     warm = inference._inference
     if warm is not None:
         warm._connection.drop()
+        warm._bucket.close()
 
 
 def versions_of(connection: psycopg.Connection[Any]) -> list[str]:

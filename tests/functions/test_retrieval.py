@@ -65,7 +65,7 @@ def _fill(connection: Connection, version: str, vectors: Vectors, m: int) -> Non
     ids = [f"I{n}".encode() for n in range(N)]
     with connection.transaction():
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(tables.schema))
-        names = {"items": tables.items, "schema": tables.schema, "m": sql.Literal(m), "ef": sql.Literal(2 * m)}
+        names = {"items": tables.items, "schema": tables.schema, "m": sql.Literal(m), "ef": sql.Literal(3 * m)}
         connection.execute(
             sql.SQL("CREATE TABLE {items} (id text, embedding vector(32), in_stock boolean DEFAULT true)").format(
                 **names
