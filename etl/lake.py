@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker, read_marker
 
 PARALLEL_DELETES = 16
+MAX_FILE_BYTES = 250 * 1000 * 1000
+"""Uncompressed, so that a file stays below 256 MB whatever is in it."""
 
 
 class Folder:
@@ -27,14 +30,17 @@ class Folder:
 
     def read(self, name: str) -> str | None:
         """The file's text, or None where there is no such file."""
-        path = self._path(f"{self.uri}/{name}")
-        if not self._files.exists(path):
-            return None
-        stream = self._files.open(path)
+        # Not asked first whether it exists: that needs leave to list the bucket, which the code's bucket does not give.
         try:
-            return str(self._io.toString(stream, "UTF-8"))
-        finally:
-            stream.close()
+            stream = self._files.open(self._path(f"{self.uri}/{name}"))
+            try:
+                return str(self._io.toString(stream, "UTF-8"))
+            finally:
+                stream.close()
+        except Py4JJavaError as error:
+            if error.java_exception.getClass().getName() == "java.io.FileNotFoundException":
+                return None
+            raise
 
     def write(self, name: str, text: str) -> None:
         """Replaces the file; on S3 that is one PutObject, which no reader sees half done."""
@@ -68,8 +74,10 @@ def read_success(folder: Folder) -> SuccessMarker | None:
     return None if text is None else read_marker(text)
 
 
-def replace(folder: Folder, data: DataFrame, partition: str, run: str, rows: int, max_rows_a_file: int) -> SuccessMarker:
+def replace(folder: Folder, data: DataFrame, partition: str, run: str, rows: int, row_bytes: int) -> SuccessMarker:
     """Writes the data and switches readers to it; what was there before is deleted after that.
+
+    The data come parted by folder, so each folder gets one file; more only where rows of `row_bytes` make it too large.
 
     Stopped at any point before the switch it leaves the old data readable, and files that no marker names, which the
     next run deletes. Stopped after it, the new.
@@ -79,7 +87,7 @@ def replace(folder: Folder, data: DataFrame, partition: str, run: str, rows: int
         data.write.mode("append")
         .partitionBy(partition)
         .option("compression", "snappy")
-        .option("maxRecordsPerFile", max_rows_a_file)
+        .option("maxRecordsPerFile", max(MAX_FILE_BYTES // row_bytes, 1))
         .parquet(folder.uri)
     )
     marker = SuccessMarker(run, rows, tuple(sorted(folder.files() - before)))

@@ -4,6 +4,8 @@ Arguments: `--connection_name` (the Glue connection of the shop's MySQL), `--dat
 `--data_lake_uri` (`s3://<bucket>`).
 """
 
+import json
+import secrets
 import sys
 from datetime import UTC, datetime
 
@@ -13,23 +15,43 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from contracts import dataset
-from etl import lake, tables
-from etl.quality import check
+from contracts.training_data import QUALITY, QUARANTINE
+from etl import lake, quality, tables
+from etl.quality import Report
+from etl.report import to_html
 from etl.source import Source
 
-ARGUMENTS = ("JOB_NAME", "connection_name", "dataset_uri", "data_lake_uri")
+ARGUMENTS = ("connection_name", "dataset_uri", "data_lake_uri")
+QUARANTINE_FILES = 4
+"""A person looks at them: few are better than many."""
 
 
-def run(spark: SparkSession, source: Source, dataset_uri: str, data_lake_uri: str) -> None:
+def run(spark: SparkSession, source: Source, dataset_uri: str, data_lake_uri: str) -> Report:
     """One run of the job. Raises `QualityError` where the data are not fit to replace what is there."""
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{spark.sparkContext.applicationId[-6:]}"
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     spec = load_dataset(spark, dataset_uri)
-    folder = lake.Folder(spark, f"{data_lake_uri}/{spec.name}")
-    loaded = tables.load(spark, source, spec)
-    checked, rows = check(loaded, spec)
-    training_data = tables.join(checked, spec)
-    lake.replace(folder, training_data, spec.partition, run_id, rows, max_rows_a_file=1_000_000)
-    print(f"run {run_id}: {rows} rows of training data in {folder.uri}")
+    data_lake = lake.Folder(spark, data_lake_uri)
+    training_data = lake.Folder(spark, f"{data_lake.uri}/{spec.name}")
+    checked, counts = quality.check(tables.load(spark, source, spec), spec)
+    report = quality.judge(run_id, counts, spec.quality, lake.read_success(training_data))
+    publish(report, checked, data_lake)
+    if report.problems:
+        raise quality.QualityError("\n".join(report.problems))
+    data = tables.join(checked, spec)
+    lake.replace(training_data, data, spec.partition, run_id, report.rows, report.row_bytes)
+    print(f"run {run_id}: {report.rows:,} rows of training data in {training_data.uri}")
+    return report
+
+
+def publish(report: Report, checked: tables.Tables, data_lake: lake.Folder) -> None:
+    """Writes the report, and the rejected rows into quarantine: also, and first of all, where the gate stays shut."""
+    for count, frame in zip(report.tables, (checked.users, checked.items, checked.ratings), strict=True):
+        if count.rejected:
+            rejected = tables.rejected(frame).coalesce(QUARANTINE_FILES)
+            rejected.write.mode("overwrite").json(f"{data_lake.uri}/{QUARANTINE}/{report.run}/{count.role}")
+    place = f"{QUALITY}/{report.run}"
+    data_lake.write(f"{place}/report.json", json.dumps(report.to_dict(), indent=1))
+    data_lake.write(f"{place}/report.html", to_html(report))
 
 
 def load_dataset(spark: SparkSession, uri: str) -> dataset.Dataset:
@@ -42,7 +64,7 @@ def load_dataset(spark: SparkSession, uri: str) -> dataset.Dataset:
 
 
 def configure(spark: SparkSession) -> None:
-    settings = {
+    settings: dict[str, str | int] = {
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.autoBroadcastJoinThreshold": 64 * 1024 * 1024,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -66,7 +67,7 @@ class Source:
         bounds = self._bounds(spark, table, column, keys)
         if not bounds:
             return ["TRUE"]
-        inner = [f"{key} >= {low} AND {key} < {high}" for low, high in zip(bounds, bounds[1:], strict=False)]
+        inner = [f"{key} >= {low} AND {key} < {high}" for low, high in pairwise(bounds)]
         return [f"{key} < {bounds[0]} OR {key} IS NULL", *inner, f"{key} >= {bounds[-1]}"]
 
     def _bounds(self, spark: SparkSession, table: str, column: str, keys: tuple[str, str]) -> list[str]:

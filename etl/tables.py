@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql import types as T  # noqa: N812
 
-from contracts.dataset import Column, Dataset, Entity, Kind, KeyType, Ratings
+from contracts.dataset import Column, Dataset, Entity, KeyType, Kind, Ratings
 from etl.source import Source
 
 REASON = "_reason"
@@ -112,9 +112,7 @@ def rejected(frame: DataFrame) -> DataFrame:
 def join(checked: Tables, dataset: Dataset) -> DataFrame:
     """The training data: a row for each accepted rating, in the order of columns of DESIGN's data contract."""
     users, items, ratings = dataset.users, dataset.items, dataset.ratings
-    joined = (
-        accepted(checked.ratings).join(accepted(checked.users), users.key).join(accepted(checked.items), items.key)
-    )
+    joined = accepted(checked.ratings).join(accepted(checked.users), users.key).join(accepted(checked.items), items.key)
     names = [users.key, *(c.name for c in users.columns), items.key, *(c.name for c in items.columns), ratings.rating]
     last = [*([ratings.time] if ratings.time else []), *(["bucket"] if dataset.buckets else [])]
     return joined.select(*names, *last)
@@ -169,7 +167,9 @@ def _text(frame: DataFrame, name: str) -> SparkColumn:
 
 def _is_whole(frame: DataFrame, name: str) -> bool:
     source_type = frame.schema[name].dataType
-    return isinstance(source_type, T.IntegralType) or (isinstance(source_type, T.DecimalType) and source_type.scale == 0)
+    return isinstance(source_type, T.IntegralType) or (
+        isinstance(source_type, T.DecimalType) and source_type.scale == 0
+    )
 
 
 def _known(frame: DataFrame, entity: Entity, flag: str) -> DataFrame:

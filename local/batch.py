@@ -25,7 +25,8 @@ def run_glue_job(deployment: Deployment, folder: Path) -> str:
         timeout=int(resource["timeout"]),
     )
     credentials = cloud.aws.assume_role(resource["roleArn"], GLUE_SERVICE, name, cloud.arn("glue", f"job/{name}"))
-    run_job(job, folder=folder / "glue", environment=cloud.aws.environment(credentials), log=folder / "glue-job.log")
+    environment = cloud.aws.environment(credentials)
+    run_job(job, folder=folder / "glue", environment=environment, log=folder / "glue-job.log")
     return _describe(deployment)
 
 

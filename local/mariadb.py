@@ -1,4 +1,4 @@
-"""MariaDB on this machine, standing for RDS MySQL: private, on loopback, with the master user that the program names."""
+"""MariaDB standing for RDS MySQL: private, on loopback, with the master user that the program names."""
 
 import getpass
 import os

@@ -26,10 +26,14 @@ _LOG_STREAM_ACTIONS = ("PutLogEvents", "GetLogEvents", "DeleteLogStream")
 """Actions on the resource type log-stream (Service Authorization Reference, CloudWatch Logs)."""
 
 
+_GLUE_NAMED = {"GetConnection": "connection", "GetDatabase": "database"}
+"""What the `Name` of a request is the name of; MiniStack takes it for a table's."""
+
+
 def tighten() -> None:
     """Replaces functions of MiniStack's; before its application is imported, which copies one of them."""
     _tighten_credentials()
-    _tighten_log_streams()
+    _tighten_resources()
     _tighten_concurrency()
 
 
@@ -46,7 +50,8 @@ def _tighten_concurrency() -> None:
     lambda_svc._reserved_concurrency = reserved_concurrency
 
 
-def _tighten_log_streams() -> None:
+def _tighten_resources() -> None:
+    """Names the resource that a policy must allow, where MiniStack takes another one for it."""
     from ministack.core import iam_actions
 
     unchanged = iam_actions.extract_resource_arn
@@ -57,6 +62,9 @@ def _tighten_log_streams() -> None:
         arn = str(unchanged(service, method, path, headers, body, *more))
         if service == "logs" and headers.get("x-amz-target", "").endswith(_LOG_STREAM_ACTIONS):
             arn += f":log-stream:{json.loads(body).get('logStreamName')}"
+        if service == "glue":
+            action = headers.get("x-amz-target", "").rsplit(".", 1)[-1]
+            arn = arn.replace(":table/", f":{_GLUE_NAMED.get(action, 'table')}/")
         return arn
 
     iam_actions.extract_resource_arn = extract_resource_arn

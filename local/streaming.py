@@ -44,7 +44,7 @@ class Streaming:
             logs = self._deployment.cloud.aws.function_logs(delivery.target.arn)
             raise LocalRunError(f"loading {version}: {delivery.error}\nthe loader's log ends:\n{logs}")
         loaded = delivery.response
-        return f"{loaded['n_items']} items and {loaded['n_users']} users, version {loaded['version']} is active"
+        return f"{loaded['items']:,} items and {loaded['users']:,} users; version {loaded['active']} is active"
 
     def send(self, events: Sequence[Event], progress: Callable[[int], None] = lambda _: None) -> list[Event]:
         """Puts events on the stream, waits for what comes back, and returns the events that did not."""

@@ -11,7 +11,7 @@ from functions.shared import versions
 from functions.shared.database import Connection
 from functions.shared.vectors import VectorArray, Vectors, register, unpack
 
-EF_SEARCH = 80
+EF_SEARCH = 40
 """Candidates that a search of the index keeps: recall@10 of 0.95 and more at 100,000 items (docs/vector-store.md)."""
 
 _USERS = """
@@ -28,7 +28,7 @@ LEFT JOIN {similar_items} s ON s.id = q.id AND q.wants_similar
 """
 
 # MATERIALIZED: the excluded ids are read from their text once a query, not once for each item looked at.
-_NEAREST = """
+NEAREST = """
 WITH query AS MATERIALIZED (
     SELECT vector, excluded::text[] AS excluded, n
     FROM unnest(%s, %s::text[]) WITH ORDINALITY AS given (vector, excluded, n)
@@ -116,7 +116,7 @@ class Store:
         """For each vector (n, dim) the best items in stock that are not excluded, the best first."""
         if not len(vectors):
             return []
-        rows = self._rows(_NEAREST, [VectorArray(vectors), [*map(array_literal, excluded)]], limit)
+        rows = self._rows(NEAREST, [VectorArray(vectors), [*map(array_literal, excluded)]], limit)
         scored = ((n, id_, self._offset - distance) for n, id_, distance in rows)
         return _by_query(scored, len(vectors), by_score=True)
 
@@ -128,8 +128,9 @@ class Store:
     def unpack(self, packed: Sequence[bytes]) -> Vectors:
         return unpack(packed, self.dim)
 
-    def _rows(self, statement: str, parameters: Sequence[Any], limit: int = 0) -> list[tuple[Any, ...]]:
-        composed = sql.SQL(statement).format(
+    def statement(self, template: str, limit: int = 0) -> sql.Composed:
+        """A statement over this version's tables."""
+        return sql.SQL(template).format(
             users=self._tables.users,
             recent_items=self._tables.recent_items,
             items=self._tables.items,
@@ -138,7 +139,9 @@ class Store:
             operator=self._operator,
             limit=sql.Literal(limit),
         )
-        return self._cursor.execute(composed, parameters).fetchall()
+
+    def _rows(self, template: str, parameters: Sequence[Any], limit: int = 0) -> list[tuple[Any, ...]]:
+        return self._cursor.execute(self.statement(template, limit), parameters).fetchall()
 
 
 def array_literal(ids: Collection[str]) -> str:

@@ -1,7 +1,9 @@
-"""Runs a Glue job: its script and packages from S3, in a process of its own that holds only the job role's credentials."""
+"""Runs a Glue job: its script and packages from S3, in a process that holds its role's credentials and no others."""
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +25,8 @@ RUNTIME = Path(__file__).parent / "runtime"
 _RESERVED = ("--extra-py-files",)
 """Arguments that Glue itself takes; the script is not given them."""
 
+_EXCEPTION = re.compile(r"[\w.]+(Error|Exception)\b")
+
 
 @dataclass(frozen=True)
 class GlueJob:
@@ -33,22 +37,6 @@ class GlueJob:
     default_arguments: Mapping[str, str] = field(default_factory=dict)
     connections: Sequence[str] = ()
     timeout: int = 60
-
-
-@dataclass(frozen=True)
-class RoleCredentials:
-    """Temporary credentials of the job's role."""
-
-    access_key_id: str
-    secret_access_key: str
-    session_token: str
-
-    def environment(self) -> dict[str, str]:
-        return {
-            "AWS_ACCESS_KEY_ID": self.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
-            "AWS_SESSION_TOKEN": self.session_token,
-        }
 
 
 @dataclass(frozen=True)
@@ -63,9 +51,7 @@ def run_job(
     job: GlueJob,
     *,
     folder: Path,
-    endpoint_url: str,
-    credentials: RoleCredentials,
-    region: str,
+    environment: Mapping[str, str],
     log: Path,
     arguments: Mapping[str, str] | None = None,
     cores: int = 2,
@@ -73,42 +59,37 @@ def run_job(
 ) -> JobRun:
     """Runs the job to its end; `arguments` override its defaults, as those of `StartJobRun` do.
 
-    `folder` must be the run's own: scripts, scratch files and settings lie there. Raises `LocalRunError` with the
-    error's last line and the log's end where the job fails or takes longer than its timeout.
+    `environment` names AWS's endpoint and holds the role's credentials (`MiniStack.environment`); the process gets no
+    others. `folder` must be the run's own: script, scratch files and settings lie there. Raises `LocalRunError` with
+    the error's last line and the log's end where the job fails or takes longer than its timeout.
     """
     started = time.monotonic()
-    run = _Run(job, folder, endpoint_url, credentials, region)
+    run = _Run(job, folder, environment)
     given = {**job.default_arguments, **(arguments or {})}
     script = run.download(job.script_location)
     packages = [run.download(uri) for uri in given.get("--extra-py-files", "").split(",") if uri]
     settings = run.write_settings(cores, memory)
     passed = {"--JOB_NAME": job.name} | {key: value for key, value in given.items() if key not in _RESERVED}
-    command = [sys.executable, str(RUNTIME / "launch.py"), str(settings), str(script)]
+    command = [sys.executable, "-P", "-m", "runtime.launch", str(settings), str(script)]
     command += [part for argument in passed.items() for part in argument]
     run.execute(command, run.environment(packages), log)
     return JobRun(time.monotonic() - started, log)
 
 
 class _Run:
-    def __init__(
-        self, job: GlueJob, folder: Path, endpoint_url: str, credentials: RoleCredentials, region: str
-    ) -> None:
+    def __init__(self, job: GlueJob, folder: Path, aws_environment: Mapping[str, str]) -> None:
         self.job = job
         self.folder = folder
-        self.aws_environment = credentials.environment() | {
-            "AWS_ENDPOINT_URL": endpoint_url,
-            "AWS_DEFAULT_REGION": region,
-            "AWS_REGION": region,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        self.aws_environment = aws_environment
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.s3: Any = boto3.session.Session().client(
             "s3",
-            region_name=region,
-            endpoint_url=endpoint_url,
-            aws_access_key_id=credentials.access_key_id,
-            aws_secret_access_key=credentials.secret_access_key,
-            aws_session_token=credentials.session_token,
+            region_name=aws_environment["AWS_REGION"],
+            endpoint_url=aws_environment["AWS_ENDPOINT_URL"],
+            verify=aws_environment["AWS_CA_BUNDLE"],
+            aws_access_key_id=aws_environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=aws_environment["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=aws_environment["AWS_SESSION_TOKEN"],
             config=Config(s3={"addressing_style": "path"}),
         )
 
@@ -131,15 +112,20 @@ class _Run:
     def environment(self, packages: Sequence[Path]) -> dict[str, str]:
         """All that the job's process knows: the role's credentials and nothing else of this machine's."""
         kept = {name: os.environ[name] for name in ("PATH", "JAVA_HOME") if name in os.environ}
-        return kept | self.aws_environment | {
-            "HOME": str(self.folder),
-            "TMPDIR": str(self.folder),
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": os.pathsep.join(map(str, packages)),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYSPARK_PYTHON": sys.executable,
-            "SPARK_LOCAL_IP": "127.0.0.1",
-        }
+        return (
+            kept
+            | dict(self.aws_environment)
+            | {
+                "HOME": str(self.folder),
+                "TMPDIR": str(self.folder),
+                "LANG": "C.UTF-8",
+                "PYTHONPATH": os.pathsep.join(map(str, [*packages, RUNTIME, RUNTIME.parent])),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PYSPARK_PYTHON": sys.executable,
+                "SPARK_LOCAL_IP": "127.0.0.1",
+                "SPARK_LOCAL_DIRS": str(self.folder),
+            }
+        )
 
     def execute(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         with log.open("ab") as output:
@@ -168,17 +154,15 @@ class _Run:
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """Ends Python and its JVM, also where the caller was interrupted."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
 def _cause(log: Path) -> str:
-    """The line of the log that says why: the first refusal by IAM, else the last exception."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    """The line of the log that says why: the first refusal by IAM, else Java's root cause, else the last error."""
+    lines = [line.strip().removeprefix(": ") for line in log.read_text(errors="replace").splitlines()]
     refusals = [line for line in lines if "AccessDenied" in line]
-    errors = [line for line in lines if line.split(":")[0].rsplit(".", 1)[-1].endswith(("Error", "Exception"))]
-    causes = [line for line in lines if line.startswith("Caused by:")]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    errors = [line for line in lines if _EXCEPTION.match(line) and "Py4JJavaError" not in line]
     return (refusals[:1] or causes[-1:] or errors[-1:] or lines[-1:] or ["(no log)"])[0]

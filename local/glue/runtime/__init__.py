@@ -1,1 +1,1 @@
-"""What surrounds a job's script inside its process, as Glue's own runtime does; nothing of the project is importable."""
+"""What surrounds a job's script inside its process, as Glue's own runtime does; it imports nothing of the project."""

@@ -1,7 +1,7 @@
 """The first thing in a job's process: connects Spark's `s3://` to S3 and runs the job's script.
 
-`python launch.py SETTINGS SCRIPT ARGUMENT…`; SETTINGS is a JSON file with `folder` (the run's own), `cores`, `memory`
-and `jdbc_driver`.
+`python -m runtime.launch SETTINGS SCRIPT ARGUMENT…`; SETTINGS is a JSON file with `folder` (the run's own),
+`cores`, `memory` and `jdbc_driver`.
 """
 
 import json
@@ -13,8 +13,9 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from s3_files import S3Files
-from webhdfs import Gateway
+
+from .s3_files import S3Files
+from .webhdfs import Gateway
 
 _LOGGING = """
 rootLogger.level = warn
@@ -49,7 +50,7 @@ def main(settings_file: str, script: str, *arguments: str) -> None:
 def _spark_settings(settings: dict[str, Any], gateway: Gateway, buckets: set[str]) -> dict[str, object]:
     folder = settings["folder"]
     mounts = {
-        f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkMergeSlash": f"{gateway.root}/{bucket}" for bucket in buckets
+        f"spark.hadoop.fs.viewfs.mounttable.{bucket}.linkFallback": f"{gateway.root}/{bucket}" for bucket in buckets
     }
     return mounts | {
         "spark.master": f"local[{settings['cores']}]",
@@ -60,8 +61,8 @@ def _spark_settings(settings: dict[str, Any], gateway: Gateway, buckets: set[str
         # As on Glue, whose machines run in UTC.
         "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Djava.io.tmpdir={folder}",
         "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
         "spark.sql.shuffle.partitions": 2 * settings["cores"],
-        "spark.local.dir": f"{folder}/spark",
         "spark.sql.warehouse.dir": f"{folder}/warehouse",
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
         # A task's files become objects at its commit, as with Glue's S3-optimized committer.

@@ -1,5 +1,6 @@
 """S3 seen as Hadoop sees a file system, with the behaviour of Glue's own S3 file system and committer."""
 
+import contextlib
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -12,11 +13,11 @@ PENDING = "_temporary"
 """Files of uncommitted tasks lie below a folder of this name (Hadoop's FileOutputCommitter)."""
 
 
-class NotFound(Exception):
+class NotFoundError(Exception):
     """No such file or folder."""
 
 
-class Denied(Exception):
+class DeniedError(Exception):
     """S3 refused; the text has S3's own, which names the action."""
 
 
@@ -46,28 +47,25 @@ class S3Files:
         self._pending: dict[str, tuple[IO[bytes], int]] = {}
 
     def status(self, path: str) -> Status:
-        """Raises `NotFound`, `Denied`."""
+        """Raises `NotFoundError`, `DeniedError`."""
         with self._lock:
             if path in self._pending:
                 return Status("", False, self._pending[path][1])
             if path in self._folders or "/" not in path or any(key.startswith(path + "/") for key in self._pending):
                 return Status("", True)
         if PENDING in path.split("/"):
-            raise NotFound(path)
+            raise NotFoundError(path)
         bucket, key = path.split("/", 1)
-        # One listing tells a file from a folder from nothing, unless a sibling's name sorts between the two.
-        for prefix in (key, key + "/"):
-            found = self._call("list_objects_v2", Bucket=bucket, Prefix=prefix, MaxKeys=1).get("Contents", [])
-            if not found:
-                break
-            if found[0]["Key"] == key:
-                return Status("", False, found[0]["Size"], _milliseconds(found[0]))
-            if found[0]["Key"].startswith(key + "/"):
-                return Status("", True)
-        raise NotFound(path)
+        # An object that is there shows itself to whoever may read it; only what else there may be needs a listing.
+        with contextlib.suppress(NotFoundError, DeniedError):
+            head = self._call("head_object", Bucket=bucket, Key=key)
+            return Status("", False, head["ContentLength"], _milliseconds(head))
+        if self._call("list_objects_v2", Bucket=bucket, Prefix=key + "/", MaxKeys=1).get("Contents"):
+            return Status("", True)
+        raise NotFoundError(path)
 
     def children(self, path: str) -> list[Status]:
-        """The file itself, or what a folder holds. Raises `NotFound`, `Denied`."""
+        """The file itself, or what a folder holds. Raises `NotFoundError`, `DeniedError`."""
         below = {status.name: status for status in self._listed(path)}
         if below:
             return sorted(below.values(), key=lambda status: status.name)
@@ -75,12 +73,12 @@ class S3Files:
         return [] if status.is_folder else [status]
 
     def open(self, path: str, offset: int, length: int | None) -> Iterator[bytes]:
-        """The bytes from `offset` on, `length` of them. Raises `NotFound`, `Denied`."""
+        """The bytes from `offset` on, `length` of them. Raises `NotFoundError`, `DeniedError`."""
         with self._lock:
             pending = self._pending.get(path)
         if pending:
             pending[0].seek(offset)
-            return iter([pending[0].read(length)])
+            return iter([pending[0].read(-1 if length is None else length)])
         bucket, key = _split(path)
         end = "" if length is None else str(offset + length - 1)
         if length == 0:
@@ -90,7 +88,7 @@ class S3Files:
         return chunks
 
     def create(self, path: str, content: IO[bytes], size: int) -> None:
-        """Takes over `content`. Raises `Denied`."""
+        """Takes over `content`. Raises `DeniedError`."""
         if PENDING in path.split("/"):
             with self._lock:
                 self._pending[path] = (content, size)
@@ -108,12 +106,10 @@ class S3Files:
                 path = path.rsplit("/", 1)[0]
 
     def rename(self, source: str, target: str) -> bool:
-        """Files or whole folders; onto an existing folder means into it, as in HDFS. Raises `Denied`."""
-        try:
+        """Files or whole folders; onto an existing folder means into it, as in HDFS. Raises `DeniedError`."""
+        with contextlib.suppress(NotFoundError):
             if self.status(target).is_folder:
                 target = f"{target}/{source.rsplit('/', 1)[-1]}"
-        except NotFound:
-            pass
         moved = self._rename_pending(source, target) + self._rename_objects(source, target)
         with self._lock:
             inside = {folder for folder in self._folders if folder == source or folder.startswith(source + "/")}
@@ -122,7 +118,7 @@ class S3Files:
         return bool(moved or inside)
 
     def delete(self, path: str, recursive: bool) -> bool:
-        """Raises `Denied`."""
+        """Raises `DeniedError`."""
         with self._lock:
             for pending in [key for key in self._pending if key == path or key.startswith(path + "/")]:
                 self._pending.pop(pending)[0].close()
@@ -200,8 +196,8 @@ class S3Files:
         except ClientError as error:
             place = f"s3://{arguments['Bucket']}/{arguments.get('Key', arguments.get('Prefix', ''))}"
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                raise NotFound(place) from error
-            raise Denied(f"{error} ({place})") from error
+                raise NotFoundError(place) from error
+            raise DeniedError(f"{error} ({place})") from error
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """A WebHDFS server over S3, on loopback: the door by which Spark's `s3://` paths reach S3.
 
 Hadoop's own S3 client is not part of PySpark. WebHDFS is ("WebHDFS REST API", Hadoop 3.3 documentation), and Hadoop's
-`ViewFileSystemOverloadScheme` mounts `s3://<bucket>` over it. Who calls must know the secret that each path begins with.
+`ViewFileSystemOverloadScheme` mounts `s3://<bucket>` over it. A caller must know the secret that paths begin with.
 """
 
 import json
@@ -9,10 +9,11 @@ import secrets
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import IO, Any
+from io import BufferedIOBase
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from s3_files import Denied, NotFound, S3Files, Status
+from .s3_files import DeniedError, NotFoundError, S3Files, Status
 
 _BLOCK_BYTES = 128 * 1024 * 1024
 _JAVA_ERRORS = {
@@ -42,7 +43,14 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        self._serve({"GETFILESTATUS": self._status, "LISTSTATUS": self._list, "OPEN": self._open})
+        self._serve(
+            {
+                "GETFILESTATUS": self._status,
+                "LISTSTATUS": self._list,
+                "OPEN": self._open,
+                "GET_BLOCK_LOCATIONS": self._block_locations,
+            }
+        )
 
     def do_PUT(self) -> None:
         self._serve({"CREATE": self._create, "MKDIRS": self._mkdirs, "RENAME": self._rename})
@@ -58,15 +66,17 @@ class _Handler(BaseHTTPRequestHandler):
         path, self.query = unquote(url.path), {key: values[0] for key, values in parse_qs(url.query).items()}
         operation = operations.get(self.query.get("op", ""))
         try:
-            if not path.startswith(self.root):
+            if self.query.get("op") == "GETHOMEDIRECTORY":  # asked of the server as a whole, so without the secret
+                self._json({"Path": "/"})
+            elif not path.startswith(self.root):
                 self._error("AccessControlException", "this gateway is the Glue job's own")
             elif operation is None:
                 self._error("UnsupportedOperationException", f"{self.command} {self.query.get('op')} on S3")
             else:
                 operation(path.removeprefix(self.root).rstrip("/"))
-        except NotFound as error:
+        except NotFoundError as error:
             self._error("FileNotFoundException", f"File does not exist: {error}")
-        except Denied as error:
+        except DeniedError as error:
             self._error("AccessControlException", str(error))
 
     def _status(self, path: str) -> None:
@@ -74,6 +84,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _list(self, path: str) -> None:
         self._json({"FileStatuses": {"FileStatus": [_hadoop_status(status) for status in self.files.children(path)]}})
+
+    def _block_locations(self, path: str) -> None:
+        """None: an object is near to nobody."""
+        none = {"fileLength": 0, "isUnderConstruction": False, "locatedBlocks": [], "isLastBlockComplete": True}
+        self._json({"LocatedBlocks": none | {"lastLocatedBlock": None}})
 
     def _open(self, path: str) -> None:
         length = self.query.get("length")
@@ -89,8 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _create(self, path: str) -> None:
         if "data" not in self.query:  # the protocol's first step asks where to write
-            host, port = self.server.server_address[:2]
-            self._answer(307, b"", {"Location": f"http://{host!s}:{port}{self.path}&data=true"})
+            self._answer(307, b"", {"Location": f"http://{self.headers['Host']}{self.path}&data=true"})
             return
         content = self.files.spool()
         size = sum(content.write(chunk) for chunk in self._body())
@@ -109,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({"boolean": self.files.delete(path, self.query.get("recursive") == "true")})
 
     def _body(self) -> Iterator[bytes]:
-        """The request's body, chunk by chunk. Raises `ConnectionError` where it breaks off: the file is then not made."""
+        """The request's body, chunk by chunk. Raises `ConnectionError` where it breaks off: then no file is made."""
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             yield _exactly(self.rfile, int(self.headers.get("Content-Length", 0)))
             return
@@ -135,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _exactly(stream: IO[bytes], size: int) -> bytes:
+def _exactly(stream: BufferedIOBase, size: int) -> bytes:
     content = stream.read(size)
     if len(content) != size:
         raise ConnectionError(f"the upload broke off: expected {size} bytes more, found {len(content)}")

@@ -20,7 +20,7 @@ def getResolvedOptions(args: Sequence[str], options: Sequence[str]) -> dict[str,
     As in Glue, a dash in an option's name is an underscore in the result. Raises `GlueArgumentError`.
     """
     parser = _Parser(add_help=False, allow_abbrev=False)
-    for option in options:
+    for option in dict.fromkeys(options):
         parser.add_argument(f"--{option}", required=True)
     known, _ = parser.parse_known_args(list(args)[1:])
     return vars(known)
