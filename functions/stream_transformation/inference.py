@@ -1,11 +1,11 @@
 """Asks the inference function about a batch: one call, more only where Lambda's 6 MB ask for it, retried in time."""
 
-import json
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from functions.shared.deadline import Deadline
 from functions.shared.environment import SettingError
@@ -18,8 +18,12 @@ TOO_LARGE = frozenset({ResponseTooLargeError.__name__, "Function.ResponseSizeToo
 """Error types of an answer over the limit: the function's own, and the platform's."""
 
 
+<<<<<<< HEAD
 REFUSALS = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
 """Error codes of Lambda's Invoke that no later try can mend."""
+=======
+NOTHING = msgspec.Raw(b"[]")
+>>>>>>> functions
 
 
 class InferenceError(RuntimeError):
@@ -30,6 +34,7 @@ class _AnswerTooLargeError(Exception):
     pass
 
 
+<<<<<<< HEAD
 class _RefusedError(InferenceError):
     """What no later try can mend: it is told at once."""
 
@@ -37,13 +42,25 @@ class _RefusedError(InferenceError):
 @dataclass(frozen=True)
 class Answer:
     """An answer to one request, and the model version that it came from; or the error of that one request."""
+=======
+class Response(msgspec.Struct):
+    """The answer to one request, or its error. The lists go from here to the record as they are, unread."""
+>>>>>>> functions
 
+    id: str | None = None
+    recommended_items: msgspec.Raw = NOTHING
+    similar_items: msgspec.Raw = NOTHING
+    strategy: str = ""
+    error: str | None = None
+    model_version: str = ""
+
+
+class _Answer(msgspec.Struct):
     model_version: str
-    response: Mapping[str, Any]
+    responses: list[Response]
 
-    @property
-    def failed(self) -> bool:
-        return "error" in self.response
+
+_answers = msgspec.json.Decoder(_Answer)
 
 
 class InferenceClient:
@@ -54,27 +71,29 @@ class InferenceClient:
         self._limit = limit
         self._client = client
 
-    def ask(self, requests: Mapping[str, bytes], deadline: Deadline) -> dict[str, Answer]:
-        """An answer for each request (id → JSON). Raises `InferenceError`."""
-        answers: dict[str, Answer] = {}
+    def ask(self, requests: Mapping[str, bytes], deadline: Deadline) -> dict[str, Response]:
+        """A response for each request (id → JSON). Raises `InferenceError`."""
+        answers: dict[str, Response] = {}
         for batch in _batches(requests):
             answers.update(self._ask(batch, deadline))
         return answers
 
-    def _ask(self, batch: Sequence[tuple[str, bytes]], deadline: Deadline) -> dict[str, Answer]:
+    def _ask(self, batch: Sequence[tuple[str, bytes]], deadline: Deadline) -> dict[str, Response]:
         try:
             answer = self._retried(batch, deadline)
         except _AnswerTooLargeError:
             if len(batch) == 1:
-                return {batch[0][0]: Answer("", {"error": "answer over 6 MB"})}
+                return {batch[0][0]: Response(error="answer over 6 MB")}
             middle = len(batch) // 2
             return self._ask(batch[:middle], deadline) | self._ask(batch[middle:], deadline)
-        responses = {response["id"]: Answer(answer["model_version"], response) for response in answer["responses"]}
+        responses = {response.id: response for response in answer.responses if response.id is not None}
         if missing := [id_ for id_, _ in batch if id_ not in responses]:
             raise InferenceError(f"{self._function}: expected {len(batch)} answers, {len(missing)} are missing")
+        for response in responses.values():
+            response.model_version = answer.model_version
         return responses
 
-    def _retried(self, batch: Sequence[tuple[str, bytes]], deadline: Deadline) -> dict[str, Any]:
+    def _retried(self, batch: Sequence[tuple[str, bytes]], deadline: Deadline) -> _Answer:
         payload = b'{"limit":%d,"requests":[' % self._limit + b",".join(request for _, request in batch) + b"]}"
         wait = FIRST_WAIT
         while True:
@@ -89,6 +108,7 @@ class InferenceClient:
             time.sleep(pause)
             wait = min(2 * wait, LONGEST_WAIT)
 
+<<<<<<< HEAD
     def _invoke(self, payload: bytes) -> dict[str, Any]:
         try:
             result = self._client.invoke(FunctionName=self._function, Payload=payload)
@@ -97,14 +117,25 @@ class InferenceClient:
                 raise _RefusedError(f"{self._function}: {error}") from error
             raise
         answer = json.loads(result["Payload"].read())
+=======
+    def _invoke(self, payload: bytes) -> _Answer:
+        result = self._client.invoke(FunctionName=self._function, Payload=payload)
+        content = result["Payload"].read()
+>>>>>>> functions
         if "FunctionError" in result:
-            if answer.get("errorType") in TOO_LARGE:
+            failure = msgspec.json.decode(content)
+            if failure.get("errorType") in TOO_LARGE:
                 raise _AnswerTooLargeError
+<<<<<<< HEAD
             kind = _RefusedError if answer.get("errorType") == SettingError.__name__ else InferenceError
             raise kind(f"{answer.get('errorType')}: {answer.get('errorMessage')}")
         if not (isinstance(answer, dict) and isinstance(answer.get("responses"), list)):
             raise InferenceError("expected an object with responses")
         return answer
+=======
+            raise InferenceError(f"{failure.get('errorType')}: {failure.get('errorMessage')}")
+        return _answers.decode(content)
+>>>>>>> functions
 
 
 def _batches(requests: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:
