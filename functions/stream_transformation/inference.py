@@ -18,12 +18,10 @@ TOO_LARGE = frozenset({ResponseTooLargeError.__name__, "Function.ResponseSizeToo
 """Error types of an answer over the limit: the function's own, and the platform's."""
 
 
-<<<<<<< HEAD
 REFUSALS = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
 """Error codes of Lambda's Invoke that no later try can mend."""
-=======
+
 NOTHING = msgspec.Raw(b"[]")
->>>>>>> functions
 
 
 class InferenceError(RuntimeError):
@@ -34,18 +32,12 @@ class _AnswerTooLargeError(Exception):
     pass
 
 
-<<<<<<< HEAD
 class _RefusedError(InferenceError):
     """What no later try can mend: it is told at once."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer to one request, and the model version that it came from; or the error of that one request."""
-=======
 class Response(msgspec.Struct):
     """The answer to one request, or its error. The lists go from here to the record as they are, unread."""
->>>>>>> functions
 
     id: str | None = None
     recommended_items: msgspec.Raw = NOTHING
@@ -108,34 +100,21 @@ class InferenceClient:
             time.sleep(pause)
             wait = min(2 * wait, LONGEST_WAIT)
 
-<<<<<<< HEAD
-    def _invoke(self, payload: bytes) -> dict[str, Any]:
+    def _invoke(self, payload: bytes) -> _Answer:
         try:
             result = self._client.invoke(FunctionName=self._function, Payload=payload)
         except Exception as error:
             if error_code(error) in REFUSALS:
                 raise _RefusedError(f"{self._function}: {error}") from error
             raise
-        answer = json.loads(result["Payload"].read())
-=======
-    def _invoke(self, payload: bytes) -> _Answer:
-        result = self._client.invoke(FunctionName=self._function, Payload=payload)
         content = result["Payload"].read()
->>>>>>> functions
         if "FunctionError" in result:
             failure = msgspec.json.decode(content)
             if failure.get("errorType") in TOO_LARGE:
                 raise _AnswerTooLargeError
-<<<<<<< HEAD
-            kind = _RefusedError if answer.get("errorType") == SettingError.__name__ else InferenceError
-            raise kind(f"{answer.get('errorType')}: {answer.get('errorMessage')}")
-        if not (isinstance(answer, dict) and isinstance(answer.get("responses"), list)):
-            raise InferenceError("expected an object with responses")
-        return answer
-=======
-            raise InferenceError(f"{failure.get('errorType')}: {failure.get('errorMessage')}")
+            kind = _RefusedError if failure.get("errorType") == SettingError.__name__ else InferenceError
+            raise kind(f"{failure.get('errorType')}: {failure.get('errorMessage')}")
         return _answers.decode(content)
->>>>>>> functions
 
 
 def _batches(requests: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:
