@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from psycopg import sql
 
+from contracts.artifacts import ITEM_EMBEDDINGS, USER_EMBEDDINGS, Manifest
 from functions.embedding_loader import load as loading
 from functions.embedding_loader.reader import CHUNK_ROWS, Embeddings
 from functions.model_inference import store as retrieval
+from functions.shared import versions
 from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
 from functions.shared.vectors import Vectors
@@ -65,6 +67,37 @@ def make_table(made: Connection, name: str) -> sql.Identifier:
     table = sql.Identifier(name)
     made.execute(sql.SQL("CREATE TABLE {} (id text NOT NULL, embedding vector({}) NOT NULL)").format(table, DIM))
     return table
+
+
+def load_version(
+    made: Connection, vectors: Vectors, files: Mapping[str, str] | None = None, dataset: Mapping[str, Any] | None = None
+) -> tuple[Manifest, dict[str, float]]:
+    """Loads and activates a version whose items and customers are the vectors, as the loader does from csv files.
+
+    `files` are digests of the files that lie in the bucket. Returns the manifest and the seconds of each stage.
+    """
+    count = len(vectors)
+    version = f"20261101T{count % 1_000_000:06}Z-000000"
+    embeddings = dict.fromkeys((ITEM_EMBEDDINGS, USER_EMBEDDINGS), "")
+    manifest = Manifest(version, DIM, "cosine", count, count, {**embeddings, **(files or {})}, dataset)
+    tables = versions.tables(version)
+    stages: dict[str, float] = {}
+    with made.transaction():
+        start = time.perf_counter()
+        made.execute(sql.SQL("CREATE SCHEMA {}").format(tables.schema))
+        loading.create_tables(made, manifest)
+        loading.copy_embeddings(made, tables.items, chunks("I", vectors))
+        loading.copy_embeddings(made, tables.users, chunks("", vectors))
+        recent = (
+            "INSERT INTO {} SELECT n, ARRAY['I' || n, 'I' || (n + 1), 'I' || (n + 2)] FROM generate_series(0, {}) n"
+        )
+        made.execute(sql.SQL(recent).format(tables.recent_items, sql.Literal(count - 3)))
+        stages["copy"] = time.perf_counter() - start
+        loading.build(made, manifest, stages)
+        registered = (version, manifest.to_json())
+        made.execute("INSERT INTO recommender.model_version (version, manifest) VALUES (%s, %s)", registered)
+        versions.switch(made, version)
+    return manifest, stages
 
 
 def best_of(times: int, work: Callable[[], Any]) -> float:

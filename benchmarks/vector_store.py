@@ -5,6 +5,7 @@ python -m benchmarks.vector_store [--sizes 1000 10000 100000] [--ef-search 80]
 
 import argparse
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import shop
-from contracts.artifacts import Manifest
 from functions.embedding_loader import load as loading
 from functions.model_inference import store as retrieval
-from functions.shared import versions
 from functions.shared.database import Connection
 from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, VectorArray, Vectors, pack_rows
 from local.postgres import Postgres
@@ -49,8 +48,9 @@ def main() -> None:
         for size in arguments.sizes:
             vectors = shop.clustered(size)
             console.print(_load_table(server, connection, vectors))
-            version = _load_whole(connection, console, vectors)
-            store = retrieval.Store(connection, version, "cosine", shop.DIM)
+            manifest, stages = shop.load_version(connection, vectors)
+            console.print(_stage_table(stages, size))
+            store = retrieval.Store(connection, manifest.version, "cosine", shop.DIM)
             for ef_search in arguments.ef_search:
                 connection.execute(f"SET hnsw.ef_search = {ef_search}")
                 console.print(_query_table(connection, store, vectors, ef_search))
@@ -88,25 +88,13 @@ def _copy_ready(connection: Connection, table: sql.Identifier, ready: Path) -> N
     connection.execute(sql.SQL(statement).format(table, sql.Literal(str(ready))))
 
 
-def _load_whole(connection: Connection, console: Console, vectors: Vectors) -> str:
-    """A version as the loader makes it, from arrays in place of csv files."""
-    count = len(vectors)
-    version = f"20261101T{count % 1_000_000:06}Z-000000"
-    files = dict.fromkeys(("embeddings/item_embeddings.csv", "embeddings/user_embeddings.csv"), "")
-    manifest = Manifest(version, shop.DIM, "cosine", count, count, files)
-    tables = versions.tables(version)
-    stages: dict[str, float] = {}
-    with connection.transaction():
-        connection.execute(sql.SQL("CREATE SCHEMA {}").format(tables.schema))
-        loading.create_tables(connection, manifest)
-        loading.copy_embeddings(connection, tables.items, shop.chunks("I", vectors))
-        loading.copy_embeddings(connection, tables.users, shop.chunks("U", vectors))
-        loading.build(connection, manifest, stages)
-    table = Table("stage", "seconds", "items/s", title=f"Index and precomputed answers, {count:,} items")
+def _stage_table(stages: Mapping[str, float], count: int) -> Table:
+    table = Table(
+        "stage", "seconds", "items/s", title=f"A version as the loader makes it, {count:,} items and customers"
+    )
     for stage, seconds in stages.items():
         table.add_row(stage, f"{seconds:.2f}", f"{count / max(seconds, 1e-3):,.0f}")
-    console.print(table)
-    return version
+    return table
 
 
 def _query_table(connection: Connection, store: retrieval.Store, vectors: Vectors, ef_search: int) -> Table:
@@ -158,7 +146,7 @@ def _look_up_table(store: retrieval.Store, size: int) -> Table:
         ids = [f"I{n}" for n in dice.integers(size, size=count)]
         similar = count / shop.best_of(7, lambda ids=ids: store.items(dict.fromkeys(ids, True)))  # type: ignore[misc]
         table.add_row(f"{count}: vector and similar items (to reach: 100,000)", f"{similar:,.0f}")
-        users = [f"U{n}" for n in dice.integers(size, size=count)]
+        users = [f"{n}" for n in dice.integers(size, size=count)]
         rate = count / shop.best_of(7, lambda users=users: store.users(users))  # type: ignore[misc]
         table.add_row(f"{count}: customers", f"{rate:,.0f}")
     return table

@@ -14,15 +14,17 @@ from functions.shared.vectors import VectorArray, Vectors, register, unpack
 EF_SEARCH = 40
 """Candidates that a search of the index keeps: recall@10 of 0.95 and more at 100,000 items (docs/vector-store.md)."""
 
+# Parameters are sent in binary (%b): psycopg writes the text form of an array with a regular expression an element.
+
 _USERS = """
 SELECT u.id, u.embedding, r.item_ids
 FROM {users} u LEFT JOIN {recent_items} r ON r.user_id = u.id
-WHERE u.id = ANY (%s::text[])
+WHERE u.id = ANY (%b::text[])
 """
 
 _ITEMS = """
 SELECT q.id, i.embedding, s.similar_ids, s.distances
-FROM unnest(%s::text[], %s::boolean[]) AS q (id, wants_similar)
+FROM unnest(%b::text[], %b::boolean[]) AS q (id, wants_similar)
 JOIN {items} i ON i.id = q.id
 LEFT JOIN {similar_items} s ON s.id = q.id AND q.wants_similar
 """
@@ -31,7 +33,7 @@ LEFT JOIN {similar_items} s ON s.id = q.id AND q.wants_similar
 NEAREST = """
 WITH query AS MATERIALIZED (
     SELECT vector, excluded::text[] AS excluded, n
-    FROM unnest(%s, %s::text[]) WITH ORDINALITY AS given (vector, excluded, n)
+    FROM unnest(%b, %b::text[]) WITH ORDINALITY AS given (vector, excluded, n)
 )
 SELECT query.n, near.id, near.distance
 FROM query CROSS JOIN LATERAL (
@@ -45,7 +47,7 @@ FROM query CROSS JOIN LATERAL (
 
 _POPULAR = """
 WITH query AS MATERIALIZED (
-    SELECT excluded::text[] AS excluded, n FROM unnest(%s::text[]) WITH ORDINALITY AS given (excluded, n)
+    SELECT excluded::text[] AS excluded, n FROM unnest(%b::text[]) WITH ORDINALITY AS given (excluded, n)
 )
 SELECT query.n, best.id, best.popularity
 FROM query CROSS JOIN LATERAL (

@@ -82,7 +82,7 @@ class DeliveryStream(PollLoop):
             if settings.backup
             else None
         )
-        self._log = ErrorLog(settings.s3.log, self._delivery_role, self.arn, self._clock)
+        self.error_log = ErrorLog(settings.s3.log, self._delivery_role, self.arn, self._clock)
         self._processor: LambdaProcessor | None = None
         if settings.processor:
             role = self._role(settings.processor.role_arn)
@@ -101,7 +101,7 @@ class DeliveryStream(PollLoop):
         return self._ministack.role(arn, SERVICE, self.settings.name, source_arn=self.arn)
 
     def _open(self) -> None:
-        self._delivery_role.credentials()
+        self._destination.find()
         self._source.open()
         self._empty_buffers()
 
@@ -160,7 +160,7 @@ class DeliveryStream(PollLoop):
             self._delivering.add(outcome, size, now)
         for failure in dict.fromkeys(outcome.failure for outcome in outcomes if outcome.failure):
             self._problem(f"{failure.code} {failure.detail}".strip())
-            self._log.write(failure, processor.settings.function_arn)
+            self.error_log.write(failure, processor.settings.function_arn)
 
     def _prepare_delivery(self) -> None:
         outcomes = self._delivering.take()

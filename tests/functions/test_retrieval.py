@@ -97,7 +97,7 @@ def test_the_index_is_used_inside_the_lateral_join(mode: str, count: int, catalo
     try:
         for version in (V1, V2):
             text = catalogue.store(version).statement(retrieval.NEAREST, 10).as_string(catalogue.connection)
-            prepared = text.replace("unnest(%s, %s::text[])", "unnest($1, $2)")
+            prepared = text.replace("unnest(%b, %b::text[])", "unnest($1, $2)")
             catalogue.connection.execute(f"PREPARE nearest (vector[], text[]) AS {prepared}".encode(), prepare=False)
             queries = catalogue.vectors[:count]
             literal = "{" + ",".join(f'"[{",".join(map(str, q))}]"' for q in queries.tolist()) + "}"
