@@ -13,6 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker, read_marker
 
 PARALLEL_DELETES = 16
+MAX_FILE_BYTES = 250 * 1000 * 1000
+"""Uncompressed, so that a file stays below 256 MB whatever is in it."""
 
 
 class Folder:
@@ -73,9 +75,12 @@ def read_success(folder: Folder) -> SuccessMarker | None:
 
 
 def replace(
-    folder: Folder, data: DataFrame, partition: str, run: str, rows: int, max_rows_a_file: int
+    folder: Folder, data: DataFrame, partition: str, run: str, rows: int, row_bytes: int, kept: frozenset[str]
 ) -> SuccessMarker:
-    """Writes the data and switches readers to it; what was there before is deleted after that.
+    """Writes the data and switches readers to it and to the `kept` files; the others are deleted after that.
+
+    The data come parted by folder, so each folder gets one file; more only where rows of `row_bytes` make it too large.
+    `rows` counts the kept ones too.
 
     Stopped at any point before the switch it leaves the old data readable, and files that no marker names, which the
     next run deletes. Stopped after it, the new.
@@ -85,10 +90,10 @@ def replace(
         data.write.mode("append")
         .partitionBy(partition)
         .option("compression", "snappy")
-        .option("maxRecordsPerFile", max_rows_a_file)
+        .option("maxRecordsPerFile", max(MAX_FILE_BYTES // row_bytes, 1))
         .parquet(folder.uri)
     )
-    marker = SuccessMarker(run, rows, tuple(sorted(folder.files() - before)))
+    marker = SuccessMarker(run, rows, tuple(sorted((folder.files() - before) | kept)))
     folder.write(SUCCESS_MARKER, marker.to_json())
-    folder.delete(before)
+    folder.delete(before - kept)
     return marker

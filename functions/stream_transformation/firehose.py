@@ -24,7 +24,7 @@ def _read(record: Mapping[str, Any]) -> Raw:
     sequence_number = source.get("sequenceNumber") or record["recordId"]
     packed = source.get("subsequenceNumber")
     if packed not in (None, "", "0", 0):
-        # Records that a producer packed into one share its sequence number; the first of them, as all others, goes by it.
+        # Records that a producer packed into one share its sequence number.
         sequence_number += f":{packed}"
     return Raw(record["recordId"], decode(record.get("data")), sequence_number)
 
