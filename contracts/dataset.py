@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,16 @@ class Ratings:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """When the ETL refuses to replace the training data; shares from 0 to 1."""
+
+    max_rejected: float = 0.05
+    """The largest share of a table's rows that may be rejected."""
+    min_rows: float = 0.5
+    """The least number of rows, as a share of the last run's."""
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A whole specification. Make one with `load`, `parse` or `from_dict`."""
 
@@ -85,6 +95,7 @@ class Dataset:
     """The training data's folder in the data lake."""
     buckets: int = 0
     """0: a folder for each user; N: a folder for each of N buckets of users."""
+    quality: Quality = Quality()
 
     @property
     def partition(self) -> str:
@@ -112,6 +123,7 @@ class Dataset:
             "ratings": ratings,
             "event": {"features": dict(self.event_features)},
             "output": output,
+            "quality": {"max_rejected": self.quality.max_rejected, "min_rows": self.quality.min_rows},
         }
 
 
@@ -166,7 +178,7 @@ class _Reader:
         self.mistakes.append(f"{self.source}: {where}: expected {expected}, found {found!r}")
 
     def dataset(self, document: Mapping[str, Any]) -> Dataset | None:
-        self.unknown_keys("", document, {"users", "items", "ratings", "event", "output"})
+        self.unknown_keys("", document, {"users", "items", "ratings", "event", "output", "quality"})
         users = self.entity("users", self.table(document, "users"))
         items = self.entity("items", self.table(document, "items"))
         ratings = self.ratings(self.table(document, "ratings"))
@@ -177,10 +189,11 @@ class _Reader:
         name = self.text("output", output, "name", default="ratings-ml-training")
         buckets = self.integer("output.buckets", output.get("buckets", 0), 0, 65_536)
         features = self.event_features(self.table(event, "features", "event.", optional=True), users)
+        quality = self.quality(self.table(document, "quality", optional=True))
         self.name_clashes(users, items, ratings)
         if self.mistakes:
             return None
-        return Dataset(users, items, ratings, features, name, buckets)
+        return Dataset(users, items, ratings, features, name, buckets, quality)
 
     def entity(self, where: str, table: Mapping[str, Any]) -> Entity:
         self.unknown_keys(where, table, {"table", "key", "key_type", "columns", "in_stock", "name"})
@@ -236,6 +249,10 @@ class _Reader:
             time=time,
         )
 
+    def quality(self, table: Mapping[str, Any]) -> Quality:
+        self.unknown_keys("quality", table, {"max_rejected", "min_rows"})
+        return Quality(**{key: self.share(f"quality.{key}", table[key]) for key in asdict(Quality()) if key in table})
+
     def event_features(self, table: Mapping[str, Any], users: Entity) -> dict[str, str]:
         known = {column.name for column in users.features}
         for field, column in table.items():
@@ -275,6 +292,12 @@ class _Reader:
             return value
         self.mistake(where, f"a whole number from {lowest} to {highest}", value)
         return lowest
+
+    def share(self, where: str, value: object) -> float:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+            return float(value)
+        self.mistake(where, "a share from 0 to 1", value)
+        return 0.0
 
     def unknown_keys(self, where: str, table: Mapping[str, Any], known: set[str]) -> None:
         for key in table:

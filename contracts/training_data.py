@@ -7,7 +7,10 @@ SUCCESS_MARKER = "_SUCCESS"
 """Written last, at the top of the training data's folder; nobody reads data without it."""
 
 QUARANTINE = "quarantine"
-"""Rejected rows of a run lie in `quarantine/<run>/`."""
+"""Rejected rows of a run lie in `quarantine/<run>/<table>/` as JSON lines, each with its `reason`."""
+
+QUALITY = "quality"
+"""The quality report of a run lies in `quality/<run>/` as `report.json` and `report.html`."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from functions.shared.deadline import Deadline
+from functions.shared.environment import SettingError
 from functions.shared.limits import PAYLOAD_BYTES, ResponseTooLargeError
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
@@ -16,6 +17,9 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
 TOO_LARGE = frozenset({ResponseTooLargeError.__name__, "Function.ResponseSizeTooLarge"})
 """Error types of an answer over the limit: the function's own, and the platform's."""
 
+
+REFUSALS = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
+"""Error codes of Lambda's Invoke that no later try can mend."""
 
 NOTHING = msgspec.Raw(b"[]")
 
@@ -26,6 +30,10 @@ class InferenceError(RuntimeError):
 
 class _AnswerTooLargeError(Exception):
     pass
+
+
+class _RefusedError(InferenceError):
+    """What no later try can mend: it is told at once."""
 
 
 class Response(msgspec.Struct):
@@ -83,7 +91,7 @@ class InferenceClient:
         while True:
             try:
                 return self._invoke(payload)
-            except _AnswerTooLargeError:
+            except (_AnswerTooLargeError, _RefusedError):
                 raise
             except Exception as error:  # whatever it is, the batch must be answered for or raised
                 pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
@@ -93,13 +101,19 @@ class InferenceClient:
             wait = min(2 * wait, LONGEST_WAIT)
 
     def _invoke(self, payload: bytes) -> _Answer:
-        result = self._client.invoke(FunctionName=self._function, Payload=payload)
+        try:
+            result = self._client.invoke(FunctionName=self._function, Payload=payload)
+        except Exception as error:
+            if error_code(error) in REFUSALS:
+                raise _RefusedError(f"{self._function}: {error}") from error
+            raise
         content = result["Payload"].read()
         if "FunctionError" in result:
             failure = msgspec.json.decode(content)
             if failure.get("errorType") in TOO_LARGE:
                 raise _AnswerTooLargeError
-            raise InferenceError(f"{failure.get('errorType')}: {failure.get('errorMessage')}")
+            kind = _RefusedError if failure.get("errorType") == SettingError.__name__ else InferenceError
+            raise kind(f"{failure.get('errorType')}: {failure.get('errorMessage')}")
         return _answers.decode(content)
 
 
@@ -115,6 +129,12 @@ def _batches(requests: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]
         size += len(request) + 1
     if batch:
         yield batch
+
+
+def error_code(error: Exception) -> str | None:
+    """AWS's code of a `ClientError`, without importing botocore for it."""
+    response = getattr(error, "response", None)
+    return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
 
 
 def lambda_client(read_seconds: float) -> Any:

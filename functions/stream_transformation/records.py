@@ -33,7 +33,7 @@ class Event(msgspec.Struct):
     session_id: str
     browse_history: list[Browsed]
     customer_number: int | str | None = None
-    event_id: str | None = None
+    event_id: Any = None
 
 
 _events = msgspec.json.Decoder(Event)
@@ -62,7 +62,8 @@ class Record:
             raise RecordError("wrong_shape") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise RecordError("not_json") from None
-        self.event_id = event.event_id or sequence_number
+        brought = event.event_id
+        self.event_id = brought if isinstance(brought, str) and brought else sequence_number
         self._request = _encode(
             {
                 "user": {key: value for key, value in values.items() if key not in _NO_FEATURES and _is_plain(value)},

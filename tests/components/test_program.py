@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from components.vector_store import IAM_USER
+from local.graph.recorder import Graph, build, without_secrets
 from local.program import ROOT, read_stack
-from tests.components.graph import Graph, build, without_secrets
 
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
 

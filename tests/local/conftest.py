@@ -1,11 +1,13 @@
 """One MiniStack for all tests of the local run's services."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from local.ministack import MiniStack
 from tests.local.aws import Aws
+from tests.local.harness import make_artifacts
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +22,9 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
 @pytest.fixture
 def aws(ministack: MiniStack) -> Aws:
     return Aws(ministack)
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model version, in a folder of its name."""
+    return make_artifacts(tmp_path_factory.mktemp("artifacts"))

@@ -1,4 +1,4 @@
-"""Runs a Pulumi program under the SDK's mock monitor, and keeps what it registered, for tests to ask."""
+"""Runs a Pulumi program without making anything and keeps what it registered, for pictures and for tests."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -44,22 +44,30 @@ class Graph:
 
     nodes: list[Node] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    """Stack outputs: value, whether it is secret, whether it is known."""
+    calls: list[MockCallArgs] = field(default_factory=list)
+    """The look-ups that the program made."""
 
     def of(self, type_: str) -> list[Node]:
         """The resources of a type, named by its last part, such as `Instance` or `rds/instance:Instance`."""
         return [node for node in self.nodes if node.type.endswith(f":{type_}")]
 
     def one(self, type_: str, name: str = "") -> Node:
-        """The one resource of a type whose name contains `name`."""
+        """The one resource of a type whose name contains `name`. Raises `LookupError` where it is not one."""
         found = [node for node in self.of(type_) if name in node.name]
-        assert len(found) == 1, f"expected one {type_} named *{name}*, found {[node.name for node in found]}"
+        if len(found) != 1:
+            raise LookupError(f"expected one {type_} named *{name}*, found {[node.name for node in found]}")
         return found[0]
 
 
 class _Provider(Mocks):
+    def __init__(self) -> None:
+        self.calls: list[MockCallArgs] = []
+
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         if args.token not in LOOKUPS:
-            raise AssertionError(f"the program looks up {args.token}, which this test does not know")
+            raise LookupError(f"{args.token}: a look-up that is not answered here: add it to local/graph/recorder.py")
+        self.calls.append(args)
         return LOOKUPS[args.token], []
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
@@ -71,11 +79,12 @@ class _Provider(Mocks):
 
 class _Recorder(MockMonitor):
     def __init__(self, preview: bool) -> None:
-        super().__init__(_Provider())
-        self.graph = Graph()
+        provider = _Provider()
+        super().__init__(provider)
+        self.graph = Graph(calls=provider.calls)
         self._preview = preview
 
-    def RegisterResource(self, request: Any) -> Any:
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802  (the monitor's protocol)
         answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != "pulumi:pulumi:Stack":
             raw = rpc.deserialize_properties(request.object, keep_unknowns=True)
@@ -116,7 +125,11 @@ def without_secrets(value: Any) -> Any:
 
 
 def build(
-    program: Callable[[], None], *, preview: bool = False, stack: str = "test", config: Mapping[str, str] | None = None
+    program: Callable[[], object],
+    *,
+    preview: bool = False,
+    stack: str = "test",
+    config: Mapping[str, str] | None = None,
 ) -> Graph:
     """Runs a program, a function that makes resources, in an event loop of its own."""
 

@@ -1,0 +1,96 @@
+"""The training data's folder in the data lake: new files beside the old, then one marker that switches readers to them.
+
+Only Hadoop's file system API is used, so that `s3://` and `file://` are the same to it.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import DataFrame, SparkSession
+
+from contracts.training_data import SUCCESS_MARKER, SuccessMarker, read_marker
+
+PARALLEL_DELETES = 16
+MAX_FILE_BYTES = 250 * 1000 * 1000
+"""Uncompressed, so that a file stays below 256 MB whatever is in it."""
+
+
+class Folder:
+    """A folder under a URI; paths are relative to it, with `/` between names."""
+
+    def __init__(self, spark: SparkSession, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+        jvm: Any = spark._jvm
+        self._spark = spark
+        self._path = jvm.org.apache.hadoop.fs.Path
+        self._io = jvm.org.apache.commons.io.IOUtils
+        self._files = self._path(self.uri).getFileSystem(spark._jsc.hadoopConfiguration())
+
+    def read(self, name: str) -> str | None:
+        """The file's text, or None where there is no such file."""
+        # Not asked first whether it exists: that needs leave to list the bucket, which the code's bucket does not give.
+        try:
+            stream = self._files.open(self._path(f"{self.uri}/{name}"))
+            try:
+                return str(self._io.toString(stream, "UTF-8"))
+            finally:
+                stream.close()
+        except Py4JJavaError as error:
+            if error.java_exception.getClass().getName() == "java.io.FileNotFoundException":
+                return None
+            raise
+
+    def write(self, name: str, text: str) -> None:
+        """Replaces the file; on S3 that is one PutObject, which no reader sees half done."""
+        stream = self._files.create(self._path(f"{self.uri}/{name}"), True)
+        try:
+            stream.write(bytearray(text.encode()))
+        finally:
+            stream.close()
+
+    def files(self) -> set[str]:
+        """All files below the folder, but hidden ones (`_…`, `.…`)."""
+        root = self._path(self.uri)
+        if not self._files.exists(root):
+            return set()
+        base = self._files.getFileStatus(root).getPath().toString().rstrip("/") + "/"
+        found, entries = set(), self._files.listFiles(root, True)
+        while entries.hasNext():
+            name = entries.next().getPath().toString().removeprefix(base)
+            if not any(part.startswith(("_", ".")) for part in name.split("/")):
+                found.add(name)
+        return found
+
+    def delete(self, names: Iterable[str]) -> None:
+        with ThreadPoolExecutor(PARALLEL_DELETES) as pool:
+            list(pool.map(lambda name: self._files.delete(self._path(f"{self.uri}/{name}"), False), names))
+
+
+def read_success(folder: Folder) -> SuccessMarker | None:
+    """What the last run left; None where there is no marker, or one that nobody can read."""
+    text = folder.read(SUCCESS_MARKER)
+    return None if text is None else read_marker(text)
+
+
+def replace(folder: Folder, data: DataFrame, partition: str, run: str, rows: int, row_bytes: int) -> SuccessMarker:
+    """Writes the data and switches readers to it; what was there before is deleted after that.
+
+    The data come parted by folder, so each folder gets one file; more only where rows of `row_bytes` make it too large.
+
+    Stopped at any point before the switch it leaves the old data readable, and files that no marker names, which the
+    next run deletes. Stopped after it, the new.
+    """
+    before = folder.files()
+    (
+        data.write.mode("append")
+        .partitionBy(partition)
+        .option("compression", "snappy")
+        .option("maxRecordsPerFile", max(MAX_FILE_BYTES // row_bytes, 1))
+        .parquet(folder.uri)
+    )
+    marker = SuccessMarker(run, rows, tuple(sorted(folder.files() - before)))
+    folder.write(SUCCESS_MARKER, marker.to_json())
+    folder.delete(before)
+    return marker

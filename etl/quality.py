@@ -1,0 +1,123 @@
+"""The blocking data-quality gate: what was rejected and why, and whether the rest is fit to replace what is there.
+
+The rules themselves are in `etl.tables`, derived from the dataset specification; here they are counted and judged.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import StringType
+
+from contracts.dataset import Dataset, Quality
+from contracts.training_data import SuccessMarker
+from etl.tables import REASON, SUPERSEDED, Tables, check_entity, check_ratings
+
+PARQUET_VALUE_BYTES = 8
+"""Of a number, or of what comes with a text (Parquet's plain encoding, which is the longest)."""
+
+
+class QualityError(Exception):
+    """Data that are not fit to replace the training data; the text has a line for each of the gate's findings."""
+
+
+@dataclass(frozen=True)
+class TableCount:
+    """One table's rows: all that were read, and the rejected by reason."""
+
+    role: str
+    table: str
+    rows: int
+    rejected: Mapping[str, int]
+    row_bytes: int
+    """What the largest row can take, uncompressed."""
+
+    @property
+    def accepted(self) -> int:
+        return self.rows - sum(self.rejected.values())
+
+    @property
+    def rejected_share(self) -> float:
+        """Of 0 to 1. A superseded rating is history, not a defect."""
+        defects = sum(count for reason, count in self.rejected.items() if reason != SUPERSEDED)
+        return defects / self.rows if self.rows else 0.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run's findings; `problems` is empty where the gate lets the data through."""
+
+    run: str
+    tables: tuple[TableCount, ...]
+    last: SuccessMarker | None
+    thresholds: Quality
+    problems: tuple[str, ...]
+
+    @property
+    def row_bytes(self) -> int:
+        """What a row of training data takes at most."""
+        return sum(table.row_bytes for table in self.tables)
+
+    @property
+    def rows(self) -> int:
+        """Of training data: the accepted ratings."""
+        return self.tables[-1].accepted
+
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "run": self.run,
+            "passed": not self.problems,
+            "problems": list(self.problems),
+            "rows": self.rows,
+            "last_run": None if self.last is None else {"run": self.last.run, "rows": self.last.rows},
+            "thresholds": asdict(self.thresholds),
+            "tables": [
+                {**asdict(table), "accepted": table.accepted, "rejected_share": table.rejected_share}
+                for table in self.tables
+            ],
+        }
+
+
+def check(loaded: Tables, dataset: Dataset) -> tuple[Tables, tuple[TableCount, ...]]:
+    """The tables with each row's reason to be rejected, and their counts. Each table is read once, and kept."""
+    users, user_count = _counted(check_entity(loaded.users, dataset.users), "users", dataset.users.table)
+    items, item_count = _counted(check_entity(loaded.items, dataset.items), "items", dataset.items.table)
+    entities = Tables(users, items, loaded.ratings)
+    ratings, rating_count = _counted(check_ratings(entities, dataset), "ratings", dataset.ratings.table)
+    return Tables(users, items, ratings), (user_count, item_count, rating_count)
+
+
+def judge(run: str, counts: tuple[TableCount, ...], thresholds: Quality, last: SuccessMarker | None) -> Report:
+    """The gate's verdict: enough rows, few enough rejected."""
+    problems = []
+    for count in counts:
+        if count.rejected_share > thresholds.max_rejected:
+            reasons = ", ".join(f"{reason}: {number:,}" for reason, number in sorted(count.rejected.items()))
+            problems.append(
+                f"{count.table}: expected at most {thresholds.max_rejected:.1%} of the rows rejected, found "
+                f"{count.rejected_share:.1%} of {count.rows:,} ({reasons}): see the quarantine, correct the source or "
+                "raise quality.max_rejected"
+            )
+    rows = counts[-1].accepted
+    if not rows:
+        problems.append(f"{counts[-1].table}: expected ratings, found none that can be used")
+    elif last is not None and rows < thresholds.min_rows * last.rows:
+        problems.append(
+            f"{counts[-1].table}: expected at least {thresholds.min_rows:.0%} of the last run's {last.rows:,} rows, "
+            f"found {rows:,}: if the shop really has so few, lower quality.min_rows"
+        )
+    return Report(run, counts, last, thresholds, tuple(problems))
+
+
+def _counted(checked: DataFrame, role: str, table: str) -> tuple[DataFrame, TableCount]:
+    # Kept serialised, on disk where memory is short: counting and writing must see the same rows, read once.
+    kept = checked.persist(StorageLevel.MEMORY_AND_DISK)
+    texts = [field.name for field in kept.schema if isinstance(field.dataType, StringType) and field.name != REASON]
+    lengths = [F.max(F.octet_length(name)).alias(f"_length_{name}") for name in texts]
+    groups = kept.groupBy(REASON).agg(F.count(F.lit(1)).alias("_rows"), *lengths).collect()
+    rejected = {group[REASON]: group["_rows"] for group in groups if group[REASON] is not None}
+    longest = sum(max((group[f"_length_{name}"] or 0 for group in groups), default=0) for name in texts)
+    row_bytes = longest + PARQUET_VALUE_BYTES * len(kept.columns)
+    return kept, TableCount(role, table, sum(group["_rows"] for group in groups), rejected, row_bytes)

@@ -1,0 +1,88 @@
+"""The Glue job: the shop's users, items and ratings become training data, `load → check → transform → save`.
+
+Arguments: `--connection_name` (the Glue connection of the shop's MySQL), `--dataset_uri` (dataset.toml on S3),
+`--data_lake_uri` (`s3://<bucket>`).
+"""
+
+import json
+import secrets
+import sys
+from datetime import UTC, datetime
+
+from awsglue.context import GlueContext
+from awsglue.utils import getResolvedOptions
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
+
+from contracts import dataset
+from contracts.training_data import QUALITY, QUARANTINE
+from etl import lake, quality, tables
+from etl.quality import Report
+from etl.report import to_html
+from etl.source import Source
+
+ARGUMENTS = ("connection_name", "dataset_uri", "data_lake_uri")
+QUARANTINE_FILES = 4
+"""A person looks at them: few are better than many."""
+
+
+def run(spark: SparkSession, source: Source, dataset_uri: str, data_lake_uri: str) -> Report:
+    """One run of the job. Raises `QualityError` where the data are not fit to replace what is there."""
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    spec = load_dataset(spark, dataset_uri)
+    data_lake = lake.Folder(spark, data_lake_uri)
+    training_data = lake.Folder(spark, f"{data_lake.uri}/{spec.name}")
+    checked, counts = quality.check(tables.load(spark, source, spec), spec)
+    report = quality.judge(run_id, counts, spec.quality, lake.read_success(training_data))
+    publish(report, checked, data_lake)
+    if report.problems:
+        raise quality.QualityError("\n".join(report.problems))
+    data = tables.join(checked, spec)
+    lake.replace(training_data, data, spec.partition, run_id, report.rows, report.row_bytes)
+    print(f"run {run_id}: {report.rows:,} rows of training data in {training_data.uri}")
+    return report
+
+
+def publish(report: Report, checked: tables.Tables, data_lake: lake.Folder) -> None:
+    """Writes the report, and the rejected rows into quarantine: also, and first of all, where the gate stays shut."""
+    for count, frame in zip(report.tables, (checked.users, checked.items, checked.ratings), strict=True):
+        if count.rejected:
+            rejected = tables.rejected(frame).coalesce(QUARANTINE_FILES)
+            rejected.write.mode("overwrite").json(f"{data_lake.uri}/{QUARANTINE}/{report.run}/{count.role}")
+    place = f"{QUALITY}/{report.run}"
+    data_lake.write(f"{place}/report.json", json.dumps(report.to_dict(), indent=1))
+    data_lake.write(f"{place}/report.html", to_html(report))
+
+
+def load_dataset(spark: SparkSession, uri: str) -> dataset.Dataset:
+    """Raises `DatasetError` with every mistake of the file, or where there is none."""
+    place, _, name = uri.rpartition("/")
+    text = lake.Folder(spark, place).read(name)
+    if text is None:
+        raise dataset.DatasetError(f"{uri}: expected a dataset specification, found no file")
+    return dataset.parse(text, source=uri)
+
+
+def configure(spark: SparkSession) -> None:
+    settings: dict[str, str | int] = {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.sql.autoBroadcastJoinThreshold": 64 * 1024 * 1024,
+    }
+    for key, value in settings.items():
+        spark.conf.set(key, value)
+    # The marker is the job's own to write, after everything else.
+    spark.sparkContext._jsc.hadoopConfiguration().set("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+
+
+def main() -> None:
+    options = getResolvedOptions(sys.argv, list(ARGUMENTS))
+    context = GlueContext(SparkContext.getOrCreate())
+    configure(context.spark_session)
+    connection = context.extract_jdbc_conf(options["connection_name"])
+    source = Source(connection["fullUrl"], connection["user"], connection["password"])
+    run(context.spark_session, source, options["dataset_uri"], options["data_lake_uri"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The program's resource graph, without making any of it."""

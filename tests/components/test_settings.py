@@ -1,0 +1,70 @@
+"""The stack's configuration."""
+
+import json
+from typing import Any
+
+import pulumi
+import pytest
+
+import settings
+from local.graph.recorder import build
+
+
+def load(**config: Any) -> settings.Settings:
+    texts = {
+        f"recommender:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in config.items()
+    }
+    pulumi.runtime.set_all_config(texts)
+    return settings.load()
+
+
+def test_every_key_has_a_default() -> None:
+    assert load() == settings.Settings()
+
+
+def test_a_components_settings_are_those_that_the_component_takes() -> None:
+    given: dict[str, Any] = {
+        "vectors": {"multi_az": True, "storage_gb": 50},
+        "stream": {"processor_buffer_mb": 0.2},
+        "network": {"zones": 3},
+    }
+    loaded = load(**given)
+    assert {"vectors": loaded.vectors, "stream": loaded.stream, "network": loaded.network} == given
+
+
+def test_all_wrong_keys_are_named_at_once_with_what_was_expected_and_what_came() -> None:
+    with pytest.raises(settings.SettingsError) as error:
+        load(
+            vectors={"multi_az": "yes", "storage_gb": 50.5, "sorage_gb": 50},
+            network={"subnet_ids": "subnet-1", "zones": True},
+            customer_managed_key="maybe",
+            stream="fast",
+        )
+    lines = str(error.value).splitlines()
+    assert [line.split(":")[1] for line in lines] == [
+        "customer_managed_key",
+        "network.subnet_ids",
+        "network.zones",
+        "vectors.multi_az",
+        "vectors.storage_gb",
+        "vectors.sorage_gb",
+        "stream",
+    ]
+    assert "recommender:vectors.multi_az: expected true or false, got 'yes'" in lines
+    assert "recommender:network.zones: expected a whole number, got True" in lines
+
+
+def test_what_the_program_wires_is_no_setting() -> None:
+    with pytest.raises(settings.SettingsError, match=r"vectors\.vpc_id: expected one of"):
+        load(vectors={"vpc_id": "vpc-1"})
+
+
+def test_a_password_stays_secret() -> None:
+    def program() -> None:
+        source = settings.load().source
+        pulumi.export("password", source["password"])
+        pulumi.export("host", source["host"])
+
+    config = {"recommender:source": json.dumps({"host": "db", "username": "u", "password": "p"})}
+    outputs = build(program, config=config).outputs
+    assert {name: secret for name, (_, secret, _) in outputs.items()} == {"password": True, "host": False}

@@ -1,0 +1,106 @@
+"""Kinesis, Firehose and the two functions."""
+
+import json
+from typing import Any
+
+import pulumi
+import pytest
+
+from components import StreamingRecommender
+from components.streaming_recommender import INFERENCE_TIMEOUT_SECONDS, TRANSFORMATION_TIMEOUT_SECONDS
+from local.graph.recorder import Graph, build
+from tests.components.shared import COMMON
+
+FIREHOSE_WAITS_SECONDS = 300
+
+
+def recommender(**settings: Any) -> Graph:
+    def program() -> None:
+        args: Any = {
+            **COMMON,
+            **settings,
+            "subnet_ids": pulumi.Output.from_input(["subnet-1", "subnet-2"]),
+            "security_group_ids": ["sg-1"],
+            "vector_store_environment": {"VECTOR_DB_HOST": "db"},
+            "vector_store_statements": [],
+            "code_bucket": "code",
+        }
+        StreamingRecommender("stream", args)
+
+    return build(program)
+
+
+def delivery(graph: Graph) -> dict[str, Any]:
+    return dict(graph.one("FirehoseDeliveryStream").inputs["extendedS3Configuration"])
+
+
+def processor(graph: Graph) -> dict[str, str]:
+    parameters = delivery(graph)["processingConfiguration"]["processors"][0]["parameters"]
+    return {entry["parameterName"]: entry["parameterValue"] for entry in parameters}
+
+
+def test_processor_parameters_at_their_defaults_are_left_out() -> None:
+    assert set(processor(recommender())) == {"LambdaArn"}
+    assert processor(recommender(processor_buffer_seconds=5))["BufferIntervalInSeconds"] == "5"
+
+
+def test_the_delivery_stream_waits_for_its_roles_policy() -> None:
+    graph = recommender()
+    assert graph.one("RolePolicy", "stream-delivery").urn in graph.one("FirehoseDeliveryStream").depends_on
+
+
+def test_the_transformation_runs_outside_the_vpc_and_inference_inside() -> None:
+    graph = recommender()
+    assert "vpcConfig" not in graph.one("lambda/function:Function", "transformation").inputs
+    inference = graph.one("lambda/function:Function", "inference").inputs
+    assert inference["vpcConfig"]["subnetIds"] == ["subnet-1", "subnet-2"]
+
+
+def test_each_caller_outlives_whom_it_calls() -> None:
+    assert INFERENCE_TIMEOUT_SECONDS < TRANSFORMATION_TIMEOUT_SECONDS < FIREHOSE_WAITS_SECONDS
+
+
+def test_functions_are_published_on_arm_with_logs_that_expire() -> None:
+    graph = recommender()
+    for function in graph.of("lambda/function:Function"):
+        assert function.inputs["architectures"] == ["arm64"]
+        assert function.inputs["publish"] is True
+        group = function.inputs["loggingConfig"]["logGroup"]
+        assert group in {f"{node.name}-name" for node in graph.of("LogGroup")}
+    assert {node.inputs["retentionInDays"] for node in graph.of("LogGroup")} == {14}
+
+
+def test_the_stream_is_encrypted_and_provisioned_or_on_demand() -> None:
+    provisioned = recommender(shards=2).one("kinesis/stream:Stream").inputs
+    assert (provisioned["encryptionType"], provisioned["shardCount"]) == ("KMS", 2)
+    on_demand = recommender(shards=0).one("kinesis/stream:Stream").inputs
+    assert on_demand["streamModeDetails"] == {"streamMode": "ON_DEMAND"}
+    assert "shardCount" not in on_demand
+
+
+def test_firehose_may_only_be_assumed_for_this_account() -> None:
+    trust = json.loads(recommender().one("iam/role:Role", "delivery").inputs["assumeRolePolicy"])["Statement"][0]
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+
+
+def test_the_source_is_backed_up_and_compressed_when_asked_for() -> None:
+    assert "s3BackupConfiguration" not in delivery(recommender())
+    asked = delivery(recommender(backup_source=True, compress=True))
+    assert (asked["s3BackupMode"], asked["compressionFormat"]) == ("Enabled", "GZIP")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("processor_buffer_mb", 0.1),
+        ("processor_buffer_mb", 3.5),
+        ("processor_buffer_seconds", 901),
+        ("delivery_buffer_mb", 0),
+        ("delivery_buffer_mb", 129),
+        ("delivery_buffer_seconds", -1),
+        ("stream_retention_hours", 23),
+    ],
+)
+def test_what_aws_would_reject_is_refused_at_once(setting: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{setting}: expected .* got {value:g}"):
+        recommender(**{setting: value})

@@ -1,0 +1,25 @@
+"""One Spark session for the ETL's tests, and shops in MariaDB to read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from local.requirements import JDBC_DRIVER
+from tests.etl.shops import configured_spark
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    session = configured_spark(tmp_path_factory.mktemp("spark"), JDBC_DRIVER)
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    """An empty data lake."""
+    folder = tmp_path / "lake"
+    folder.mkdir()
+    return folder
