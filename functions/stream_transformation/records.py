@@ -50,12 +50,11 @@ class Record:
     def __init__(self, data: bytes, sequence_number: str) -> None:
         """Raises `RecordError`."""
         try:
-            # Text first: what skips over values does not look whether they are UTF-8, and one such byte would spoil
-            # the call for the whole batch.
-            data.decode()
             event = _events.decode(data)
             if len(event.browse_history) > MAX_HISTORY:
                 raise RecordError("history_too_long")
+            # Every value is decoded: what only skips over values does not look whether they are UTF-8, and one bad byte
+            # would spoil the call for the whole batch.
             values = _objects.decode(data)
             self._raw = _raw_objects.decode(data)
         except msgspec.ValidationError:
