@@ -74,10 +74,13 @@ def read_success(folder: Folder) -> SuccessMarker | None:
     return None if text is None else read_marker(text)
 
 
-def replace(folder: Folder, data: DataFrame, partition: str, run: str, rows: int, row_bytes: int) -> SuccessMarker:
-    """Writes the data and switches readers to it; what was there before is deleted after that.
+def replace(
+    folder: Folder, data: DataFrame, partition: str, run: str, rows: int, row_bytes: int, kept: frozenset[str]
+) -> SuccessMarker:
+    """Writes the data and switches readers to it and to the `kept` files; the others are deleted after that.
 
     The data come parted by folder, so each folder gets one file; more only where rows of `row_bytes` make it too large.
+    `rows` counts the kept ones too.
 
     Stopped at any point before the switch it leaves the old data readable, and files that no marker names, which the
     next run deletes. Stopped after it, the new.
@@ -90,7 +93,7 @@ def replace(folder: Folder, data: DataFrame, partition: str, run: str, rows: int
         .option("maxRecordsPerFile", max(MAX_FILE_BYTES // row_bytes, 1))
         .parquet(folder.uri)
     )
-    marker = SuccessMarker(run, rows, tuple(sorted(folder.files() - before)))
+    marker = SuccessMarker(run, rows, tuple(sorted((folder.files() - before) | kept)))
     folder.write(SUCCESS_MARKER, marker.to_json())
-    folder.delete(before)
+    folder.delete(before - kept)
     return marker

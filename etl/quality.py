@@ -54,6 +54,8 @@ class Report:
     last: SuccessMarker | None
     thresholds: Quality
     problems: tuple[str, ...]
+    kept_rows: int = 0
+    """Rows of training data that an incremental run leaves as they are."""
 
     @property
     def row_bytes(self) -> int:
@@ -62,8 +64,8 @@ class Report:
 
     @property
     def rows(self) -> int:
-        """Of training data: the accepted ratings."""
-        return self.tables[-1].accepted
+        """Of training data: the accepted ratings, and what is kept."""
+        return self.tables[-1].accepted + self.kept_rows
 
     def to_dict(self) -> dict[str, object]:
         return {
@@ -71,6 +73,7 @@ class Report:
             "passed": not self.problems,
             "problems": list(self.problems),
             "rows": self.rows,
+            "kept_rows": self.kept_rows,
             "last_run": None if self.last is None else {"run": self.last.run, "rows": self.last.rows},
             "thresholds": asdict(self.thresholds),
             "tables": [
@@ -89,7 +92,9 @@ def check(loaded: Tables, dataset: Dataset) -> tuple[Tables, tuple[TableCount, .
     return Tables(users, items, ratings), (user_count, item_count, rating_count)
 
 
-def judge(run: str, counts: tuple[TableCount, ...], thresholds: Quality, last: SuccessMarker | None) -> Report:
+def judge(
+    run: str, counts: tuple[TableCount, ...], thresholds: Quality, last: SuccessMarker | None, kept_rows: int = 0
+) -> Report:
     """The gate's verdict: enough rows, few enough rejected."""
     problems = []
     for count in counts:
@@ -100,7 +105,7 @@ def judge(run: str, counts: tuple[TableCount, ...], thresholds: Quality, last: S
                 f"{count.rejected_share:.1%} of {count.rows:,} ({reasons}): see the quarantine, correct the source or "
                 "raise quality.max_rejected"
             )
-    rows = counts[-1].accepted
+    rows = counts[-1].accepted + kept_rows
     if not rows:
         problems.append(f"{counts[-1].table}: expected ratings, found none that can be used")
     elif last is not None and rows < thresholds.min_rows * last.rows:
@@ -108,7 +113,7 @@ def judge(run: str, counts: tuple[TableCount, ...], thresholds: Quality, last: S
             f"{counts[-1].table}: expected at least {thresholds.min_rows:.0%} of the last run's {last.rows:,} rows, "
             f"found {rows:,}: if the shop really has so few, lower quality.min_rows"
         )
-    return Report(run, counts, last, thresholds, tuple(problems))
+    return Report(run, counts, last, thresholds, tuple(problems), kept_rows)
 
 
 def _counted(checked: DataFrame, role: str, table: str) -> tuple[DataFrame, TableCount]:

@@ -1,4 +1,4 @@
-"""Puts events that could not be processed back on the stream, after a fix: `python -m local.replay`.
+"""Puts events that could not be processed back on the stream, after a fix: `python -m local replay`.
 
 Reads what a delivery stream keeps under `processing-failed` (Firehose's error documents), or what an event source
 mapping keeps in its failure bucket (Lambda's invocation records). Each event goes back with the identity that it had or
@@ -16,11 +16,13 @@ import base64
 import gzip
 import hashlib
 import json
+import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -34,6 +36,7 @@ from local.errors import LocalRunError
 MAX_RECORDS = 500
 MAX_BYTES = 5 * 1024 * 1024
 MAX_TRIES = 8
+RUN_NOTE = "replay.json"
 _GZIP = b"\x1f\x8b"
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 """JSON can write half a character; no request can carry it as a key."""
@@ -166,15 +169,22 @@ def _put(kinesis: Any, stream: str, records: list[dict[str, Any]], clock: Clock)
     )
 
 
+def note_run(folder: Path, environment: Mapping[str, str], bucket: str, stream: str) -> None:
+    """Leaves in a local run's folder, for `--run`, where and as whom its events are replayed; for its owner only."""
+    note = {"environment": dict(environment), "bucket": bucket, "stream": stream}
+    path = folder / RUN_NOTE
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(note))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; AWS's usual variables say where and as whom (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`)."""
-    parser = argparse.ArgumentParser(prog="python -m local replay", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--bucket", required=True, help="stack output recommendations_bucket, or the failure bucket")
-    parser.add_argument("--prefix", default="processing-failed/", help="default: %(default)s")
-    parser.add_argument("--stream", required=True, help="stack output event_stream_name")
-    parser.add_argument("--code", action="append", default=[], help="only failures of this error code; repeatable")
-    chosen = parser.parse_args(arguments)
+    """The command. On AWS its usual variables say where and as whom (`AWS_PROFILE`, `AWS_REGION`)."""
+    chosen = _parser().parse_args(arguments)
     try:
+        if chosen.run:
+            _use_run(chosen)
+        if not chosen.bucket or not chosen.stream:
+            raise LocalRunError("replay: expected --bucket and --stream, or --run with the folder of a local run")
         done = replay(
             boto3.client("s3"), boto3.client("kinesis"), chosen.bucket, chosen.prefix, chosen.stream, chosen.code
         )
@@ -186,6 +196,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if done.unreadable:
         print(f"{done.unreadable} are no JSON objects: they would fail again and were left where they are")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local replay", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--run", type=Path, help="folder of a local run that is still up; bucket and stream are its")
+    parser.add_argument("--bucket", help="stack output recommendations_bucket, or an event source's failure bucket")
+    parser.add_argument("--stream", help="stack output event_stream_name")
+    parser.add_argument("--prefix", default="processing-failed/", help="default: %(default)s")
+    parser.add_argument("--code", action="append", default=[], help="only failures of this error code; repeatable")
+    return parser
+
+
+def _use_run(chosen: argparse.Namespace) -> None:
+    path = chosen.run / RUN_NOTE
+    try:
+        note = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise LocalRunError(f"{path}: expected the note of a local run that is up, found none ({error})") from error
+    os.environ.update(note["environment"])
+    chosen.bucket, chosen.stream = chosen.bucket or note["bucket"], chosen.stream or note["stream"]
 
 
 if __name__ == "__main__":

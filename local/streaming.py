@@ -64,9 +64,9 @@ class Streaming:
         return [event for event, event_id in zip(events, ids, strict=True) if event_id in missing]
 
     def records(self) -> list[Record]:
-        """Every recommendation record so far, one an event, in the order of the stream."""
+        """Every recommendation record so far, one an event, in the order of the stream; replayed ones come last."""
         recommendations = self._receiver.poll().recommendations
-        return [recommendations[event_id] for event_id in sorted(recommendations, key=int)]
+        return [recommendations[event_id] for event_id in sorted(recommendations)]
 
     def reasons(self) -> str:
         """Why records did not become recommendations, each reason once."""

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -62,15 +62,18 @@ class KinesisSource:
         except ClientError as error:
             raise LocalRunError(f"role {self._role.arn} cannot read {self.stream_arn}: {error}") from error
 
-    def read(self) -> list[SourceRecord]:
-        """What has come since the last read, at most `MAX_RECORDS` a shard. Raises `ClientError` or `BotoCoreError`."""
+    def read(self, without: Collection[str] = ()) -> list[SourceRecord]:
+        """What has come since the last read, at most `MAX_RECORDS` a shard, of all shards but some.
+
+        Raises `ClientError` or `BotoCoreError`.
+        """
         self._read_all = False
         if time.monotonic() - self._listed > LIST_SECONDS:
             self._find_new_shards()
         records: list[SourceRecord] = []
         failure: ClientError | BotoCoreError | None = None
         for shard_id, shard in list(self._shards.items()):
-            if shard.iterator is not None:
+            if shard.iterator is not None and shard_id not in without:
                 try:
                     records += self._read_shard(shard_id, shard)
                 except (ClientError, BotoCoreError) as error:

@@ -83,11 +83,10 @@ class EventSource(PollLoop):
         return self._work(force) or moved
 
     def _read(self) -> int:
-        """Reads where no shard has more than a batch in hand: a failing shard holds what is behind its batch."""
-        if any(work.waiting.is_full for work in self._shards.values()):
-            return 0
+        """Reads the shards that have not a batch waiting yet: a failing one is held up, and no other for it."""
+        held_up = {shard_id for shard_id, work in self._shards.items() if work.waiting.is_full}
         try:
-            records = self._source.read()
+            records = self._source.read(without=held_up)
         except (ClientError, BotoCoreError, LocalRunError) as error:
             self._problem(f"reading {self.settings.stream_arn}: {error}")
             return 0

@@ -62,7 +62,6 @@ def configured_spark(folder: Path, jdbc_driver: Path) -> SparkSession:
     session = (
         SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", 2)
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.extraClassPath", str(jdbc_driver))
@@ -74,6 +73,7 @@ def configured_spark(folder: Path, jdbc_driver: Path) -> SparkSession:
         .getOrCreate()
     )
     ratings_etl.configure(session)
+    session.conf.set("spark.sql.shuffle.partitions", 2)
     return session
 
 

@@ -17,7 +17,7 @@ SHOP = (
     "INSERT INTO readers VALUES (' ann', ' Oslo\t', 'a@x'), ('Bo\\'s', NULL, 'b@x'), ('cleo', 'Rome', 'c@x')",
     "INSERT INTO books VALUES ('1', 'One', 'crime|love', 5000000000), ('2', 'Two', NULL, NULL)",
     "INSERT INTO stars VALUES ('ann', '1', 7.5, '2026-01-01 10:00:00'), ('ann', '2', 3, '2026-01-02 10:00:00.5'),"
-    " ('Bo\\'s', '1', 10, '2026-01-03'), ('cleo ', '2', 0, '2026-01-04')",
+    " ('Bo\\'s', '1', 10, '2025-12-01'), ('cleo ', '2', 0, '2026-01-04')",
 )
 
 

@@ -1,5 +1,6 @@
 """One MiniStack for all tests of the local run's services."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,3 +29,10 @@ def aws(ministack: MiniStack) -> Aws:
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model version, in a folder of its name."""
     return make_artifacts(tmp_path_factory.mktemp("artifacts"))
+
+
+@pytest.fixture
+def run_folder() -> Iterator[Path]:
+    """A folder that the database servers' own users can enter; pytest's are closed to them."""
+    with tempfile.TemporaryDirectory(prefix="recommender-test-") as folder:
+        yield Path(folder)

@@ -212,6 +212,34 @@ def test_a_queue_is_a_target_where_its_policy_allows_it(setup: Setup) -> None:
     assert len(setup.aws.messages(queue)) == 1
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "lambda:us-east-1:111122223333:function:gone:live",
+        "sns:us-east-1:111122223333:gone",
+        "sqs:us-east-1:111122223333:gone",
+    ],
+)
+def test_a_target_that_is_gone_is_not_tried_again_and_the_event_is_a_dead_letter(setup: Setup, kind: str) -> None:
+    queue = setup.dead_letter_queue()
+    setup.target(f"arn:aws:{kind}", deadLetterConfig={"arn": queue})
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert (delivery.attempts, delivery.dead_lettered_to) == (1, [queue])
+    (message,) = setup.aws.messages(queue)
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "RESOURCE_NOT_FOUND"
+
+
+def test_a_dead_letter_queue_that_does_not_let_eventbridge_in_is_reported_as_a_loss(setup: Setup) -> None:
+    function = setup.aws.function(ECHO)
+    setup.target(function, deadLetterConfig={"arn": setup.aws.queue()})
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert delivery.error is not None
+    assert "and lost" in delivery.error
+    assert delivery.dead_lettered_to == []
+
+
 def test_another_kind_of_target_is_refused_by_name(setup: Setup) -> None:
     with pytest.raises(LocalRunError, match="expected one of lambda, sns, sqs"):
         setup.target("arn:aws:glue:us-east-1:111122223333:workflow/nightly")

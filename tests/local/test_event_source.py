@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from local.delivery import DeliveryStream
 from local.errors import LocalRunError
 from local.event_source import EventSource
 from local.event_source.batch import failed_from
-from tests.local.aws import Aws, allow, trust, unique, wait_until
+from tests.local.aws import Aws, FakeClock, allow, trust, unique, wait_until
 
 KINESIS = ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"]
 
@@ -43,7 +44,7 @@ FUNCTION = """
 class Setup:
     def __init__(self, aws: Aws) -> None:
         self.aws = aws
-        self.stream_arn = aws.stream()
+        self.stream_arn = aws.stream(shards=2)
         self.bucket, self.failures = aws.bucket(), aws.bucket()
         self.delivery_name = unique("delivery")
         region, account = aws.ministack.region, aws.ministack.account_id
@@ -73,7 +74,7 @@ class Setup:
             },
         }
 
-    def source(self, **inputs: Any) -> EventSource:
+    def source(self, clock: FakeClock | None = None, **inputs: Any) -> EventSource:
         source = EventSource(
             self.aws.ministack,
             {
@@ -84,12 +85,14 @@ class Setup:
                 "destinationConfig": {"onFailure": {"destinationArn": f"arn:aws:s3:::{self.failures}"}},
                 **inputs,
             },
+            clock,
         )
         self.sources.append(source)
         return source
 
-    def put(self, *texts: str) -> None:
-        records = [{"Data": text.encode(), "PartitionKey": text} for text in texts]
+    def put(self, *texts: str, shard: int = 0) -> None:
+        key = str(2**128 - 1 if shard else 0)
+        records = [{"Data": text.encode(), "PartitionKey": text, "ExplicitHashKey": key} for text in texts]
         self.aws.client("kinesis").put_records(StreamARN=self.stream_arn, Records=records)
 
     def delivered(self) -> list[str]:
@@ -166,6 +169,28 @@ def test_without_a_limit_the_failing_batch_holds_its_shard_until_the_function_is
     with pytest.raises(LocalRunError, match="as asked for"):
         source.flush(timeout=0.5)
     assert source.counters.processed == 0
+
+
+def test_a_shard_that_is_held_up_holds_up_no_other(setup: Setup) -> None:
+    source = setup.source(batchSize=1)
+    setup.put("raise", "a", "b")
+    source.start()
+    wait_until(lambda: source.counters.failed_invocations > 1)
+    setup.put("c", "d", "e", shard=1)
+    wait_until(lambda: source.counters.processed == 3)
+    assert setup.delivered() == ["c", "d", "e"]
+
+
+def test_records_that_became_too_old_are_given_up(setup: Setup) -> None:
+    clock = FakeClock()
+    clock.now = time.time() + 3600
+    source = setup.source(clock, maximumRecordAgeInSeconds=600)
+    setup.put("raise")
+    source.start()
+    source.flush()
+    assert setup.discarded() == ["raise"]
+    (document,) = (json.loads(body) for body in setup.aws.objects(setup.failures).values())
+    assert document["requestContext"]["condition"] == "RecordAgeExceeded"
 
 
 def test_a_failure_destination_that_refuses_is_reported_as_a_loss(setup: Setup) -> None:

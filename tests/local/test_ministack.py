@@ -1,6 +1,7 @@
 """MiniStack as the local run starts it: private, IAM enforced, nobody root but the run."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import boto3
@@ -82,6 +83,19 @@ def test_a_trust_policys_source_conditions_are_evaluated(
     else:
         with pytest.raises(LocalRunError, match="cannot assume"):
             ministack.assume_role(role, "firehose.amazonaws.com", "test", source_arn)
+
+
+def test_a_roles_credentials_are_renewed_before_they_expire(
+    ministack: MiniStack, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = aws.bucket()
+    role_arn = aws.role(trust("firehose.amazonaws.com"), allow("s3:PutObject", f"arn:aws:s3:::{bucket}/*"))
+    role = ministack.role(role_arn, "firehose.amazonaws.com", "test")
+    first = role.credentials()
+    assert role.credentials() == first, "an hour is far away"
+    monkeypatch.setattr("local.ministack._REFRESH_BEFORE", timedelta(hours=2))
+    assert role.credentials().access_key_id != first.access_key_id
+    role.client("s3").put_object(Bucket=bucket, Key="a", Body=b"1")
 
 
 def test_root_itself_cannot_assume_a_role_that_trusts_a_service(ministack: MiniStack, aws: Aws) -> None:

@@ -1,6 +1,7 @@
 """No permission is unused: without any one statement of any one role, what it is for fails, and the error says so."""
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,9 +112,11 @@ EXERCISES: dict[tuple[str, str], Exercise] = {
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory, artifacts: Path) -> Iterator[System]:
-    folder = tmp_path_factory.mktemp("system")
-    with running_services(folder, "us-east-1") as cloud:
+def system(artifacts: Path) -> Iterator[System]:
+    with (
+        tempfile.TemporaryDirectory(prefix="recommender-test-") as temporary,
+        running_services(folder := Path(temporary), "us-east-1") as cloud,
+    ):
         deployment = deploy(cloud, read_stack("dev", QUICK), impatient)
         fill(deployment, folder)
         with Streaming(deployment) as streaming:

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.errors import LocalRunError
-from local.replay import MAX_TRIES, main, read_documents, replay
+from local.replay import MAX_TRIES, RUN_NOTE, main, note_run, read_documents, replay
 from tests.local.aws import Aws, FakeClock
 
 
@@ -132,16 +133,26 @@ def test_a_file_that_is_something_else_is_named(setup: Setup) -> None:
         setup.replay()
 
 
-def test_the_command_runs_on_the_usual_aws_variables(
-    setup: Setup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_command_finds_a_local_run_by_its_folder(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     setup.keep("processing-failed/a", document(b'{"session_id": "s1"}') + document(b"?"))
-    for name, value in setup.aws.ministack.environment(setup.aws.ministack.root).items():
-        monkeypatch.setenv(name, value)
-    assert main(["--bucket", setup.bucket, "--stream", setup.stream]) == 0
-    assert "1 events put back" in capsys.readouterr().out
-    assert main(["--bucket", "no-such-bucket", "--stream", setup.stream]) == 1
+    environment = setup.aws.ministack.environment(setup.aws.ministack.root)
+    for name in environment:
+        monkeypatch.setenv(name, "")  # so that what the command sets is taken back
+    note_run(tmp_path, environment, setup.bucket, setup.stream)
+    assert (tmp_path / RUN_NOTE).stat().st_mode & 0o077 == 0
+    assert main(["--run", str(tmp_path)]) == 0
+    assert "1 files read; 1 events put back" in capsys.readouterr().out
+    assert main(["--run", str(tmp_path), "--bucket", "no-such-bucket"]) == 1
     assert "NoSuchBucket" in capsys.readouterr().err
+
+
+def test_the_command_asks_for_what_it_needs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["--bucket", "only"]) == 1
+    assert "expected --bucket and --stream" in capsys.readouterr().err
+    assert main(["--run", str(tmp_path)]) == 1
+    assert str(tmp_path) in capsys.readouterr().err
 
 
 class Throttled:

@@ -36,9 +36,9 @@ def rename_variable(function: str, variable: str) -> Edit:
     ],
 )
 def test_a_misspelt_environment_variable_fails_the_run_by_name(
-    tmp_path: Path, artifacts: Path, function: str, variable: str
+    run_folder: Path, artifacts: Path, function: str, variable: str
 ) -> None:
-    with running_services(tmp_path, "us-east-1") as cloud:
+    with running_services(run_folder, "us-east-1") as cloud:
         deployment = deploy(cloud, read_stack("dev", QUICK), rename_variable(function, variable))
         with Streaming(deployment) as streaming, pytest.raises(LocalRunError, match=variable):
             load_and_recommend(deployment, streaming, artifacts)
@@ -57,9 +57,9 @@ def test_a_misspelt_stack_output_fails_the_run_by_name() -> None:
         deployment.output("event_stream_name")
 
 
-def test_a_resource_type_that_nobody_listed_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_a_resource_type_that_nobody_listed_is_an_error_that_names_it(run_folder: Path) -> None:
     def edit(resource: Resource) -> Resource:
         return replace(resource, type="aws:sns/platform:Platform") if resource.type.startswith("aws:sqs") else resource
 
-    with running_services(tmp_path, "us-east-1") as cloud, pytest.raises(LocalRunError, match="aws:sns/platform"):
+    with running_services(run_folder, "us-east-1") as cloud, pytest.raises(LocalRunError, match="aws:sns/platform"):
         deploy(cloud, read_stack("dev", QUICK), edit)

@@ -62,7 +62,6 @@ def _spark_settings(settings: dict[str, Any], gateway: Gateway, buckets: set[str
         "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Djava.io.tmpdir={folder}",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.shuffle.partitions": 2 * settings["cores"],
         "spark.sql.warehouse.dir": f"{folder}/warehouse",
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme",
         # A task's files become objects at its commit, as with Glue's S3-optimized committer.
