@@ -170,7 +170,8 @@ class BatchPipeline(pulumi.ComponentResource):
             },
             {
                 "sid": "ReplaceTrainingData",
-                "actions": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+                # Glue's committer for S3 uploads in parts, and gives up what a failed task has uploaded.
+                "actions": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
                 "resources": [pulumi.Output.concat(lake.arn, "/*")],
             },
             {

@@ -1,4 +1,4 @@
-"""The command line: `python -m local` runs the whole system on this machine."""
+"""The command line: `python -m local` runs the whole system on this machine; `graph` and `replay` are commands."""
 
 import argparse
 import sys
@@ -9,12 +9,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from local import requirements
+from local import replay, requirements
 from local.errors import LocalRunError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0 only if every event came back, 1 if not, 2 where it cannot be run, 130 on Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["replay"]:
+        return replay.main(arguments[1:])
+    if arguments[:1] == ["graph"]:
+        from local.graph import command
+
+        return command.main(arguments[1:])
     options = _parser().parse_args(arguments)
     console = Console(highlight=False)
     if (options.sql_dump is None) != (options.ratings is None):
@@ -25,8 +32,6 @@ def main(arguments: list[str] | None = None) -> int:
         return _refuse(console, missing)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="recommender-"))
     folder.mkdir(parents=True, exist_ok=True)
-    # PostgreSQL and MariaDB run as users of their own, and must be able to walk into their folders.
-    folder.chmod(0o755)
     try:
         return _run(options, folder, console)
     except KeyboardInterrupt:
@@ -68,7 +73,7 @@ def _refuse(console: Console, text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__.partition(": ")[2])
     parser.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml to run (default: dev)")
     parser.add_argument("--folder", type=Path, help="where the run keeps data, logs and results (default: a new one)")
     parser.add_argument("--seed", type=int, default=1, help="of the sample shop, the training and the events")

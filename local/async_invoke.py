@@ -22,7 +22,16 @@ RETRY_SECONDS = (60.0, 120.0)
 """After the first and the second error of the function."""
 MAX_THROTTLED_SECONDS = 300.0
 
-_FORBIDDEN = {"AccessDeniedException": "NO_PERMISSIONS", "ResourceNotFoundException": "RESOURCE_NOT_FOUND"}
+_FINAL = {
+    "AccessDenied": "NO_PERMISSIONS",
+    "AccessDeniedException": "NO_PERMISSIONS",
+    "AuthorizationError": "NO_PERMISSIONS",
+    "ResourceNotFoundException": "RESOURCE_NOT_FOUND",
+    "NotFound": "RESOURCE_NOT_FOUND",
+    "AWS.SimpleQueueService.NonExistentQueue": "RESOURCE_NOT_FOUND",
+    "QueueDoesNotExist": "RESOURCE_NOT_FOUND",
+}
+"""What trying again cannot mend: by the services' error codes, EventBridge's."""
 _THROTTLED = ("TooManyRequestsException", "ServiceException", "ResourceConflictException")
 
 
@@ -36,7 +45,7 @@ class RefusedError(Exception):
 
     @classmethod
     def from_client_error(cls, error: ClientError) -> "RefusedError":
-        code = _FORBIDDEN.get(error.response["Error"]["Code"])
+        code = _FINAL.get(error.response["Error"]["Code"])
         return cls(code or "SDK_CLIENT_ERROR", str(error), is_retriable=code is None)
 
 

@@ -1,14 +1,22 @@
 """The batch part of a run: the Glue job under its role, and the crawler that its success starts."""
 
+import contextlib
+import time
+import uuid
 from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from contracts import dataset, training_data
 from local.crawler import crawl
 from local.deploy.resource import Resource
 from local.errors import LocalRunError
 from local.glue.job import GlueJob, run_job
+from local.process import log_tail
 from local.session import Deployment
 
+LOG_GROUP = "/aws-glue/jobs/output"
 GLUE_SERVICE = "glue.amazonaws.com"
 
 
@@ -25,8 +33,24 @@ def run_glue_job(deployment: Deployment, folder: Path) -> str:
         timeout=int(resource["timeout"]),
     )
     credentials = cloud.aws.assume_role(resource["roleArn"], GLUE_SERVICE, name, cloud.arn("glue", f"job/{name}"))
-    run_job(job, folder=folder / "glue", environment=cloud.aws.environment(credentials), log=folder / "glue-job.log")
+    environment = cloud.aws.environment(credentials)
+    log = folder / "glue-job.log"
+    run_job(job, folder=folder / "glue", environment=environment, log=log)
+    _write_log(cloud.aws.client("logs", credentials), name, log)
     return _describe(deployment)
+
+
+def _write_log(logs: Any, job_name: str, log: Path) -> None:
+    """Puts the log's end into CloudWatch Logs as Glue does, under the job's role. Raises `LocalRunError`."""
+    stream = f"{job_name}-{uuid.uuid4().hex}"
+    try:
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(logGroupName=LOG_GROUP)
+        logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=stream)
+        event = {"timestamp": int(time.time() * 1000), "message": log_tail(log, 200) or "(nothing)"}
+        logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=stream, logEvents=[event])
+    except ClientError as error:
+        raise LocalRunError(f"Glue job {job_name}: Glue may not write its log under the job's role: {error}") from error
 
 
 def _describe(deployment: Deployment) -> str:

@@ -69,7 +69,12 @@ def run(options: Options, console: Console) -> int:
 def _stack(options: Options) -> Stack:
     """The stack's own configuration, with what differs on this machine."""
     # The Lambda processes run in this very environment, which has the functions' packages.
-    overrides: dict[str, object] = {"common.bundle_dependencies": False}
+    # Somebody watches, so the delivery stream gathers records for a second where a stack's own would for longer.
+    overrides: dict[str, object] = {
+        "common.bundle_dependencies": False,
+        "stream.processor_buffer_seconds": 1,
+        "stream.delivery_buffer_seconds": 1,
+    }
     if options.source:
         overrides |= {
             "source.host": options.source.host,

@@ -4,6 +4,7 @@ MiniStack would call a rule's targets at once, asking for nobody's permission an
 there with queues of the run's own as its targets, and what arrives in them is delivered by `local.event_targets`.
 """
 
+import contextlib
 import threading
 import uuid
 from collections.abc import Mapping
@@ -16,7 +17,6 @@ from local.clock import Clock, InterruptedWaitError, SystemClock
 from local.errors import LocalRunError
 from local.event_targets import EventDelivery, Target, TargetDelivery, read_target
 from local.ministack import MiniStack
-from local.process import STOP_SECONDS
 
 TIME_SCALE = 1 / 60
 """A minute that AWS waits before a retry is a second here."""
@@ -24,6 +24,14 @@ TIME_SCALE = 1 / 60
 POLL_SECONDS = 0.1
 _HIDDEN_SECONDS = 12 * 3600
 """An event in delivery stays hidden in its queue for the longest that SQS knows; it is deleted when it is done."""
+
+
+class _Run:
+    """From one start to the next stop."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="event delivery")
 
 
 class EventRules:
@@ -38,10 +46,7 @@ class EventRules:
         self._rules: dict[str, str] = {}
         self._in_delivery = 0
         self._changed = threading.Condition()
-        self._started = False
-        self._stopping = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="event delivery")
+        self._run: _Run | None = None
 
     def add_rule(self, inputs: Mapping[str, Any]) -> str:
         """Makes an `aws.cloudwatch.EventRule`; its ARN. Raises `LocalRunError` where the pattern is refused."""
@@ -81,25 +86,22 @@ class EventRules:
             }
         self._ministack.client("events").put_targets(Rule=rule, Targets=[entry])
         self._queues[url] = target
-        if self._started:
-            self._watch(url)
+        if self._run is not None:
+            self._watch(url, self._run)
 
     def start(self) -> None:
-        self._stopping.clear()
         self._clock.resume()
-        self._started = True
+        self._run = _Run()
         for url in self._queues:
-            self._watch(url)
+            self._watch(url, self._run)
 
     def stop(self) -> None:
         """Ends the loop; a delivery that waits for its next try is given up."""
-        self._started = False
-        self._stopping.set()
-        self._clock.interrupt()
-        for thread in self._threads:
-            thread.join(STOP_SECONDS)
-        self._threads.clear()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        run, self._run = self._run, None
+        if run is not None:
+            run.stopping.set()
+            self._clock.interrupt()
+            run.pool.shutdown(wait=False, cancel_futures=True)
 
     def wait_idle(self, timeout: float, at_least: int = 0) -> list[EventDelivery]:
         """Waits until every event was delivered or given up, `at_least` so many in all since the start; all of them.
@@ -116,26 +118,24 @@ class EventRules:
                 )
             return list(self.deliveries)
 
-    def _watch(self, url: str) -> None:
-        thread = threading.Thread(target=self._poll, args=(url,), name="event rule", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def _watch(self, url: str, run: _Run) -> None:
+        threading.Thread(target=self._poll, args=(url, run), name="event rule", daemon=True).start()
 
-    def _poll(self, url: str) -> None:
+    def _poll(self, url: str, run: _Run) -> None:
         sqs = self._ministack.client("sqs")
-        while not self._stopping.is_set():
+        while not run.stopping.is_set():
             try:
                 answer = sqs.receive_message(
                     QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1, VisibilityTimeout=_HIDDEN_SECONDS
                 )
             except (ClientError, BotoCoreError):
-                self._stopping.wait(POLL_SECONDS)
+                run.stopping.wait(POLL_SECONDS)
                 continue
-            messages = answer.get("Messages", [])
-            with self._changed:
-                self._in_delivery += len(messages)
-            for message in messages:
-                self._pool.submit(self._deliver, url, message)
+            for message in answer.get("Messages", []):
+                with self._changed:
+                    self._in_delivery += 1
+                with contextlib.suppress(RuntimeError):  # the pool was shut down this moment: the run is over
+                    run.pool.submit(self._deliver, url, message)
 
     def _deliver(self, url: str, message: Mapping[str, Any]) -> None:
         target = self._queues[url]

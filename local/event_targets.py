@@ -8,7 +8,8 @@ target's. (EventBridge user guide, "How EventBridge retries delivering events"; 
 handles errors and retries with asynchronous invocation".)
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +24,8 @@ from local.permissions import service_may
 SERVICE = "events.amazonaws.com"
 DEFAULT_RETRIES = 185
 DEFAULT_EVENT_AGE = 24 * 3600.0
-SUPPORTED = ("lambda", "sns", "sqs")
+ACTIONS = {"lambda": "lambda:InvokeFunction", "sns": "sns:Publish", "sqs": "sqs:SendMessage"}
+"""The kinds of targets that are realised, with what EventBridge needs leave for."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ def read_target(rule_arn: str, inputs: Mapping[str, Any]) -> Target:
         retries=int(retry_policy.get("maximumRetryAttempts", DEFAULT_RETRIES)),
         event_age=float(retry_policy.get("maximumEventAgeInSeconds", DEFAULT_EVENT_AGE)),
     )
-    if target.service not in SUPPORTED:
-        raise LocalRunError(f"target {arn} of {rule_arn}: expected one of {', '.join(SUPPORTED)}: no other is realised")
+    if target.service not in ACTIONS:
+        raise LocalRunError(f"target {arn} of {rule_arn}: expected one of {', '.join(ACTIONS)}: no other is realised")
     return target
 
 
@@ -103,71 +105,60 @@ class TargetDelivery:
     def _send(self, delivery: EventDelivery) -> None:
         """One try. Raises `RefusedError` where the target's service does not take the event."""
         target = delivery.target
+        delivery.error = None
+        client = self._allowed_client(target)
         if target.service == "lambda":
-            self._allow("lambda:InvokeFunction", target, self._function_policy(target.arn))
-            result = self._async_invoke.invoke(target.arn, delivery.event, self._client(target, "lambda"))
+            result = self._async_invoke.invoke(target.arn, delivery.event, client)
             delivery.response, delivery.error = result.response, result.error
             delivery.dead_lettered_to += result.dead_lettered_to
-        elif target.service == "sns":
-            attributes = self._ministack.client("sns").get_topic_attributes(TopicArn=target.arn)["Attributes"]
-            self._allow("sns:Publish", target, attributes.get("Policy"))
-            self._call(lambda: self._client(target, "sns").publish(TopicArn=target.arn, Message=delivery.event))
-            delivery.error = None
-        else:
-            self._allow("sqs:SendMessage", target, self._queue_policy(target.arn))
-            url = self._queue_url(target.arn)
-            self._call(lambda: self._client(target, "sqs").send_message(QueueUrl=url, MessageBody=delivery.event))
-            delivery.error = None
-
-    def _client(self, target: Target, service: str) -> Any:
-        """The target role's client; without a role the service acts itself, by the leave of the resource's policy."""
-        if target.role_arn is None:
-            return self._ministack.client(service, config=NO_RETRIES)
-        try:
-            role = self._ministack.role(target.role_arn, SERVICE, target.target_id, source_arn=target.rule_arn)
-            return role.client(service, config=NO_RETRIES)
-        except LocalRunError as error:
-            raise RefusedError("NO_PERMISSIONS", str(error)) from error
-
-    def _allow(self, action: str, target: Target, policy: str | None) -> None:
-        if target.role_arn is not None:
             return
+        with _refusals():
+            if target.service == "sns":
+                client.publish(TopicArn=target.arn, Message=delivery.event)
+            else:
+                client.send_message(QueueUrl=self._queue_url(target.arn), MessageBody=delivery.event)
+
+    def _allowed_client(self, target: Target) -> Any:
+        """The target role's client; without a role the service acts itself, by the leave of the resource's policy."""
+        if target.role_arn is not None:
+            try:
+                role = self._ministack.role(target.role_arn, SERVICE, target.target_id, source_arn=target.rule_arn)
+                return role.client(target.service, config=NO_RETRIES)
+            except LocalRunError as error:
+                raise RefusedError("NO_PERMISSIONS", str(error)) from error
+        with _refusals():
+            policy = self._policy(target.arn)
+        action = ACTIONS[target.service]
         if not service_may(self._ministack, policy, SERVICE, action, target.arn, target.rule_arn):
             raise RefusedError(
                 "NO_PERMISSIONS",
                 f"AccessDenied: {SERVICE} may not {action} {target.arn} for {target.rule_arn}: expected the resource's "
                 f"policy to allow it, found {policy or 'no policy'}",
             )
+        return self._ministack.client(target.service, config=NO_RETRIES)
 
-    def _call(self, call: Any) -> None:
-        try:
-            call()
-        except ClientError as error:
-            raise RefusedError.from_client_error(error) from error
-        except BotoCoreError as error:
-            raise RefusedError("SDK_CLIENT_ERROR", str(error), is_retriable=True) from error
-
-    def _function_policy(self, arn: str) -> str | None:
-        try:
-            policy: str = self._ministack.client("lambda").get_policy(FunctionName=arn)["Policy"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise RefusedError.from_client_error(error) from error
-            return None
-        return policy
+    def _policy(self, arn: str) -> str | None:
+        """A resource's own policy. Raises `ClientError` where there is no such resource."""
+        service = arn.split(":")[2]
+        client = self._ministack.client(service)
+        if service == "lambda":
+            client.get_function_configuration(FunctionName=arn)
+            try:
+                policy: str = client.get_policy(FunctionName=arn)["Policy"]
+            except client.exceptions.ResourceNotFoundException:
+                return None
+            return policy
+        if service == "sns":
+            attributes = client.get_topic_attributes(TopicArn=arn)["Attributes"]
+        else:
+            answer = client.get_queue_attributes(QueueUrl=self._queue_url(arn), AttributeNames=["Policy"])
+            attributes = answer.get("Attributes", {})
+        found: str | None = attributes.get("Policy")
+        return found
 
     def _queue_url(self, arn: str) -> str:
-        try:
-            url: str = self._ministack.client("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]
-        except ClientError as error:
-            raise RefusedError("RESOURCE_NOT_FOUND", f"{arn}: {error}") from error
+        url: str = self._ministack.client("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]
         return url
-
-    def _queue_policy(self, arn: str) -> str | None:
-        sqs = self._ministack.client("sqs")
-        answer = sqs.get_queue_attributes(QueueUrl=self._queue_url(arn), AttributeNames=["Policy"])
-        policy: str | None = answer.get("Attributes", {}).get("Policy")
-        return policy
 
     def _dead_letter(self, delivery: EventDelivery, refusal: RefusedError) -> None:
         """Sends the event to the target's dead-letter queue, whose policy must allow EventBridge to."""
@@ -177,11 +168,9 @@ class TargetDelivery:
             return
         try:
             if not service_may(
-                self._ministack, self._queue_policy(queue), SERVICE, "sqs:SendMessage", queue, target.rule_arn
+                self._ministack, self._policy(queue), SERVICE, "sqs:SendMessage", queue, target.rule_arn
             ):
-                raise RefusedError(
-                    "NO_PERMISSIONS", f"the queue's policy does not allow {SERVICE} for {target.rule_arn}"
-                )
+                raise RefusedError("NO_PERMISSIONS", f"its policy does not allow {SERVICE} for {target.rule_arn}")
             attributes = {
                 "RULE_ARN": target.rule_arn,
                 "TARGET_ARN": target.arn,
@@ -196,3 +185,14 @@ class TargetDelivery:
             delivery.dead_lettered_to.append(queue)
         except (RefusedError, ClientError, BotoCoreError) as error:
             delivery.error = f"{refusal} (and lost, since {queue} cannot take it: {error})"
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Turns boto3's errors into refusals."""
+    try:
+        yield
+    except ClientError as error:
+        raise RefusedError.from_client_error(error) from error
+    except BotoCoreError as error:
+        raise RefusedError("SDK_CLIENT_ERROR", str(error), is_retriable=True) from error

@@ -98,3 +98,9 @@ def put_events(
             time.sleep(0.2)
         progress(len(events) - len(waiting))
     return [number for number in numbers if number is not None]
+
+
+def describe(event: Event) -> str:
+    """An event in a line, for an error message."""
+    text = json.dumps(event)
+    return text if len(text) <= 200 else f"{text[:197]}…"

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import signal
 import ssl
 import sys
 import threading
@@ -90,7 +91,8 @@ class MiniStack:
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "local.ministack_server"]
         project = Path(__file__).parent.parent
-        self._process.start(command, self._is_ready, env=self._environment(), cwd=project)
+        # Killed at the end: it has nothing to save, and would wait for each client's connection to close.
+        self._process.start(command, self._is_ready, env=self._environment(), cwd=project, stop_signal=signal.SIGKILL)
 
     def stop(self) -> None:
         """Stops the server and, being in its process group, the functions that it runs."""

@@ -1,10 +1,11 @@
-"""Runs MiniStack in this process, stricter: who counts as root, how a service assumes a role, what a log line asks for.
+"""Runs MiniStack in this process, stricter than it is by itself: credentials, roles, log streams, concurrency.
 
 `python -m local.ministack_server` takes the place of `python -m ministack`. MiniStack takes a missing key, the key
 `test` and any twelve digits for root, and lets root assume every role that trusts some service, whichever it is. Here
 only the run's own random key is root, and a service's call says which service it is and for which resource, so that
 MiniStack's own evaluator decides by the role's trust policy with its conditions, as STS does for AWS's services. And to
-write into a log stream it asks for the permission on the log group, where AWS asks for it on the stream.
+write into a log stream it asks for the permission on the log group, where AWS asks for it on the stream; and a
+function's reserved concurrency does not hold for its versions and aliases, where AWS has all share it.
 """
 
 import dataclasses
@@ -25,10 +26,28 @@ _LOG_STREAM_ACTIONS = ("PutLogEvents", "GetLogEvents", "DeleteLogStream")
 """Actions on the resource type log-stream (Service Authorization Reference, CloudWatch Logs)."""
 
 
+_GLUE_NAMED = {"GetConnection": "connection", "GetDatabase": "database"}
+"""What the `Name` of a request is the name of; MiniStack takes it for a table's."""
+
+
 def tighten() -> None:
     """Replaces functions of MiniStack's; before its application is imported, which copies one of them."""
     _tighten_credentials()
     _tighten_resources()
+    _tighten_concurrency()
+
+
+def _tighten_concurrency() -> None:
+    from ministack.services import lambda_svc
+
+    unchanged = lambda_svc._reserved_concurrency
+
+    def reserved_concurrency(function: dict[str, Any], config: dict[str, Any]) -> int | None:
+        """MiniStack keeps it on the function; what it runs for an alias is the version."""
+        limit: int | None = unchanged(lambda_svc._functions.get(config.get("FunctionName")) or function, config)
+        return limit
+
+    lambda_svc._reserved_concurrency = reserved_concurrency
 
 
 def _tighten_resources() -> None:
@@ -43,8 +62,9 @@ def _tighten_resources() -> None:
         arn = str(unchanged(service, method, path, headers, body, *more))
         if service == "logs" and headers.get("x-amz-target", "").endswith(_LOG_STREAM_ACTIONS):
             arn += f":log-stream:{json.loads(body).get('logStreamName')}"
-        if service == "glue" and headers.get("x-amz-target", "").endswith("GetConnection"):
-            arn = arn.replace(":table/", ":connection/")
+        if service == "glue":
+            action = headers.get("x-amz-target", "").rsplit(".", 1)[-1]
+            arn = arn.replace(":table/", f":{_GLUE_NAMED.get(action, 'table')}/")
         return arn
 
     iam_actions.extract_resource_arn = extract_resource_arn

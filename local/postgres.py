@@ -93,6 +93,10 @@ class Postgres:
     def stop(self) -> None:
         self._service.stop()
 
+    def as_superuser(self, statement: str) -> None:
+        """Runs one statement with all rights, in single-user mode: the server is stopped. Raises `LocalRunError`."""
+        self._run("postgres", "--single", "-j", "-D", str(self._data), "postgres", text=f"{statement};\n\n")
+
     def _options(self) -> list[str]:
         extensions = f"{self.folder / 'extensions'}:$system"
         settings = {**SERVER_SETTINGS, "extension_control_path": extensions, **self._settings}

@@ -10,7 +10,7 @@ from typing import Any
 
 import local.deploy  # noqa: F401  (registers what makes each resource type real)
 from local.deploy.cloud import Cloud, DatabaseInstance
-from local.deploy.monitor import LocalMocks, LocalMonitor, Registered
+from local.deploy.monitor import Edit, LocalMocks, LocalMonitor, Registered
 from local.deploy.resource import Resource
 from local.errors import LocalRunError
 from local.ministack import MiniStack
@@ -56,17 +56,20 @@ class Deployment:
             )
         return self.cloud.glue_jobs[name]
 
-    def function_named(self, source: str) -> str:
-        """The name of the function that runs a folder of `functions/`."""
-        for name, folder in self.cloud.functions.items():
-            if folder == source:
-                return name
+    def function(self, source: str) -> tuple[str, Resource]:
+        """The function that runs a folder of `functions/`: its name, and what the program declares of it."""
+        for name, resource in self.cloud.functions.items():
+            if resource["handler"].split(".")[1] == source:
+                return name, resource
         raise LocalRunError(f"functions/{source}: the program declares no function that runs it")
 
 
 @contextlib.contextmanager
 def running_services(folder: Path, region: str) -> Iterator[Cloud]:
     """The emulated AWS, with nothing in it yet. Stops it, and every database made since, at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # PostgreSQL and MariaDB run as users of their own, and must be able to walk into their folders.
+    folder.chmod(0o755)
     ministack = MiniStack(folder / "aws", folder / "ministack.log", region)
     cloud = Cloud(folder, ministack)
     try:
@@ -79,9 +82,12 @@ def running_services(folder: Path, region: str) -> Iterator[Cloud]:
         ministack.stop()
 
 
-def deploy(cloud: Cloud, stack: Stack) -> Deployment:
-    """Runs the program and makes its resources real. Raises what the program or a realiser raises."""
-    mocks = LocalMocks(cloud)
+def deploy(cloud: Cloud, stack: Stack, edit: Edit = lambda resource: resource) -> Deployment:
+    """Runs the program and makes its resources real. Raises what the program or a realiser raises.
+
+    `edit` may change a resource on its way, as a mistake in a component would.
+    """
+    mocks = LocalMocks(cloud, edit)
     outputs = run_program(mocks, LocalMonitor(mocks), stack)
     return Deployment(cloud, stack, mocks.registered, outputs)
 

@@ -5,6 +5,7 @@ from typing import Self
 
 from local.delivery import DeliveryStream
 from local.errors import LocalRunError
+from local.event_targets import EventDelivery
 from local.events import Event, put_events
 from local.recommendations import Receiver, Record
 from local.session import Deployment
@@ -21,44 +22,61 @@ class Streaming:
         cloud = deployment.cloud
         self._deployment = deployment
         self._rules = cloud.event_rules
-        self._streams = [DeliveryStream(cloud.aws, inputs) for inputs in cloud.delivery_streams.values()]
+        self.streams = [DeliveryStream(cloud.aws, inputs) for inputs in cloud.delivery_streams.values()]
         self._receiver = Receiver(cloud.client("s3"), deployment.output("recommendations_bucket"))
         self._loads = 0
 
     def __enter__(self) -> Self:
         self._rules.start()
-        for stream in self._streams:
+        for stream in self.streams:
             stream.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for stream in self._streams:
+        for stream in self.streams:
             stream.stop(drain=False)
         self._rules.stop()
 
     def wait_for_load(self, version: str) -> str:
         """Waits until the loader, started by the manifest's arrival, is done. Raises `LocalRunError` if it failed."""
-        self._loads += 1
-        delivery = self._rules.wait_idle(LOAD_SECONDS, at_least=self._loads)[-1]
+        delivery = self.next_load()
         if delivery.error:
             logs = self._deployment.cloud.aws.function_logs(delivery.target.arn)
             raise LocalRunError(f"loading {version}: {delivery.error}\nthe loader's log ends:\n{logs}")
         loaded = delivery.response
-        return f"{loaded['n_items']} items and {loaded['n_users']} users, version {loaded['version']} is active"
+        return f"{loaded['items']:,} items and {loaded['users']:,} users; version {loaded['active']} is active"
 
-    def send(self, events: Sequence[Event], progress: Callable[[int], None] = lambda _: None) -> list[Event]:
+    def next_load(self) -> EventDelivery:
+        """Waits for what becomes of the next manifest that arrives, or arrived since the last call."""
+        self._loads += 1
+        return self._rules.wait_idle(LOAD_SECONDS, at_least=self._loads)[-1]
+
+    def send(
+        self,
+        events: Sequence[Event],
+        progress: Callable[[int], None] = lambda _: None,
+        timeout: float = STREAM_SECONDS,
+    ) -> list[Event]:
         """Puts events on the stream, waits for what comes back, and returns the events that did not."""
         kinesis = self._deployment.cloud.client("kinesis")
         ids = put_events(kinesis, self._deployment.output("event_stream_name"), events)
-        missing = self._receiver.wait_for(ids, STREAM_SECONDS, progress)
+        missing = self._receiver.wait_for(ids, timeout, progress)
         return [event for event, event_id in zip(events, ids, strict=True) if event_id in missing]
 
     def records(self) -> list[Record]:
-        """Every recommendation record so far, one an event, in the order of the stream."""
+        """Every recommendation record so far, one an event, in the order of the stream; replayed ones come last."""
         recommendations = self._receiver.poll().recommendations
-        return [recommendations[event_id] for event_id in sorted(recommendations, key=int)]
+        return [recommendations[event_id] for event_id in sorted(recommendations)]
 
     def reasons(self) -> str:
         """Why records did not become recommendations, each reason once."""
-        problems = [problem for stream in self._streams for problem in stream.problems]
-        return "; ".join(filter(None, [self._receiver.received.reasons(), *problems[-3:]]))
+        problems = [problem for stream in self.streams for problem in stream.problems]
+        told = list(filter(None, [self._receiver.received.reasons(), *problems[-3:]]))
+        return "; ".join(told or self._logged_errors())
+
+    def _logged_errors(self) -> list[str]:
+        """The last error that each function logged."""
+        cloud = self._deployment.cloud
+        logs = {name: cloud.aws.function_logs(name, 200).splitlines() for name in cloud.functions}
+        errors = {name: [line for line in lines if "ERROR" in line or "Error" in line] for name, lines in logs.items()}
+        return [f"{name}: {lines[-1]}" for name, lines in errors.items() if lines]

@@ -10,7 +10,6 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from local.events import Event
 from local.recommendations import Record
 from local.shop import Shop
 
@@ -52,9 +51,3 @@ def _examples(records: Sequence[Record]) -> list[Record]:
     for record in sorted(records, key=lambda record: (rank[record["strategy"]], -len(record["browse_history"]))):
         chosen.setdefault(record.get("customer_number"), record)
     return list(chosen.values())[:CUSTOMERS_SHOWN]
-
-
-def describe(event: Event) -> str:
-    """An event in a line, for an error message."""
-    text = json.dumps(event)
-    return text if len(text) <= 200 else f"{text[:197]}…"

@@ -44,6 +44,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--dim", type=int, default=Settings.dim)
     train.add_argument("--epochs", type=int, default=Settings.epochs)
     train.add_argument("--similarity", choices=SIMILARITIES, default=Settings.similarity)
+    train.add_argument("--active", help="the served version's folder, a path or s3://bucket/version, to keep up with")
+    measure = commands.add_parser("evaluate", help="measure a published version on training data, beside baselines")
+    measure.set_defaults(command=_evaluate)
+    measure.add_argument("--data", required=True, help="a path or s3://bucket; holds <dataset name>/_SUCCESS")
+    measure.add_argument("--dataset", type=Path, default=Path("dataset.toml"))
+    measure.add_argument("--artifacts", required=True, help="the version's folder: a path or s3://bucket/version")
+    measure.add_argument("--seed", type=int, default=Settings.seed, help="of the split where there is no time column")
     send = commands.add_parser(
         "publish", help="upload a version's files, the manifest last; writes one where there is none"
     )
@@ -63,12 +70,18 @@ def _train(options: argparse.Namespace) -> None:
             datasets.load(options.dataset),
             options.output,
             settings,
+            active=options.active,
             force=options.force,
             work=options.work,
             progress=progress,
         )
     print_metrics(result.metrics)
     print(f"{result.version} published to {options.output}: {result.verdict.reason}")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    dataset = datasets.load(options.dataset)
+    print_metrics(pipeline.evaluate_version(options.data, dataset, options.artifacts, options.seed))
 
 
 def _publish(options: argparse.Namespace) -> None:

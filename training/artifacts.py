@@ -16,10 +16,11 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from contracts import artifacts as contract
 from contracts.dataset import Column, Kind
-from training import onnx_export, scoring
+from training import onnx_export, report, scoring
 from training.data import EntityTable, RatingData
 from training.fit import Inputs, Settings
 from training.model import TwoTower
+from training.plots import draw
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ def write(trained: TrainedModel, folder: Path) -> contract.Manifest:
         contract.METRICS: json.dumps(trained.metrics, indent=1).encode(),
         **_scalers(data),
     }
+    plots = draw(data, trained.metrics, items)
+    page = report.page(data, trained.metrics, plots, report.examples(data, items, users))
+    files |= {contract.REPORT: page.encode(), **plots}
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)

@@ -130,16 +130,10 @@ def _read_file(root: Folder, path: str, wanted: Sequence[str]) -> pa.Table:
 def _wanted(dataset: Dataset) -> Iterable[tuple[str, Kind | None]]:
     for entity in (dataset.users, dataset.items):
         yield entity.key, None
-        yield from ((column.name, column.kind) for column in _used(entity))
+        yield from ((column.name, column.kind) for column in entity.columns)
     yield dataset.ratings.rating, None
     if dataset.ratings.time:
         yield dataset.ratings.time, None
-
-
-def _used(entity: Entity) -> tuple[Column, ...]:
-    return tuple(
-        column for column in entity.columns if column.kind is not Kind.PASSTHROUGH or column.name == entity.in_stock
-    )
 
 
 def _entity(table: pa.Table, entity: Entity, source: str) -> tuple[EntityTable, npt.NDArray[np.int64]]:
@@ -156,7 +150,7 @@ def _entity(table: pa.Table, entity: Entity, source: str) -> tuple[EntityTable, 
     last_row = np.zeros(len(names), dtype=np.int64)
     np.maximum.at(last_row, index, np.arange(len(index)))
     rows = table.take(pa.array(last_row))
-    columns = {column.name: _values(rows, column, source) for column in _used(entity)}
+    columns = {column.name: _values(rows, column, source) for column in entity.columns}
     return EntityTable(tuple(names[by_name]), columns), index
 
 

@@ -12,12 +12,12 @@ from training.fit import Inputs
 from training.histories import Cases, histories
 from training.metrics import K, Ranking, Scorer, rank, summary
 from training.model import TwoTower
+from training.served import Served
+from training.served import scorer as served_scorer
 
 NDCG = f"ndcg@{K}"
 COLD_ITEM_RATINGS = 5
 """An item with at most so many known ratings counts as cold."""
-CONFIDENCE = 1.645
-"""Standard errors that a difference must exceed to be more than chance, one-sided at 95 %."""
 
 
 def scorers(model: TwoTower, inputs: Inputs, data: RatingData, cases: Cases) -> dict[str, Scorer]:
@@ -40,6 +40,24 @@ def evaluate(model: TwoTower, inputs: Inputs, data: RatingData, cases: Cases) ->
         "cold_users": _summaries(hidden, popularity),
         "lift_over_popularity": _lift(rankings["model"], rankings["popularity"]),
     }
+
+
+def as_served(final: Scorer, active: Served, data: RatingData, cases: Cases) -> dict[str, Any]:
+    """A new version and the active one on the same cases, each as it answers once it is served.
+
+    Both may have been trained on the very ratings that the cases ask for: the figures compare the two with each other
+    and with nothing else.
+    """
+    popularity = np.bincount(data.item[cases.known], minlength=len(data.items)) / max(1, cases.known.sum())
+    rankings = {"model": rank(final, cases, data), "active": rank(served_scorer(active, data, cases), cases, data)}
+    return {"version": active.manifest.version, **_summaries(rankings, popularity)}
+
+
+def version_metrics(version: Served, data: RatingData, cases: Cases) -> dict[str, Any]:
+    """A published version beside the baselines."""
+    popularity = np.bincount(data.item[cases.known], minlength=len(data.items)) / max(1, cases.known.sum())
+    candidates = {"model": served_scorer(version, data, cases), **baselines(data, cases)}
+    return {"all": _summaries({name: rank(scorer, cases, data) for name, scorer in candidates.items()}, popularity)}
 
 
 def _summaries(rankings: Mapping[str, Ranking], popularity: Any) -> dict[str, Any]:

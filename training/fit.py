@@ -1,7 +1,7 @@
 """Trains the two towers with a softmax over the catalogue; stops early; goes on after a kill where it was."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from torch.nn import functional
 
 from training import features
 from training.data import RatingData
-from training.histories import Flags, Histories, Indices, histories
-from training.model import MAX_RECENT, Shape, TwoTower
+from training.examples import Batch, Examples, Forget
+from training.histories import Flags
+from training.model import Shape, TwoTower
 
-FULL_SOFTMAX_ITEMS = 20_000
-"""A catalogue larger than this is sampled, with popularity corrected for."""
-SAMPLED_ITEMS = 8_192
 EMA_DECAY = 0.99
+MAX_LOG_SCALE = 4.6
+"""Of the softmax's inverse temperature: 100, as in CLIP (Radford et al., 2021)."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Settings:
     """Share of recent items left out at random in training."""
     forget_history: float = 0.05
     """Share of training examples without any recent item: a user never seen."""
+    disliked_weight: float = 0.0
+    """What a rating below liked counts as an example, against 1 for a liked one."""
     forget_ids: float = 0.1
     """Share of items without an id in a training step: an item never rated."""
 
@@ -80,12 +82,15 @@ class Trainer:
 
     def __init__(self, data: RatingData, known: Flags, inputs: Inputs, settings: Settings) -> None:
         self.settings, self.inputs, self.data = settings, inputs, data
-        self.history = histories(data, known)
-        self.count = np.bincount(data.item[known], minlength=len(data.items))
+        self.examples = Examples(data, known, settings.disliked_weight)
+        rated = torch.from_numpy(np.bincount(data.item[known], minlength=len(data.items)) > 0)
+        self.never_rated = ~rated
         torch.manual_seed(settings.seed)
         torch.use_deterministic_algorithms(True)
-        self.model = TwoTower(inputs.shape, torch.from_numpy(self.count > 0))
-        self.average = TwoTower(inputs.shape, torch.from_numpy(self.count > 0))
+        # No uninitialised memory is read here; filling it takes a tenth of the time.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        self.model = TwoTower(inputs.shape, rated)
+        self.average = TwoTower(inputs.shape, rated)
         self.average.load_state_dict(self.model.state_dict())
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -128,13 +133,12 @@ class Trainer:
         # Seeded by the epoch, so that a resumed run draws what the killed one would have drawn.
         random = np.random.default_rng((self.settings.seed, self.epoch))
         torch.manual_seed(int(random.integers(2**31)))
-        losses = [self._step(*batch, random) for batch in self._batches(random)]
+        forget = Forget(self.settings.forget_items, self.settings.forget_history)
+        losses = [self._step(batch) for batch in self.examples.batches(self.settings.batch, forget, random)]
         return float(np.mean(losses))
 
-    def _step(
-        self, user: Indices, liked: Indices, recent: Indices, target: Indices, random: np.random.Generator
-    ) -> float:
-        loss = self._loss(*map(torch.from_numpy, (user, liked, recent, target)))
+    def _step(self, batch: Batch) -> float:
+        loss = self._loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
@@ -146,30 +150,20 @@ class Trainer:
                 mean.lerp_(now, 1.0 - decay)
         return float(loss.detach())
 
-    def _loss(self, user: Tensor, liked: Tensor, recent: Tensor, target: Tensor) -> Tensor:
-        keep = torch.rand(self.inputs.shape.n_items, 1) >= self.settings.forget_ids
-        vectors = self.model.items(self.inputs.items, keep.float())
-        users = self.model.users(
-            [column[user] for column in self.inputs.users], vectors[recent.clamp(min=0)], (recent >= 0).float()
-        )
-        logits = self.model.log_scale.clamp(max=4.6).exp() * users @ vectors.T
-        never_rated = torch.from_numpy(self.count == 0)
-        # What is liked already is never recommended, so it is no wrong answer either.
+    def _loss(self, batch: Batch) -> Tensor:
+        """Cross-entropy of the target among the whole catalogue."""
         n_items = self.inputs.shape.n_items
-        answered = torch.zeros(len(target), n_items + 1, dtype=torch.bool)
-        answered.scatter_(1, torch.where(liked < 0, n_items, liked), True)
-        return functional.cross_entropy(logits.masked_fill(never_rated | answered[:, :-1], -1e9), target)
-
-    def _batches(self, random: np.random.Generator) -> Iterator[tuple[Indices, Indices, Indices, Indices]]:
-        history, settings = _shuffled_in_users(self.history, random, self.inputs.shape.ordered), self.settings
-        order = random.permutation(len(history.item))
-        for begin in range(0, len(order), settings.batch):
-            chosen = order[begin : begin + settings.batch]
-            liked = _recent_of(history, chosen, self.inputs.shape.ordered)
-            forget = random.random(liked.shape) < settings.forget_items
-            forget |= (random.random(len(chosen)) < settings.forget_history)[:, None]
-            recent = _packed(np.where(forget, -1, liked))
-            yield history.user[chosen], liked, recent, history.item[chosen]
+        keep = torch.rand(n_items, 1) >= self.settings.forget_ids
+        vectors = self.model.items(self.inputs.items, keep.float())
+        features_of_users = [column[batch.user] for column in self.inputs.users]
+        users = self.model.users(features_of_users, vectors[batch.recent.clamp(min=0)], (batch.recent >= 0).float())
+        logits = self.model.log_scale.clamp(max=MAX_LOG_SCALE).exp() * users @ vectors.T
+        # What is liked already is never recommended, so it is no wrong answer either; nor is what nobody has rated.
+        no_answer = torch.zeros(len(batch.target), n_items + 1, dtype=torch.bool)
+        no_answer.scatter_(1, torch.where(batch.liked < 0, n_items, batch.liked), True)
+        logits = logits.masked_fill(no_answer[:, :-1] | self.never_rated, -1e9)
+        losses = functional.cross_entropy(logits, batch.target, reduction="none")
+        return (losses * batch.weight).sum() / batch.weight.sum()
 
     def _save(self, checkpoint: Path) -> None:
         state: dict[str, Any] = {
@@ -195,29 +189,3 @@ class Trainer:
         self.best, self.steps = state["best"], state["steps"]
         self.curve = Curve(list(state["loss"]), list(state["validation"]))
         self.epoch = len(self.curve.loss)
-
-
-def _shuffled_in_users(history: Histories, random: np.random.Generator, ordered: bool) -> Histories:
-    if ordered:
-        return history
-    order = np.lexsort((random.random(len(history.item)), history.user))
-    return Histories(history.user, history.item[order], history.start)
-
-
-def _recent_of(history: Histories, chosen: Indices, ordered: bool) -> Indices:
-    """(n, MAX_RECENT) what the user liked before each chosen one; without time, any others of the user, by chance."""
-    user = history.user[chosen]
-    begin, end = history.start[user][:, None], history.start[user + 1][:, None]
-    position = chosen[:, None] - 1 - np.arange(MAX_RECENT)
-    there = position >= begin
-    if not ordered:  # go round the user's shuffled items, up to the chosen one itself
-        there = np.arange(MAX_RECENT) < end - begin - 1
-        position = np.where(position < begin, position + (end - begin), position)
-    return np.where(there, history.item[np.where(there, position, 0)], -1)
-
-
-def _packed(recent: Indices) -> Indices:
-    """Moves what is left to the front, in its order, and cuts columns that nobody needs (one stays)."""
-    order = np.argsort(recent < 0, axis=1, kind="stable")
-    longest = max(1, int((recent >= 0).sum(1).max(initial=0)))
-    return np.take_along_axis(recent, order, axis=1)[:, :longest]

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from training.evaluate import CONFIDENCE, NDCG
+from training.evaluate import NDCG
+
+CONFIDENCE = 1.645
+"""Standard errors that a difference must exceed to be more than chance, one-sided at 95 %."""
+MARGIN = 0.05
+"""The share of the active version's NDCG by which a new version may fall behind it."""
 
 
 @dataclass(frozen=True)
@@ -14,20 +19,31 @@ class Verdict:
 
 
 def judge(evaluation: Mapping[str, Any]) -> Verdict:
-    """A model must beat popularity by more than chance: otherwise popularity recommends as well, for nothing."""
+    """A model must beat popularity by more than chance, and keep up with the active version where there is one."""
+    verdict = _against_popularity(evaluation)
+    served = evaluation.get("as_served")
+    if not verdict.passed or served is None:
+        return verdict
+    new, active = served["model"][NDCG], served["active"][NDCG]
+    figures = f"{NDCG} {new:.4f} against {active:.4f} of the active version {served['version']}, each as served"
+    if new < active * (1 - MARGIN):
+        return Verdict(False, f"the model falls behind the active version by more than {MARGIN:.0%}: {figures}")
+    return Verdict(True, f"{verdict.reason}; and it keeps up with the active version: {figures}")
+
+
+def _against_popularity(evaluation: Mapping[str, Any]) -> Verdict:
     lift, results = evaluation["lift_over_popularity"], evaluation["all"]
-    if not results["model"]["cases"]:
-        return Verdict(
-            False, "no user has the three liked items that a test needs: nothing shows what the model is worth"
-        )
+    cases = results["model"]["cases"]
+    if not cases:
+        return Verdict(False, "nothing to test on: no user has three liked items, one to test and one to validate with")
     model, popularity = results["model"][NDCG], results["popularity"][NDCG]
     needed = CONFIDENCE * lift["standard_error"]
     figures = (
-        f"{NDCG} {model:.4f} against popularity's {popularity:.4f} on {results['model']['cases']} held-out items; "
-        f"a difference of {lift['difference']:+.4f}, where chance alone explains up to ±{needed:.4f}"
+        f"{NDCG} {model:.4f} against popularity's {popularity:.4f} on {cases} held-out items; the difference "
+        f"{lift['difference']:+.4f} must exceed {needed:.4f}, which chance alone explains"
     )
     if lift["difference"] > needed:
         return Verdict(True, f"the model beats popularity: {figures}")
     return Verdict(
-        False, f"the model does not beat popularity: {figures}: these ratings hold no taste that it could learn"
+        False, f"the model does not beat popularity: {figures}: no taste to learn was found in these ratings"
     )

@@ -11,10 +11,10 @@ import numpy as np
 
 from contracts import artifacts as contract
 from contracts.dataset import Dataset
-from training import artifacts, scoring
+from training import artifacts, scoring, served
 from training.data import RatingData, load
 from training.errors import TrainingError
-from training.evaluate import evaluate
+from training.evaluate import as_served, evaluate, version_metrics
 from training.fit import Curve, Inputs, Settings, Trainer
 from training.gate import Verdict, judge
 from training.histories import Split, histories, split
@@ -56,12 +56,14 @@ def run(
     output: str,
     settings: Settings | None = None,
     *,
+    active: str | None = None,
     force: bool = False,
     work: Path = DEFAULT_WORK,
     progress: Progress = lambda stage, epoch, epochs: None,
 ) -> Result:
     """Trains on `<data>/<dataset.name>/` and publishes to `<output>/<version>/`; both a path or `s3://…`.
 
+    `active` is the folder of the version that is served now: the new one must keep up with it.
     A killed run goes on where it was when run again with the same data, settings and `work`. Raises `TrainingError`
     for data that cannot be learned, and `GateError` for a model that is not worth serving unless `force`.
     """
@@ -69,7 +71,9 @@ def run(
     ratings = load(data, dataset)
     run_folder = work / _digest(ratings, settings)
     run_folder.mkdir(parents=True, exist_ok=True)
-    trained = train(ratings, settings, run_folder, progress, force=force)
+    trained = train(
+        ratings, settings, run_folder, progress, active=served.load(active) if active else None, force=force
+    )
     staged = run_folder / "staged"
     shutil.rmtree(staged, ignore_errors=True)
     manifest = artifacts.write(trained, staged)
@@ -90,6 +94,7 @@ def train(
     work: Path | None = None,
     progress: Progress = lambda stage, epoch, epochs: None,
     *,
+    active: served.Served | None = None,
     force: bool = False,
 ) -> artifacts.TrainedModel:
     """Measures a model that has not seen the held-out ratings, then trains the one to serve on all of them."""
@@ -102,6 +107,9 @@ def train(
         on_epoch=lambda now: progress("final", len(now.loss), epochs),
         checkpoint=None if work is None else work / "final.pt",
     )
+    if active is not None:
+        final_scorer = scoring.scorer(final, inputs, histories(data, parts.test.known), parts.test.user)
+        evaluation["as_served"] = as_served(final_scorer, active, data, parts.test)
     verdict = judge(evaluation)
     metrics = {
         **evaluation,
@@ -109,6 +117,15 @@ def train(
         "training": {**asdict(curve), "epochs": epochs, "settings": asdict(settings), "ratings": len(data.user)},
     }
     return artifacts.TrainedModel(data, inputs, final, settings, metrics)
+
+
+def evaluate_version(data: str, dataset: Dataset, location: str, seed: int = Settings.seed) -> dict[str, Any]:
+    """A published version on each user's last liked item, beside the baselines. Raises `TrainingError`.
+
+    Only ratings that the version was not trained on tell what it is worth: give it newer data than its own.
+    """
+    ratings = load(data, dataset)
+    return version_metrics(served.load(location), ratings, split(ratings, seed).test)
 
 
 def _test_run(

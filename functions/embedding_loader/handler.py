@@ -30,6 +30,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     kept = KeptConnection(settings.database, statement_timeout=deadline.left())
     try:
         if "action" in event:
+            metrics.add_metric("Actions", MetricUnit.Count, 1)
             return _act(event, kept.get(deadline.at))
         return _load(_version(event, settings.artifacts_bucket), settings, kept, deadline)
     finally:

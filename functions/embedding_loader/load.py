@@ -30,7 +30,7 @@ VERSIONS_KEPT = 3
 HNSW_M = 16
 HNSW_EF_CONSTRUCTION = 200
 """Longer to build than pgvector's 64, and ahead of it in queries at equal recall (docs/vector-store.md)."""
-SIMILAR_EF_SEARCH = 64
+SIMILAR_EF_SEARCH = 40
 
 _TABLES = """
 CREATE TABLE {items} (id text NOT NULL, embedding vector({dim}) NOT NULL, in_stock boolean NOT NULL DEFAULT true);
@@ -107,15 +107,7 @@ def load(connection: Connection, bucket: ArtifactBucket, manifest: Manifest, man
     with connection.transaction():
         with _stage(stages, "copy"):
             _copy(connection, bucket, manifest)
-        with _stage(stages, "index"):
-            _set_build_memory(connection, manifest)
-            _run(connection, _INDEXES, manifest)
-        with _stage(stages, "popular"):
-            _run(connection, _POPULAR, manifest)
-        with _stage(stages, "similar"):
-            connection.execute(f"SET LOCAL hnsw.ef_search = {SIMILAR_EF_SEARCH}")
-            connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
-            _run(connection, _SIMILAR, manifest)
+        build(connection, manifest, stages)
         connection.execute(
             "INSERT INTO recommender.model_version (version, manifest) VALUES (%s, %s)",
             (manifest.version, manifest_text),
@@ -123,6 +115,27 @@ def load(connection: Connection, bucket: ArtifactBucket, manifest: Manifest, man
         if manifest.version > (_active(connection) or ""):
             versions.switch(connection, manifest.version)
     return stages
+
+
+def create_tables(connection: Connection, manifest: Manifest) -> None:
+    """The empty tables of a version, in a schema that exists."""
+    _run(connection, _TABLES, manifest)
+
+
+def build(connection: Connection, manifest: Manifest, stages: dict[str, float]) -> None:
+    """Indexes and precomputed answers of the tables as they are filled; adds the seconds of each stage."""
+    with _stage(stages, "index"):
+        _set_build_memory(connection, manifest)
+        _run(connection, _INDEXES, manifest)
+    with _stage(stages, "popular"):
+        _run(connection, _POPULAR, manifest)
+    with _stage(stages, "similar"):
+        connection.execute(f"SET LOCAL hnsw.ef_search = {SIMILAR_EF_SEARCH}")
+        connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+        # The planner takes a search for cheaper than it is, and would leave all of them to one process.
+        for cost in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
+            connection.execute(f"SET LOCAL {cost} = 0")
+        _run(connection, _SIMILAR, manifest)
 
 
 def drop_old(connection: Connection, kept: int = VERSIONS_KEPT) -> list[str]:
@@ -159,7 +172,7 @@ def _active(connection: Connection) -> str | None:
 def _copy(connection: Connection, bucket: ArtifactBucket, manifest: Manifest) -> None:
     tables = versions.tables(manifest.version)
     connection.execute(sql.SQL("CREATE SCHEMA {}").format(tables.schema))
-    _run(connection, _TABLES, manifest)
+    create_tables(connection, manifest)
     for name, table in ((ITEM_EMBEDDINGS, tables.items), (USER_EMBEDDINGS, tables.users)):
         copy_embeddings(connection, table, reader.embeddings(bucket, manifest, name))
     types = ["text", "bool", "float4"]

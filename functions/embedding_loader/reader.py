@@ -72,7 +72,8 @@ def embeddings(bucket: ArtifactBucket, manifest: Manifest, name: str) -> Iterato
 
 def _vectors(name: str, first_row: int, texts: Sequence[str], manifest: Manifest) -> Vectors:
     try:
-        vectors = np.array(_numbers.decode("[" + ",".join(texts) + "]"), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            vectors = np.array(_numbers.decode("[" + ",".join(texts) + "]"), dtype=np.float32)
         directed = manifest.similarity != "cosine" or vectors.any(axis=-1).all()
         if vectors.shape == (len(texts), manifest.dim) and np.isfinite(vectors).all() and directed:
             return vectors

@@ -1,8 +1,9 @@
 """Lambda: recommendations for a batch of requests."""
 
-import json
 from collections import Counter
 from typing import Any
+
+import msgspec
 
 from functions.model_inference import store
 from functions.model_inference.inference import STATEMENT_SECONDS, Inference
@@ -29,7 +30,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     limit, requests = read_call(event)
     with timed(metrics, "Inference"):
         answer = _warm().answer(requests, limit, Deadline.of(context, MARGIN_SECONDS))
-    size = len(json.dumps(answer))
+    size = len(msgspec.json.encode(answer))
     if size > PAYLOAD_BYTES:
         raise ResponseTooLargeError(
             f"{len(requests)} answers are {size} bytes, over {PAYLOAD_BYTES}: ask for fewer at once"

@@ -18,6 +18,7 @@ from functions.shared.database import Connection, KeptConnection
 from functions.shared.deadline import Deadline
 
 STATEMENT_SECONDS = 20.0
+RETRY_SECONDS = 0.1
 MODELS_KEPT = 2
 """The active model and the one before it, so that a rollback needs no download."""
 
@@ -70,8 +71,9 @@ class Inference:
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 # The server went away, refuses, or took too long: on a new connection, while there is time.
                 self._connection.drop()
-                if time.monotonic() >= deadline.at:
+                if time.monotonic() + RETRY_SECONDS >= deadline.at:
                     raise
+                time.sleep(RETRY_SECONDS)
 
     def _active_model(self, connection: Connection) -> Model:
         """The model of the version that the pointer names at this moment."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -112,9 +113,8 @@ def _similar(plan: _Plan, items: Mapping[str, Item], limit: int) -> list[dict[st
             PRODUCT: item,
             "similar_items": [
                 {"id": id_, "distance": round(distance, DIGITS)}
-                for id_, distance in items[item].similar
-                if id_ not in hidden
-            ][:limit],
+                for id_, distance in islice((near for near in items[item].similar if near[0] not in hidden), limit)
+            ],
         }
         for item in (known if plan.request.cart else known[:1])
     ]

@@ -105,6 +105,8 @@ def _id(value: Any, name: str) -> str:
 
 def storable(text: str) -> bool:
     """Whether PostgreSQL can hold the text: no NUL, no half of a surrogate pair. What it cannot hold is not known."""
+    if text.isascii():
+        return "\0" not in text
     try:
         return b"\0" not in text.encode()
     except UnicodeEncodeError:

@@ -11,27 +11,29 @@ from functions.shared import versions
 from functions.shared.database import Connection
 from functions.shared.vectors import VectorArray, Vectors, register, unpack
 
-EF_SEARCH = 80
+EF_SEARCH = 40
 """Candidates that a search of the index keeps: recall@10 of 0.95 and more at 100,000 items (docs/vector-store.md)."""
+
+# Parameters are sent in binary (%b): psycopg writes the text form of an array with a regular expression an element.
 
 _USERS = """
 SELECT u.id, u.embedding, r.item_ids
 FROM {users} u LEFT JOIN {recent_items} r ON r.user_id = u.id
-WHERE u.id = ANY (%s::text[])
+WHERE u.id = ANY (%b::text[])
 """
 
 _ITEMS = """
 SELECT q.id, i.embedding, s.similar_ids, s.distances
-FROM unnest(%s::text[], %s::boolean[]) AS q (id, wants_similar)
+FROM unnest(%b::text[], %b::boolean[]) AS q (id, wants_similar)
 JOIN {items} i ON i.id = q.id
 LEFT JOIN {similar_items} s ON s.id = q.id AND q.wants_similar
 """
 
 # MATERIALIZED: the excluded ids are read from their text once a query, not once for each item looked at.
-_NEAREST = """
+NEAREST = """
 WITH query AS MATERIALIZED (
     SELECT vector, excluded::text[] AS excluded, n
-    FROM unnest(%s, %s::text[]) WITH ORDINALITY AS given (vector, excluded, n)
+    FROM unnest(%b, %b::text[]) WITH ORDINALITY AS given (vector, excluded, n)
 )
 SELECT query.n, near.id, near.distance
 FROM query CROSS JOIN LATERAL (
@@ -45,7 +47,7 @@ FROM query CROSS JOIN LATERAL (
 
 _POPULAR = """
 WITH query AS MATERIALIZED (
-    SELECT excluded::text[] AS excluded, n FROM unnest(%s::text[]) WITH ORDINALITY AS given (excluded, n)
+    SELECT excluded::text[] AS excluded, n FROM unnest(%b::text[]) WITH ORDINALITY AS given (excluded, n)
 )
 SELECT query.n, best.id, best.popularity
 FROM query CROSS JOIN LATERAL (
@@ -116,7 +118,7 @@ class Store:
         """For each vector (n, dim) the best items in stock that are not excluded, the best first."""
         if not len(vectors):
             return []
-        rows = self._rows(_NEAREST, [VectorArray(vectors), [*map(array_literal, excluded)]], limit)
+        rows = self._rows(NEAREST, [VectorArray(vectors), [*map(array_literal, excluded)]], limit)
         scored = ((n, id_, self._offset - distance) for n, id_, distance in rows)
         return _by_query(scored, len(vectors), by_score=True)
 
@@ -128,8 +130,9 @@ class Store:
     def unpack(self, packed: Sequence[bytes]) -> Vectors:
         return unpack(packed, self.dim)
 
-    def _rows(self, statement: str, parameters: Sequence[Any], limit: int = 0) -> list[tuple[Any, ...]]:
-        composed = sql.SQL(statement).format(
+    def statement(self, template: str, limit: int = 0) -> sql.Composed:
+        """A statement over this version's tables."""
+        return sql.SQL(template).format(
             users=self._tables.users,
             recent_items=self._tables.recent_items,
             items=self._tables.items,
@@ -138,7 +141,9 @@ class Store:
             operator=self._operator,
             limit=sql.Literal(limit),
         )
-        return self._cursor.execute(composed, parameters).fetchall()
+
+    def _rows(self, template: str, parameters: Sequence[Any], limit: int = 0) -> list[tuple[Any, ...]]:
+        return self._cursor.execute(self.statement(template, limit), parameters).fetchall()
 
 
 def array_literal(ids: Collection[str]) -> str:

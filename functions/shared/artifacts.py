@@ -5,20 +5,21 @@ import io
 from typing import Any
 
 from contracts.artifacts import MANIFEST, Manifest, ManifestError, read_manifest
+from functions.shared.s3 import S3Reader
 
 READ_BYTES = 1 << 20
 """How much of a file is held at a time."""
 
 
 class ArtifactBucket:
-    """Reads one bucket. The client is made at the first read: making it takes longer than every import together."""
+    """Reads one bucket."""
 
-    def __init__(self, name: str, client: Any = None) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self._client = client
+        self._s3: S3Reader | None = None
 
     def manifest_text(self, version: str) -> str:
-        """Raises botocore's `ClientError` where there is none."""
+        """Raises `ObjectUnavailableError` where there is none."""
         content: bytes = self._open(version, MANIFEST).read()
         return content.decode()
 
@@ -40,14 +41,14 @@ class ArtifactBucket:
         file = CheckedFile(self._open(manifest.version, name), manifest, name)
         return io.TextIOWrapper(io.BufferedReader(file, READ_BYTES), encoding="utf-8", newline="")
 
-    def _open(self, version: str, name: str) -> Any:
-        if self._client is None:
-            import boto3
-            from botocore.config import Config
+    def close(self) -> None:
+        if self._s3 is not None:
+            self._s3.close()
 
-            settings = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
-            self._client = boto3.client("s3", config=settings)
-        return self._client.get_object(Bucket=self.name, Key=f"{version}/{name}")["Body"]
+    def _open(self, version: str, name: str) -> Any:
+        # At the first read: a version without a model needs no S3 for its answers.
+        self._s3 = self._s3 or S3Reader()
+        return self._s3.open(self.name, f"{version}/{name}")
 
 
 class CheckedFile(io.RawIOBase):

@@ -49,11 +49,10 @@ class Storage:
 
 @dataclass(frozen=True)
 class Stream:
-    """What the stream transformation reads. `delivery_stream` is set only where it is a Kinesis event source."""
+    """What the stream transformation reads."""
 
     inference_function: str
     limit: int
-    delivery_stream: str | None
 
 
 def storage(environ: Mapping[str, str] = os.environ) -> Storage:
@@ -76,8 +75,12 @@ def stream(environ: Mapping[str, str] = os.environ) -> Stream:
     return Stream(
         inference_function=_text(environ, "MODEL_INFERENCE_FUNCTION"),
         limit=_whole_number(environ, "RECOMMENDATION_LIMIT", 1, MAX_RECOMMENDATIONS),
-        delivery_stream=environ.get("DELIVERY_STREAM_NAME") or None,
     )
+
+
+def delivery_stream(environ: Mapping[str, str] = os.environ) -> str:
+    """Where the stream transformation puts its lines when Kinesis calls it, not Firehose. Raises `SettingError`."""
+    return _text(environ, "DELIVERY_STREAM_NAME")
 
 
 def _text(environ: Mapping[str, str], name: str) -> str:

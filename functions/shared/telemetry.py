@@ -5,6 +5,7 @@ for what the latency metrics by stage say already.
 """
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,8 @@ def logger_of(function: str) -> Logger:
 
 
 def metrics_of(function: str) -> Metrics:
+    # An invocation that fails early has measured nothing, and its error says more than this warning.
+    warnings.filterwarnings("ignore", message="No application metrics to publish")
     return Metrics(namespace=NAMESPACE, service=function)
 
 

@@ -22,9 +22,10 @@ def _read(record: Mapping[str, Any]) -> Raw:
     # Without a Kinesis source (a direct put) there is no sequence number, and the record's own id is as unique.
     source = record.get("kinesisRecordMetadata") or {}
     sequence_number = source.get("sequenceNumber") or record["recordId"]
-    if source.get("subsequenceNumber"):
+    packed = source.get("subsequenceNumber")
+    if packed not in (None, "", "0", 0):
         # Records that a producer packed into one share its sequence number.
-        sequence_number += f":{source['subsequenceNumber']}"
+        sequence_number += f":{packed}"
     return Raw(record["recordId"], decode(record.get("data")), sequence_number)
 
 

@@ -1,4 +1,7 @@
-"""Lambda: gives every event of a batch its recommendations, between the stream and its delivery to S3."""
+"""Lambda: gives every event of a batch its recommendations, between the stream and its delivery to S3.
+
+Firehose calls it to transform records; or Kinesis does, as an event source, and it puts the lines to Firehose itself.
+"""
 
 from collections import Counter
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 from functions.shared import environment
 from functions.shared.deadline import Deadline
 from functions.shared.telemetry import MetricUnit, count, logger_of, metrics_of, timed
-from functions.stream_transformation import firehose
+from functions.stream_transformation import event_source, firehose
 from functions.stream_transformation.inference import InferenceClient, lambda_client
 from functions.stream_transformation.transform import Transformed, transform
 
@@ -20,24 +23,44 @@ logger = logger_of(FUNCTION)
 metrics = metrics_of(FUNCTION)
 
 _client: InferenceClient | None = None
+_writer: event_source.DeliveryStream | None = None
 
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Firehose's transformation event → its answer. Raises where no recommendations are to be had in time."""
+    """Firehose's transformation event, or Kinesis' event → its answer.
+
+    Raises where no recommendations are to be had in time: whoever sent the batch keeps it and sends it again.
+    """
+    deadline = Deadline.of(context, MARGIN_SECONDS)
     with timed(metrics, "Transformation"):
-        result = transform(firehose.read(event), _warm(), Deadline.of(context, MARGIN_SECONDS))
+        if "Records" in event:
+            records = event_source.read(event)
+            result = transform(records, _warm_client(), deadline)
+            _measure(result, len(records))
+            return event_source.deliver(records, result, _warm_writer(), deadline)
+        result = transform(firehose.read(event), _warm_client(), deadline)
         answer = firehose.answer(event, result)
-    _measure(result, len(answer["records"]))
-    return answer
+        _measure(result, len(answer["records"]))
+        return answer
 
 
-def _warm() -> InferenceClient:
+# Made at the first invocation, so that a wrong environment fails a call, with a log entry, and not the import.
+
+
+def _warm_client() -> InferenceClient:
     global _client
     if _client is None:
         settings = environment.stream()
         _client = InferenceClient(settings.inference_function, settings.limit, lambda_client(INFERENCE_SECONDS))
     return _client
+
+
+def _warm_writer() -> event_source.DeliveryStream:
+    global _writer
+    if _writer is None:
+        _writer = event_source.DeliveryStream(environment.delivery_stream(), event_source.firehose_client())
+    return _writer
 
 
 def _measure(result: Transformed, records: int) -> None:

@@ -1,13 +1,14 @@
 """Asks the inference function about a batch: one call, more only where Lambda's 6 MB ask for it, retried in time."""
 
-import json
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from functions.shared.deadline import Deadline
+from functions.shared.environment import SettingError
 from functions.shared.limits import PAYLOAD_BYTES, ResponseTooLargeError
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
@@ -15,6 +16,12 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
 
 TOO_LARGE = frozenset({ResponseTooLargeError.__name__, "Function.ResponseSizeTooLarge"})
 """Error types of an answer over the limit: the function's own, and the platform's."""
+
+
+REFUSALS = frozenset({"AccessDeniedException", "ResourceNotFoundException"})
+"""Error codes of Lambda's Invoke that no later try can mend."""
+
+NOTHING = msgspec.Raw(b"[]")
 
 
 class InferenceError(RuntimeError):
@@ -25,16 +32,27 @@ class _AnswerTooLargeError(Exception):
     pass
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer to one request, and the model version that it came from; or the error of that one request."""
+class _RefusedError(InferenceError):
+    """What no later try can mend: it is told at once."""
 
+
+class Response(msgspec.Struct):
+    """The answer to one request, or its error. The lists go from here to the record as they are, unread."""
+
+    id: str | None = None
+    recommended_items: msgspec.Raw = NOTHING
+    similar_items: msgspec.Raw = NOTHING
+    strategy: str = ""
+    error: str | None = None
+    model_version: str = ""
+
+
+class _Answer(msgspec.Struct):
     model_version: str
-    response: Mapping[str, Any]
+    responses: list[Response]
 
-    @property
-    def failed(self) -> bool:
-        return "error" in self.response
+
+_answers = msgspec.json.Decoder(_Answer)
 
 
 class InferenceClient:
@@ -45,33 +63,35 @@ class InferenceClient:
         self._limit = limit
         self._client = client
 
-    def ask(self, requests: Mapping[str, bytes], deadline: Deadline) -> dict[str, Answer]:
-        """An answer for each request (id → JSON). Raises `InferenceError`."""
-        answers: dict[str, Answer] = {}
+    def ask(self, requests: Mapping[str, bytes], deadline: Deadline) -> dict[str, Response]:
+        """A response for each request (id → JSON). Raises `InferenceError`."""
+        answers: dict[str, Response] = {}
         for batch in _batches(requests):
             answers.update(self._ask(batch, deadline))
         return answers
 
-    def _ask(self, batch: Sequence[tuple[str, bytes]], deadline: Deadline) -> dict[str, Answer]:
+    def _ask(self, batch: Sequence[tuple[str, bytes]], deadline: Deadline) -> dict[str, Response]:
         try:
             answer = self._retried(batch, deadline)
         except _AnswerTooLargeError:
             if len(batch) == 1:
-                return {batch[0][0]: Answer("", {"error": "answer over 6 MB"})}
+                return {batch[0][0]: Response(error="answer over 6 MB")}
             middle = len(batch) // 2
             return self._ask(batch[:middle], deadline) | self._ask(batch[middle:], deadline)
-        responses = {response["id"]: Answer(answer["model_version"], response) for response in answer["responses"]}
+        responses = {response.id: response for response in answer.responses if response.id is not None}
         if missing := [id_ for id_, _ in batch if id_ not in responses]:
             raise InferenceError(f"{self._function}: expected {len(batch)} answers, {len(missing)} are missing")
+        for response in responses.values():
+            response.model_version = answer.model_version
         return responses
 
-    def _retried(self, batch: Sequence[tuple[str, bytes]], deadline: Deadline) -> dict[str, Any]:
+    def _retried(self, batch: Sequence[tuple[str, bytes]], deadline: Deadline) -> _Answer:
         payload = b'{"limit":%d,"requests":[' % self._limit + b",".join(request for _, request in batch) + b"]}"
         wait = FIRST_WAIT
         while True:
             try:
                 return self._invoke(payload)
-            except _AnswerTooLargeError:
+            except (_AnswerTooLargeError, _RefusedError):
                 raise
             except Exception as error:  # whatever it is, the batch must be answered for or raised
                 pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
@@ -80,16 +100,21 @@ class InferenceClient:
             time.sleep(pause)
             wait = min(2 * wait, LONGEST_WAIT)
 
-    def _invoke(self, payload: bytes) -> dict[str, Any]:
-        result = self._client.invoke(FunctionName=self._function, Payload=payload)
-        answer = json.loads(result["Payload"].read())
+    def _invoke(self, payload: bytes) -> _Answer:
+        try:
+            result = self._client.invoke(FunctionName=self._function, Payload=payload)
+        except Exception as error:
+            if error_code(error) in REFUSALS:
+                raise _RefusedError(f"{self._function}: {error}") from error
+            raise
+        content = result["Payload"].read()
         if "FunctionError" in result:
-            if answer.get("errorType") in TOO_LARGE:
+            failure = msgspec.json.decode(content)
+            if failure.get("errorType") in TOO_LARGE:
                 raise _AnswerTooLargeError
-            raise InferenceError(f"{answer.get('errorType')}: {answer.get('errorMessage')}")
-        if not (isinstance(answer, dict) and isinstance(answer.get("responses"), list)):
-            raise InferenceError("expected an object with responses")
-        return answer
+            kind = _RefusedError if failure.get("errorType") == SettingError.__name__ else InferenceError
+            raise kind(f"{failure.get('errorType')}: {failure.get('errorMessage')}")
+        return _answers.decode(content)
 
 
 def _batches(requests: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:
@@ -104,6 +129,12 @@ def _batches(requests: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]
         size += len(request) + 1
     if batch:
         yield batch
+
+
+def error_code(error: Exception) -> str | None:
+    """AWS's code of a `ClientError`, without importing botocore for it."""
+    response = getattr(error, "response", None)
+    return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
 
 
 def lambda_client(read_seconds: float) -> Any:

@@ -1,11 +1,11 @@
 """Events as they come off the stream, checked one by one, and the recommendation records that they become."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from contracts.events import CUSTOMER, EVENT_ID, HISTORY, SESSION
+from contracts.events import EVENT_ID, HISTORY, SESSION
+from functions.stream_transformation.inference import Response
 
 MAX_HISTORY = 1000
 """Entries of `browse_history`; a longer one is no visit of a person."""
@@ -74,15 +74,15 @@ class Record:
         """The request to inference as JSON. It is decoded and written anew, so that every JSON reader takes it."""
         return b'{"id":' + _encode(id_) + b"," + self._request[1:]
 
-    def line(self, answer: Mapping[str, Any], model_version: str) -> bytes:
+    def line(self, answer: Response) -> bytes:
         """The recommendation record: the event with its own bytes kept, and the answer; a line of JSON."""
         record: dict[str, Any] = {
             **self._raw,
-            "recommended_items": answer["recommended_items"],
-            "similar_items": answer["similar_items"],
-            "model_version": model_version,
+            "recommended_items": answer.recommended_items,
+            "similar_items": answer.similar_items,
+            "model_version": answer.model_version,
             EVENT_ID: self.event_id,
-            "strategy": answer["strategy"],
+            "strategy": answer.strategy,
         }
         # Line ends inside JSON are white space between values: within text they are escaped.
         return _encode(record).replace(b"\r", b" ").replace(b"\n", b" ") + b"\n"
@@ -93,6 +93,3 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(isinstance(element, str | int | float) for element in value)
     return isinstance(value, str | int | float | None)
-
-
-__all__ = ["CUSTOMER", "Record", "RecordError"]

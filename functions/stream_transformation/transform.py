@@ -49,9 +49,9 @@ def _recommend(records: Mapping[str, Record], client: InferenceClient, deadline:
     answers = client.ask({id_: record.request(id_) for id_, record in records.items()}, deadline)
     for id_, record in records.items():
         answer = answers[id_]
-        if answer.failed:
+        if answer.error is not None:
             result.failures[id_] = "refused_by_inference"
             continue
-        result.lines[id_] = record.line(answer.response, answer.model_version)
-        result.strategies[answer.response["strategy"]] += 1
+        result.lines[id_] = record.line(answer)
+        result.strategies[answer.strategy] += 1
         result.versions.add(answer.model_version)

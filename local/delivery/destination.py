@@ -35,6 +35,13 @@ class S3Destination:
         self._role = role
         self._stream_name = stream_name
 
+    def find(self) -> None:
+        """What Firehose asks of the bucket before it writes there. Raises `ClientError` where the role may not."""
+        s3 = self._role.client("s3")
+        s3.get_bucket_location(Bucket=self.settings.bucket)
+        s3.list_objects_v2(Bucket=self.settings.bucket, MaxKeys=1)
+        s3.list_multipart_uploads(Bucket=self.settings.bucket, MaxUploads=1)
+
     def data_object(self, chunks: Iterable[bytes], oldest_ms: int) -> S3Object:
         """The data in the order of the records; nothing is put between them."""
         moment = self._moment(oldest_ms)

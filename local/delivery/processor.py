@@ -1,7 +1,6 @@
 """Has a Lambda function transform records, with Firehose's event, its checks of the answer, and its retries."""
 
 import base64
-import binascii
 import json
 import uuid
 from collections.abc import Callable, Sequence
@@ -143,7 +142,7 @@ def read_answer(body: bytes, expected: set[str]) -> dict[str, dict[str, Any]]:
             if Result(answer["result"]) is Result.OK and not isinstance(answer["data"], str):
                 raise TypeError(f"data is a {type(answer['data']).__name__}, not a string")
             base64.b64decode(answer.get("data") or "", validate=True)
-    except (ValueError, TypeError, KeyError, binascii.Error) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise CallError("Lambda.JsonProcessingException", f"{error!r} in {body[:200]!r}") from error
     if len(set(ids)) < len(ids):
         raise CallError("Lambda.DuplicatedRecordId", f"{len(ids) - len(set(ids))} of {len(ids)} came twice")
@@ -154,19 +153,21 @@ def read_answer(body: bytes, expected: set[str]) -> dict[str, dict[str, Any]]:
 
 
 def _event_record(record: SourceRecord) -> dict[str, Any]:
-    """A record in the form of the Lambda developer guide's event for Firehose with a Kinesis source."""
-    return {
+    """A record in the form of the Lambda developer guide's event for Firehose, with metadata for a Kinesis source."""
+    event: dict[str, Any] = {
         "recordId": record.record_id,
         "approximateArrivalTimestamp": record.arrival_ms,
         "data": base64.b64encode(record.data).decode(),
-        "kinesisRecordMetadata": {
+    }
+    if record.shard_id:
+        event["kinesisRecordMetadata"] = {
             "sequenceNumber": record.sequence_number,
             "subsequenceNumber": "0",
             "partitionKey": record.partition_key,
             "shardId": record.shard_id,
             "approximateArrivalTimestamp": record.arrival_ms,
-        },
-    }
+        }
+    return event
 
 
 def _event_size(record: SourceRecord) -> int:

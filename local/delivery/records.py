@@ -6,7 +6,10 @@ from enum import StrEnum
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """One record of the Kinesis stream; `arrival_ms` is its approximate arrival, milliseconds since 1970."""
+    """One record of the source; `arrival_ms` is its approximate arrival, milliseconds since 1970.
+
+    A record that was put directly has no shard and no partition key.
+    """
 
     data: bytes
     arrival_ms: int
@@ -16,8 +19,8 @@ class SourceRecord:
 
     @property
     def record_id(self) -> str:
-        """Firehose's form: the sequence number, then six digits of the subsequence number."""
-        return f"{self.sequence_number}{0:06d}"
+        """Firehose's form for Kinesis: the sequence number, then six digits of the subsequence number."""
+        return f"{self.sequence_number}{0:06d}" if self.shard_id else self.sequence_number
 
 
 class Result(StrEnum):

@@ -1,7 +1,5 @@
 """A delivery stream with Firehose's documented semantics: Kinesis → buffer → Lambda → buffer → S3, losing nothing."""
 
-import contextlib
-import threading
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +7,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.clock import Clock, InterruptedWaitError, SystemClock
-from local.delivery.buffer import Buffer
+from local.clock import Clock, SystemClock
+from local.delivery.buffer import Buffer, split
 from local.delivery.destination import S3Destination, S3Object
+from local.delivery.direct_put import DirectPutSource
 from local.delivery.error_log import ErrorLog
 from local.delivery.processor import CallError, LambdaProcessor
 from local.delivery.records import Outcome, Result, SourceRecord
@@ -19,12 +18,9 @@ from local.delivery.settings import StreamSettings, read_settings
 from local.delivery.source import KinesisSource
 from local.errors import LocalRunError
 from local.ministack import MiniStack, Role
-from local.process import STOP_SECONDS
+from local.poll_loop import PollLoop
 
 SERVICE = "firehose.amazonaws.com"
-POLL_SECONDS = 0.2
-"""Between two reads of an idle source; Firehose reads a shard once a second."""
-
 MAX_BACKOFF_SECONDS = 10.0
 
 
@@ -57,84 +53,38 @@ class _Delivery:
     attempts: int = 0
 
 
-class DeliveryStream:
+class DeliveryStream(PollLoop):
     """Realises one `aws.kinesis.FirehoseDeliveryStream` from its inputs; raises `LocalRunError` as Firehose refuses.
 
     A checkpoint follows only after the objects are in S3, so a record is delivered at least once. While S3 refuses,
-    nothing more is read: the stream keeps it. `problems` holds the last errors in words.
+    nothing more is read: the stream keeps it.
     """
 
     def __init__(self, ministack: MiniStack, inputs: Mapping[str, Any], clock: Clock | None = None) -> None:
         self.settings: StreamSettings = read_settings(inputs)
         self.arn = f"arn:aws:firehose:{ministack.region}:{ministack.account_id}:deliverystream/{self.settings.name}"
         self.counters = Counters()
-        self.problems: deque[str] = deque(maxlen=20)
         self._ministack = ministack
-        self._clock = clock or SystemClock()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._step_lock = threading.RLock()
+        super().__init__(f"delivery stream {self.settings.name}", clock or SystemClock())
         self._build()
-
-    def start(self) -> None:
-        """Starts reading. Raises `LocalRunError` where a role does not trust Firehose or cannot read the source."""
-        self._delivery_role.credentials()
-        self._source.open()
-        self._empty_buffers()
-        self._stopping.clear()
-        self._clock.resume()
-        self._thread = threading.Thread(target=self._run, name=f"delivery {self.settings.name}", daemon=True)
-        self._thread.start()
-
-    def stop(self, drain: bool = True) -> None:
-        """Ends the loop. With `drain` what is in the stream is delivered first; else a later start reads it again."""
-        try:
-            if drain and self._thread is not None:
-                self.flush()
-        finally:
-            self._stopping.set()
-            self._clock.interrupt()
-            thread, self._thread = self._thread, None
-            if thread is not None:
-                thread.join(STOP_SECONDS)
-
-    def flush(self, timeout: float = 60.0) -> None:
-        """Delivers now all that is on the source and in the buffers, as the end of their intervals would.
-
-        Raises `LocalRunError` with the last problems where S3 or the source refuse for `timeout` seconds.
-        """
-        deadline = self._clock.monotonic() + timeout
-        with self._step_lock:
-            while not self._is_empty():
-                if self._clock.monotonic() > deadline:
-                    problems = "; ".join(self.problems) or "no error was seen"
-                    raise LocalRunError(
-                        f"delivery stream {self.settings.name}: {self.counters.pending} records not delivered within "
-                        f"{timeout:.0f} s: {problems}"
-                    )
-                if not self._step(force=True):
-                    self._clock.sleep(POLL_SECONDS)
 
     def _build(self) -> None:
         settings = self.settings
-        if settings.source_arn is None or settings.source_role_arn is None:
-            raise LocalRunError(f"delivery stream {settings.name}: kinesisSourceConfiguration must be set")
         self._delivery_role = self._role(settings.s3.role_arn)
-        self._source = KinesisSource(settings.source_arn, self._role(settings.source_role_arn))
+        self._source: KinesisSource | DirectPutSource = DirectPutSource(self._ministack, settings.name)
+        envelope = {"deliveryStreamArn": self.arn, "region": self._ministack.region}
+        if settings.source_arn is not None and settings.source_role_arn is not None:
+            self._source = KinesisSource(settings.source_arn, self._role(settings.source_role_arn))
+            envelope["sourceKinesisStreamArn"] = settings.source_arn
         self._destination = S3Destination(settings.s3, self._delivery_role, settings.name)
         self._backup = (
             S3Destination(settings.backup, self._role(settings.backup.role_arn), settings.name)
             if settings.backup
             else None
         )
-        self._log = ErrorLog(settings.s3.log, self._delivery_role, self.arn, self._clock)
+        self.error_log = ErrorLog(settings.s3.log, self._delivery_role, self.arn, self._clock)
         self._processor: LambdaProcessor | None = None
         if settings.processor:
-            envelope = {
-                "deliveryStreamArn": self.arn,
-                "sourceKinesisStreamArn": settings.source_arn,
-                "region": self._ministack.region,
-            }
             role = self._role(settings.processor.role_arn)
             self._processor = LambdaProcessor(settings.processor, role, envelope, self._clock, self._on_lambda_retry)
         self._empty_buffers()
@@ -150,23 +100,22 @@ class DeliveryStream:
     def _role(self, arn: str) -> Role:
         return self._ministack.role(arn, SERVICE, self.settings.name, source_arn=self.arn)
 
-    def _run(self) -> None:
-        with contextlib.suppress(InterruptedWaitError):
-            while not self._stopping.is_set():
-                with self._step_lock:
-                    moved = self._step()
-                if not moved:
-                    self._stopping.wait(POLL_SECONDS)
+    def _open(self) -> None:
+        self._destination.find()
+        self._source.open()
+        self._empty_buffers()
 
-    def _is_empty(self) -> bool:
-        caught_up = self._delivery is None and not self._processing and not self._delivering
-        return caught_up and self._read_and_find_nothing()
+    def _is_drained(self) -> bool:
+        in_hand = self._delivery is not None or self._processing or self._delivering
+        return not in_hand and self._read() == 0 and self._source.is_caught_up
 
-    def _read_and_find_nothing(self) -> bool:
-        return not self._read() and self._source.is_caught_up
+    def _look_everywhere(self) -> None:
+        self._source.look_everywhere()
 
-    def _step(self, force: bool = False) -> bool:
-        """One round of reading, processing and delivering what is due; whether anything moved."""
+    def _pending(self) -> int:
+        return self.counters.pending
+
+    def _round(self, force: bool) -> bool:
         moved = False
         # Back pressure: while an object waits for S3, what is read has nowhere to go.
         if self._delivery is None:
@@ -196,17 +145,22 @@ class DeliveryStream:
         records = self._processing.take()
         if not records or self._processor is None:
             return False
-        self.counters.lambda_batches += 1
+        # A read may bring more than the hint; each batch is of the hint's size all the same.
         now = self._clock.monotonic()
-        outcomes = self._processor.process(records)
+        batches = split(((record, len(record.data)) for record in records), int(self._processing.max_bytes))
+        for batch in batches:
+            self.counters.lambda_batches += 1
+            self._take_outcomes(self._processor, self._processor.process(batch), now)
+        return True
+
+    def _take_outcomes(self, processor: LambdaProcessor, outcomes: Sequence[Outcome], now: float) -> None:
         for outcome in outcomes:
             # A failed record counts with its raw data: it is delivered too, to the error prefix.
             size = len(outcome.data) if outcome.failure is None else len(outcome.record.data)
             self._delivering.add(outcome, size, now)
         for failure in dict.fromkeys(outcome.failure for outcome in outcomes if outcome.failure):
             self._problem(f"{failure.code} {failure.detail}".strip())
-            self._log.write(failure, self._processor.settings.function_arn)
-        return True
+            self.error_log.write(failure, processor.settings.function_arn)
 
     def _prepare_delivery(self) -> None:
         outcomes = self._delivering.take()
@@ -261,8 +215,3 @@ class DeliveryStream:
     def _on_lambda_retry(self, error: CallError) -> None:
         self.counters.lambda_retries += 1
         self._problem(f"{error.code}, tried again: {error.detail}")
-
-    def _problem(self, text: str) -> None:
-        with contextlib.suppress(ValueError):
-            self.problems.remove(text)  # a repeated problem is listed once, as the last
-        self.problems.append(text)

@@ -42,8 +42,8 @@ class Cloud:
     databases: dict[str, DatabaseInstance] = field(default_factory=dict)
     """By engine: `postgres`, `mysql`."""
     parameter_groups: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    functions: dict[str, str] = field(default_factory=dict)
-    """Function name → its source folder, read from the handler."""
+    functions: dict[str, Resource] = field(default_factory=dict)
+    """By physical name."""
     glue_jobs: dict[str, Resource] = field(default_factory=dict)
     crawlers: dict[str, Resource] = field(default_factory=dict)
     glue_triggers: dict[str, Resource] = field(default_factory=dict)

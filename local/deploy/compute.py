@@ -28,7 +28,7 @@ def log_stream(cloud: Cloud, resource: Resource) -> Realised:
 @realises("aws:lambda/function:Function")
 def function(cloud: Cloud, resource: Resource) -> Realised:
     name = resource.physical_name(limit=64)
-    _act_as_lambda_does(cloud, resource, name)
+    act_as_lambda_does(cloud, resource, name)
     vpc = resource.get("vpcConfig")
     made = cloud.client("lambda").create_function(
         FunctionName=name,
@@ -47,12 +47,12 @@ def function(cloud: Cloud, resource: Resource) -> Realised:
         **({"VpcConfig": {"SubnetIds": vpc["subnetIds"], "SecurityGroupIds": vpc["securityGroupIds"]}} if vpc else {}),
     )
     with cloud.lock:
-        cloud.functions[name] = resource["handler"].split(".")[1]
+        cloud.functions[name] = resource
     arn = cloud.arn("lambda", f"function:{name}")
     return Realised(name, {"name": name, "arn": arn, "version": made["Version"]})
 
 
-def _act_as_lambda_does(cloud: Cloud, resource: Resource, name: str) -> None:
+def act_as_lambda_does(cloud: Cloud, resource: Resource, name: str) -> None:
     """Makes the calls that the Lambda service makes under the function's role, so that a missing permission shows.
 
     The emulator writes a function's logs itself, and attaches it to no network.

@@ -1,6 +1,7 @@
 """Answers for the Pulumi engine: each resource that the program registers is made real at once."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,8 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 from local.deploy.cloud import Cloud
 from local.deploy.resource import NO_LOCAL_EFFECT, REALISERS, Resource
 from local.errors import LocalRunError
+
+Edit = Callable[[Resource], Resource]
 
 
 @dataclass(frozen=True)
@@ -23,14 +26,15 @@ class Registered:
 class LocalMocks(Mocks):
     """Makes resources real on a `Cloud`, and keeps a list of them."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, cloud: Cloud, edit: Edit) -> None:
         self.cloud = cloud
+        self._edit = edit
         self.registered: list[Registered] = []
         self._lock = threading.Lock()
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         inputs = _unwrap(args.inputs)
-        resource = Resource(args.typ, args.name, inputs)
+        resource = self._edit(Resource(args.typ, args.name, inputs))
         if not args.custom or args.typ.startswith("pulumi:providers:"):
             return f"{args.name}-id", dict(args.inputs)
         realiser = REALISERS.get(resource.type)
@@ -46,7 +50,7 @@ class LocalMocks(Mocks):
             id_, outputs = realised.id, dict(realised.outputs)
         with self._lock:
             self.registered.append(Registered(resource, realiser is not None))
-        return id_, {**args.inputs, **outputs}
+        return id_, {**{key: args.inputs.get(key, value) for key, value in resource.inputs.items()}, **outputs}
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         return self.cloud.invoke(args.token, args.args), []

@@ -1,5 +1,6 @@
 """PostgreSQL and S3 for all tests of the functions, and an empty vector store for each that asks for one."""
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,13 @@ PASSWORD = "pass'word \\ 1"
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    folder = tmp_path_factory.mktemp("postgres")
-    server = Postgres(folder, user="master", password=PASSWORD, database="vectors")
-    server.start()
-    yield server
-    server.stop()
+def postgres() -> Iterator[Postgres]:
+    # Not below pytest's own folder: every pytest that starts shuts other users out of it, and PostgreSQL runs as one.
+    with tempfile.TemporaryDirectory(prefix="recommender-") as folder:
+        server = Postgres(Path(folder), user="master", password=PASSWORD, database="vectors")
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +35,8 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
     server.start()
     server.client("s3").create_bucket(Bucket="artifacts")
     yield server
+    # MiniStack waits ten seconds for a client that keeps its connection open.
+    server.client("s3").close()
     server.stop()
 
 
@@ -71,6 +75,7 @@ def store(postgres: Postgres, ministack: MiniStack, monkeypatch: pytest.MonkeyPa
     warm = inference._inference
     if warm is not None:
         warm._connection.drop()
+        warm._bucket.close()
 
 
 def versions_of(connection: psycopg.Connection[Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The functions as Lambda runs them, in this process: an event in, through JSON both ways, an answer or an error out."""
+"""The functions as Lambda runs them, in this process: events and answers pass through JSON, errors as Lambda's."""
 
 import base64
 import io
@@ -31,11 +31,13 @@ class Context:
 
 def load(bucket: str, version: str) -> dict[str, Any]:
     event = {"detail": {"bucket": {"name": bucket}, "object": {"key": f"{version}/manifest.json"}}}
-    return loader.handler(event, Context(300))
+    answer: dict[str, Any] = loader.handler(event, Context(300))
+    return answer
 
 
 def act(action: str, **more: str) -> dict[str, Any]:
-    return loader.handler({"action": action, **more}, Context())
+    answer: dict[str, Any] = loader.handler({"action": action, **more}, Context())
+    return answer
 
 
 def infer(*requests: Any, limit: int = LIMIT, seconds: float = 30.0) -> dict[str, Any]:

@@ -82,11 +82,11 @@ class World:
         dim = self.items.shape[1]
         return artifacts.Manifest(self.version, dim, self.similarity, *counts, digests, DATASET.to_dict())
 
-    def publish(self, s3: Any, bucket: str, manifest: artifacts.Manifest | None = None, **changed: bytes) -> None:
+    def publish(self, s3: Any, bucket: str, manifest: artifacts.Manifest | None = None, changed: Any = None) -> None:
         """Writes all files, the manifest last. `changed` replaces a file's content but not its digest (by stem)."""
         for name, content in self.files().items():
             stem = name.rsplit("/")[-1].split(".")[0]
-            s3.put_object(Bucket=bucket, Key=f"{self.version}/{name}", Body=changed.get(stem, content))
+            s3.put_object(Bucket=bucket, Key=f"{self.version}/{name}", Body=(changed or {}).get(stem, content))
         body = (manifest or self.manifest()).to_json()
         s3.put_object(Bucket=bucket, Key=f"{self.version}/{artifacts.MANIFEST}", Body=body.encode())
 

@@ -11,7 +11,8 @@ import pytest
 
 from local.delivery import DeliveryStream
 from local.errors import LocalRunError
-from tests.local.aws import Aws, Statement, allow, trust, unique, wait_until
+from local.ministack import MiniStack
+from tests.local.aws import Aws, FakeClock, Statement, allow, trust, unique, wait_until
 
 KINESIS = ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"]
 
@@ -46,11 +47,11 @@ FUNCTION = """
 class Setup:
     """A stream, a function, a bucket and a delivery stream between them, with exactly the permissions they need."""
 
-    def __init__(self, aws: Aws, timeout: int = 10) -> None:
+    def __init__(self, aws: Aws, function: str) -> None:
         self.aws = aws
         self.name = unique("delivery")
         self.stream_arn = aws.stream()
-        self.function = aws.function(FUNCTION, timeout=timeout)
+        self.function = function
         self.bucket = aws.bucket()
         self.log_group = unique("/aws/kinesisfirehose/test")
         aws.client("logs").create_log_group(logGroupName=self.log_group)
@@ -97,15 +98,17 @@ class Setup:
             },
         }
 
-    def start(self, parameters: Mapping[str, str] | None = None, **s3: Any) -> DeliveryStream:
-        delivery = DeliveryStream(self.aws.ministack, self.inputs(parameters, **s3))
+    def start(
+        self, parameters: Mapping[str, str] | None = None, clock: FakeClock | None = None, **s3: Any
+    ) -> DeliveryStream:
+        delivery = DeliveryStream(self.aws.ministack, self.inputs(parameters, **s3), clock)
         delivery.start()
         self.started.append(delivery)
         return delivery
 
     def put(self, *texts: str) -> list[str]:
         """The sequence numbers of the records."""
-        records = [{"Data": text.encode(), "PartitionKey": f"session-{text}"} for text in texts]
+        records = [{"Data": text.encode(), "PartitionKey": f"session-{text[:50]}"} for text in texts]
         answer = self.aws.client("kinesis").put_records(StreamARN=self.stream_arn, Records=records)
         return [record["SequenceNumber"] for record in answer["Records"]]
 
@@ -117,9 +120,14 @@ class Setup:
         return [json.loads(line) for line in self.delivered("errors/").splitlines()]
 
 
+@pytest.fixture(scope="module")
+def function(ministack: MiniStack) -> str:
+    return Aws(ministack).function(FUNCTION)
+
+
 @pytest.fixture
-def setup(aws: Aws) -> Iterator[Setup]:
-    made = Setup(aws)
+def setup(aws: Aws, function: str) -> Iterator[Setup]:
+    made = Setup(aws, function)
     yield made
     for delivery in made.started:
         delivery.stop(drain=False)
@@ -196,7 +204,8 @@ def test_a_processing_failed_record_costs_no_other_and_a_dropped_one_is_gone(set
 def test_a_call_that_fails_is_retried_and_then_its_batch_is_in_processing_failed(
     setup: Setup, text: str, code: str
 ) -> None:
-    delivery = setup.start({"NumberOfRetries": "1", "BufferIntervalInSeconds": "60"})
+    clock = FakeClock()
+    delivery = setup.start({"NumberOfRetries": "1", "BufferIntervalInSeconds": "60"}, clock)
     setup.put("a", text)
     delivery.flush()
     assert setup.delivered() == b""
@@ -207,7 +216,7 @@ def test_a_call_that_fails_is_retried_and_then_its_batch_is_in_processing_failed
 
 
 def test_a_function_that_times_out_is_named_so(aws: Aws) -> None:
-    setup = Setup(aws, timeout=1)
+    setup = Setup(aws, aws.function(FUNCTION, timeout=1))
     delivery = setup.start({"NumberOfRetries": "0"})
     setup.put("sleep")
     delivery.flush()
@@ -239,6 +248,100 @@ def test_while_s3_refuses_nothing_is_lost_and_nothing_more_is_read(setup: Setup)
     setup.aws.allow(setup.role, *setup.statements.values())
     delivery.flush()
     assert sorted(setup.delivered().split()) == [b"A", b"B"]
+
+
+def test_an_object_that_is_written_is_not_written_again_because_another_was_refused(setup: Setup) -> None:
+    data_only = allow("s3:PutObject", f"arn:aws:s3:::{setup.bucket}/data/*")
+    setup.aws.allow(setup.role, data_only, setup.statements["lambda"], setup.statements["logs"])
+    delivery = setup.start({"BufferIntervalInSeconds": "60"})
+    setup.put("a", "ProcessingFailed")
+    with pytest.raises(LocalRunError, match="2 records not done"):
+        delivery.flush(timeout=1.0)
+    setup.aws.allow(setup.role, *setup.statements.values())
+    delivery.flush()
+    assert (setup.delivered(), len(setup.errors())) == (b"A\n", 1)
+    assert delivery.counters.objects == 2
+
+
+def test_a_throttled_function_costs_no_record(setup: Setup) -> None:
+    name, functions = setup.function.split(":")[-2], setup.aws.client("lambda")
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    delivery = setup.start()
+    setup.put("a")
+    wait_until(lambda: delivery.counters.lambda_retries > 0)
+    assert any("TooManyRequests" in problem for problem in delivery.problems)
+    functions.delete_function_concurrency(FunctionName=name)
+    delivery.flush()
+    assert setup.delivered() == b"A\n"
+    assert delivery.counters.failed == {}
+
+
+def test_nothing_is_processed_or_delivered_before_its_buffers_are_due(setup: Setup) -> None:
+    clock = FakeClock()
+    delivery = setup.start({"BufferIntervalInSeconds": "60"}, clock, bufferingInterval=300)
+    setup.put("a")
+    wait_until(lambda: delivery.counters.read == 1)
+    clock.now += 59
+    setup.put("b")
+    wait_until(lambda: delivery.counters.read == 2)
+    assert delivery.counters.lambda_batches == 0
+    clock.now += 1
+    wait_until(lambda: delivery.counters.lambda_batches == 1)
+    clock.now += 299
+    setup.put("c")
+    wait_until(lambda: delivery.counters.read == 3)
+    assert setup.aws.objects(setup.bucket) == {}
+    clock.now += 1
+    wait_until(lambda: delivery.counters.delivered == 2)
+    assert setup.delivered() == b"A\nB\n"
+
+
+def test_a_batch_for_the_function_has_the_hints_size(setup: Setup) -> None:
+    delivery = setup.start({"BufferSizeInMBs": "0.2", "BufferIntervalInSeconds": "900"})
+    setup.put(*(str(n) * 50_000 for n in range(9)))
+    delivery.flush()
+    assert delivery.counters.lambda_batches == 3, "four records of 50 kB in each batch of 0.2 MiB"
+    assert delivery.counters.delivered == 9
+
+
+def test_a_source_that_cannot_be_read_any_more_is_not_taken_for_drained(setup: Setup) -> None:
+    delivery = setup.start()
+    delivery.flush()
+    setup.aws.allow(setup.source_role, allow("kinesis:ListShards", setup.stream_arn))
+    setup.put("a")
+    with pytest.raises(LocalRunError, match="kinesis:GetRecords"):
+        delivery.flush(timeout=1.0)
+
+
+def test_a_defect_stops_the_loop_and_is_told_not_passed_over(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    delivery = setup.start()
+    monkeypatch.setattr(delivery, "_process", lambda: 1 / 0)
+    setup.put("a")
+    wait_until(lambda: "ZeroDivisionError" in "".join(delivery.problems))
+    with pytest.raises(LocalRunError, match="the loop broke"):
+        delivery.flush()
+    monkeypatch.undo()
+    delivery.stop(drain=False)
+    delivery.start()
+    delivery.flush()
+    assert setup.delivered() == b"A\n"
+
+
+def test_a_stream_that_is_resharded_loses_no_record(setup: Setup) -> None:
+    delivery, kinesis = setup.start(), setup.aws.client("kinesis")
+    setup.put(*"abc")
+    delivery.flush()  # MiniStack forgets a shard's records when it is split, AWS keeps them
+    kinesis.split_shard(
+        StreamName=setup.stream_arn.rsplit("/", 1)[-1],
+        ShardToSplit="shardId-000000000000",
+        NewStartingHashKey=str(2**127),
+    )
+    wait_until(
+        lambda: kinesis.describe_stream(StreamARN=setup.stream_arn)["StreamDescription"]["StreamStatus"] == "ACTIVE"
+    )
+    setup.put(*"defghi")
+    delivery.flush()
+    assert sorted(setup.delivered().split()) == [letter.encode() for letter in "ABCDEFGHI"]
 
 
 def test_what_was_read_and_not_delivered_is_read_again_after_a_stop(setup: Setup) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from local.errors import LocalRunError
 from local.event_rules import EventRules
-from tests.local.aws import Aws, FakeClock, allow, policy, unique
+from tests.local.aws import Aws, FakeClock, allow, policy, trust, unique
 
 ECHO = "def handler(event, context):\n    return event['detail']['object']['key']"
 FAILING = "def handler(event, context):\n    raise ValueError('cannot load')"
@@ -130,6 +130,79 @@ def test_a_failing_function_without_a_destination_says_that_the_event_is_lost(se
     assert "lost" in delivery.error
 
 
+def test_a_throttled_function_is_tried_for_six_hours_and_then_the_event_is_in_its_dead_letter_queue(
+    setup: Setup,
+) -> None:
+    dead_letters = setup.aws.queue()
+    function = setup.aws.function(
+        ECHO, allow("sqs:SendMessage", dead_letters), DeadLetterConfig={"TargetArn": dead_letters}
+    )
+    setup.aws.client("lambda").put_function_concurrency(
+        FunctionName=function.split(":")[-2], ReservedConcurrentExecutions=0
+    )
+    setup.allow_invoke(function)
+    setup.target(function)
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert delivery.error is not None
+    assert "TooManyRequests" in delivery.error
+    assert delivery.dead_lettered_to == [dead_letters]
+    waited = sum(setup.clock.slept) * 60
+    assert 5.5 * 3600 < waited < 6 * 3600
+    assert len(setup.aws.messages(dead_letters)) == 1
+
+
+def test_a_topic_is_a_target_where_its_policy_allows_it(setup: Setup) -> None:
+    sns, queue = setup.aws.client("sns"), setup.aws.queue()
+    topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    setup.target(topic)
+    setup.put("v1/manifest.json")
+    (refused,) = setup.rules.wait_idle(20, at_least=1)
+    assert refused.error is not None
+    assert "sns:Publish" in refused.error
+    statement = allow("sns:Publish", topic, Principal={"Service": "events.amazonaws.com"})
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy(statement))
+    setup.put("v2/manifest.json")
+    _, taken = setup.rules.wait_idle(20, at_least=2)
+    assert taken.error is None
+
+
+def test_a_target_with_a_role_is_called_in_that_role(setup: Setup) -> None:
+    function = setup.aws.function(ECHO)
+    role = setup.aws.role(trust("events.amazonaws.com"))
+    setup.target(function, roleArn=role)
+    setup.put("v1/manifest.json")
+    (refused,) = setup.rules.wait_idle(20, at_least=1)
+    assert "lambda:InvokeFunction" in str(refused.error)
+    setup.aws.allow(role, allow("lambda:InvokeFunction", function))
+    setup.put("v2/manifest.json")
+    _, taken = setup.rules.wait_idle(20, at_least=2)
+    assert (taken.response, taken.error) == ("v2/manifest.json", None)
+
+
+def test_a_targets_input_transformer_shapes_what_the_function_gets(setup: Setup) -> None:
+    function = setup.aws.function("def handler(event, context):\n    return event")
+    setup.allow_invoke(function)
+    setup.target(
+        function,
+        inputTransformer={"inputPaths": {"key": "$.detail.object.key"}, "inputTemplate": '{"manifest": <key>}'},
+    )
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert delivery.response == {"manifest": "v1/manifest.json"}
+
+
+def test_a_rule_that_is_disabled_delivers_nothing(setup: Setup) -> None:
+    function = setup.aws.function(ECHO)
+    rule = {"name": setup.rule, "eventPattern": json.dumps({"source": ["aws.s3"]}), "state": "DISABLED"}
+    setup.rules.add_rule(rule)
+    setup.target(function)
+    setup.put("v1/manifest.json")
+    with pytest.raises(LocalRunError, match="expected 1 or more"):
+        setup.rules.wait_idle(1, at_least=1)
+
+
 def test_a_queue_is_a_target_where_its_policy_allows_it(setup: Setup) -> None:
     queue = setup.dead_letter_queue()
     setup.target(queue)
@@ -137,6 +210,34 @@ def test_a_queue_is_a_target_where_its_policy_allows_it(setup: Setup) -> None:
     (delivery,) = setup.rules.wait_idle(20, at_least=1)
     assert delivery.error is None
     assert len(setup.aws.messages(queue)) == 1
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "lambda:us-east-1:111122223333:function:gone:live",
+        "sns:us-east-1:111122223333:gone",
+        "sqs:us-east-1:111122223333:gone",
+    ],
+)
+def test_a_target_that_is_gone_is_not_tried_again_and_the_event_is_a_dead_letter(setup: Setup, kind: str) -> None:
+    queue = setup.dead_letter_queue()
+    setup.target(f"arn:aws:{kind}", deadLetterConfig={"arn": queue})
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert (delivery.attempts, delivery.dead_lettered_to) == (1, [queue])
+    (message,) = setup.aws.messages(queue)
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "RESOURCE_NOT_FOUND"
+
+
+def test_a_dead_letter_queue_that_does_not_let_eventbridge_in_is_reported_as_a_loss(setup: Setup) -> None:
+    function = setup.aws.function(ECHO)
+    setup.target(function, deadLetterConfig={"arn": setup.aws.queue()})
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert delivery.error is not None
+    assert "and lost" in delivery.error
+    assert delivery.dead_lettered_to == []
 
 
 def test_another_kind_of_target_is_refused_by_name(setup: Setup) -> None:

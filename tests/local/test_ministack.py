@@ -1,6 +1,7 @@
 """MiniStack as the local run starts it: private, IAM enforced, nobody root but the run."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import boto3
@@ -13,6 +14,13 @@ from local.errors import LocalRunError
 from local.ministack import Credentials, MiniStack
 from tests.local.aws import Aws, allow, trust, wait_until
 
+WHO_AM_I = """
+    import os, boto3
+
+    def handler(event, context):
+        arn = boto3.client("sts").get_caller_identity()["Arn"]
+        return {"who": arn, "env": dict(os.environ), "pid": os.getpid()}
+"""
 DELIVERY = "arn:aws:firehose:us-east-1:111122223333:deliverystream/events"
 
 
@@ -77,35 +85,23 @@ def test_a_trust_policys_source_conditions_are_evaluated(
             ministack.assume_role(role, "firehose.amazonaws.com", "test", source_arn)
 
 
+def test_a_roles_credentials_are_renewed_before_they_expire(
+    ministack: MiniStack, aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = aws.bucket()
+    role_arn = aws.role(trust("firehose.amazonaws.com"), allow("s3:PutObject", f"arn:aws:s3:::{bucket}/*"))
+    role = ministack.role(role_arn, "firehose.amazonaws.com", "test")
+    first = role.credentials()
+    assert role.credentials() == first, "an hour is far away"
+    monkeypatch.setattr("local.ministack._REFRESH_BEFORE", timedelta(hours=2))
+    assert role.credentials().access_key_id != first.access_key_id
+    role.client("s3").put_object(Bucket=bucket, Key="a", Body=b"1")
+
+
 def test_root_itself_cannot_assume_a_role_that_trusts_a_service(ministack: MiniStack, aws: Aws) -> None:
     role = aws.role(trust("firehose.amazonaws.com"))
     with pytest.raises(ClientError, match="AccessDenied"):
         ministack.client("sts").assume_role(RoleArn=role, RoleSessionName="root")
-
-
-def test_a_function_runs_in_its_role_and_sees_nothing_of_this_processs_environment(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-the-person-at-the-terminal")
-    monkeypatch.setenv("PYTHONPATH", "/nowhere")
-    server = MiniStack(tmp_path / "data", tmp_path / "log")
-    server.start()
-    try:
-        own = Aws(server)
-        function = own.function(
-            """
-            import os, boto3
-            def handler(event, context):
-                return {"who": boto3.client("sts").get_caller_identity()["Arn"], "env": dict(os.environ)}
-            """
-        )
-        answer = json.loads(server.client("lambda").invoke(FunctionName=function)["Payload"].read())
-    finally:
-        server.stop()
-    assert ":assumed-role/role-" in answer["who"]
-    assert server.root.secret_access_key not in answer["env"].values()
-    assert "of-the-person-at-the-terminal" not in answer["env"].values()
-    assert "PYTHONPATH" not in answer["env"]
 
 
 def test_what_a_function_logs_can_be_shown(aws: Aws) -> None:
@@ -114,26 +110,27 @@ def test_what_a_function_logs_can_be_shown(aws: Aws) -> None:
     assert "about to fail" in aws.ministack.function_logs(function)
 
 
-def test_functions_end_with_ministack(tmp_path: Path) -> None:
-    server = MiniStack(tmp_path / "data", tmp_path / "log")
-    server.start()
-    function = Aws(server).function("import os\ndef handler(event, context):\n    return os.getpid()")
-    pid = json.loads(server.client("lambda").invoke(FunctionName=function)["Payload"].read())
-    assert _is_alive(pid)
-    server.stop()
-    wait_until(lambda: not _is_alive(pid), 5)
-
-
-def test_two_run_side_by_side(ministack: MiniStack, aws: Aws, tmp_path: Path) -> None:
+def test_a_second_server_is_private_and_ends_with_its_functions(
+    ministack: MiniStack, aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     bucket = aws.bucket()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-the-person-at-the-terminal")
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
     other = MiniStack(tmp_path / "data", tmp_path / "log")
     other.start()
     try:
         assert bucket not in {item["Name"] for item in other.client("s3").list_buckets()["Buckets"]}
-        with pytest.raises(ClientError):
+        with pytest.raises(ClientError, match="InvalidAccessKeyId"):
             other.client("s3", ministack.root).list_buckets()
+        function = Aws(other).function(WHO_AM_I)
+        answer = json.loads(other.client("lambda").invoke(FunctionName=function)["Payload"].read())
+        assert ":assumed-role/role-" in answer["who"]
+        assert not {other.root.secret_access_key, "of-the-person-at-the-terminal"} & set(answer["env"].values())
+        assert "PYTHONPATH" not in answer["env"]
+        assert _is_alive(answer["pid"])
     finally:
         other.stop()
+    wait_until(lambda: not _is_alive(answer["pid"]), 5)
 
 
 def _is_alive(pid: int) -> bool:

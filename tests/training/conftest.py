@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from local.sample_shop import generate
+from tests.local.conftest import ministack
 from tests.training import worlds
 from training import pipeline
 from training.artifacts import TrainedModel
 from training.data import from_table
 from training.fit import Settings
+
+__all__ = ["ministack"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,224 @@
+"""Events a second through both functions, beside the naive way and the bare SQL, and the cold start.
+
+    python -m benchmarks.stream [--catalogues 110 10000 100000]
+
+The functions run in this process, one after the other, and pass JSON as on Lambda; PostgreSQL, S3 and the model (of the
+sample shop, one epoch) are real.
+"""
+
+import argparse
+import base64
+import contextlib
+import hashlib
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import shop
+from benchmarks.naive import NaiveWay
+from benchmarks.vector_store import BARE
+from contracts.artifacts import USER_TOWER
+from functions.model_inference import handler as inference
+from functions.model_inference.store import EF_SEARCH, Store
+from functions.shared.database import Connection
+from functions.shared.vectors import VectorArray
+from functions.stream_transformation import handler as stream
+from functions.stream_transformation.inference import InferenceClient
+from local.ministack import MiniStack
+from tests.functions.lambdas import Context, LambdaService, firehose_event
+
+BUCKET, LIMIT = "artifacts", 5
+BATCHES = (1, 10, 100, 500)
+SECONDS = 4.0
+
+COLD_START = """
+import time
+start = time.perf_counter()
+import json, os, resource, sys
+os.environ["POWERTOOLS_LOG_LEVEL"] = "ERROR"
+from functions.model_inference.handler import handler
+imported = time.perf_counter()
+class Context:
+    def get_remaining_time_in_millis(self): return 30_000
+sys.stdout = open("/dev/null", "w")
+handler(json.loads(sys.argv[1]), Context())
+answered = time.perf_counter()
+megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps([imported - start, answered - start, megabytes]), file=sys.__stdout__)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--catalogues", type=int, nargs="+", default=[110, 10_000, 100_000])
+    arguments = parser.parse_args()
+    console = Console(file=sys.stdout)
+    for function in (inference, stream):
+        function.logger.setLevel("ERROR")
+    tower, dataset = _tower()
+    with _services() as (connection, s3):
+        for size in arguments.catalogues:
+            vectors = shop.clustered(size)
+            manifest, _ = shop.load_version(connection, vectors, {USER_TOWER: _sha256(tower)}, dataset)
+            s3.put_object(Bucket=BUCKET, Key=f"{manifest.version}/{USER_TOWER}", Body=tower)
+            store = Store(connection, manifest.version, "cosine", shop.DIM)
+            with contextlib.redirect_stdout(io.StringIO()):
+                rows = _measure(connection, store, size)
+            console.print(_rate_table(rows, size))
+        console.print(_cold_start_table())
+
+
+def _tower() -> tuple[bytes, dict[str, Any]]:
+    from local.sample_shop import generate
+    from tests.training import worlds
+    from training import onnx_export, pipeline
+    from training.data import from_table
+    from training.fit import Settings
+
+    data = from_table(worlds.shop_table(generate()), worlds.CLASSIC, "sample shop")
+    trained = pipeline.train(data, Settings(epochs=1, dim=shop.DIM))
+    encodings = trained.inputs.shape.user_encodings
+    return onnx_export.user_tower(trained.model.users, encodings, shop.DIM), worlds.CLASSIC.to_dict()
+
+
+@contextmanager
+def _services() -> Iterator[tuple[Connection, Any]]:
+    """A database and S3, and the functions' environment set to them."""
+    with tempfile.TemporaryDirectory() as folder, shop.database() as (_, where), shop.connection(where) as connection:
+        ministack = MiniStack(Path(folder) / "data", Path(folder) / "ministack.log")
+        ministack.start()
+        s3 = ministack.client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+        database = {"HOST": where.host, "PORT": str(where.port), "NAME": where.name, "USER": where.user}
+        os.environ.update({f"VECTOR_DB_{name}": value for name, value in database.items()})
+        os.environ.update(VECTOR_DB_PASSWORD=shop.PASSWORD, ML_ARTIFACTS_BUCKET=BUCKET)
+        os.environ.update(ministack.environment(ministack.root))
+        try:
+            yield connection, s3
+        finally:
+            s3.close()
+            ministack.stop()
+
+
+def _events(count: int, size: int) -> list[dict[str, Any]]:
+    dice = np.random.default_rng(7)
+    items = dice.integers(size, size=(count, 3))
+    return [
+        {
+            "session_id": f"session-{n}",
+            "customer_number": int(dice.integers(size)) if n % 5 else 10**9 + n,
+            "city": "Nantes",
+            "country": "France",
+            "credit_limit": float(dice.integers(100_000)),
+            "browse_history": [
+                {"product_code": f"I{item}", "quantity": "1", "in_shopping_cart": place == 0}
+                for place, item in enumerate(row)
+            ],
+        }
+        for n, row in enumerate(items.tolist())
+    ]
+
+
+@dataclass(frozen=True)
+class Measured:
+    way: str
+    batch: int
+    taken: list[float]
+    """Seconds of each run."""
+
+    @property
+    def rate(self) -> float:
+        return self.batch / float(np.median(self.taken))
+
+
+def _measure(connection: Connection, store: Store, size: int) -> list[Measured]:
+    """The limit first, then the ways, both functions last and with the largest batch at the end."""
+    queries = shop.clustered(BATCHES[-1], seed=2)
+    bare, cursor = store.statement(BARE, LIMIT), connection.cursor(binary=True)
+    connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}")
+    rows = [
+        Measured(
+            "limit: the bare statement",
+            BATCHES[-1],
+            _times(lambda: cursor.execute(bare, [VectorArray(queries)], prepare=True).fetchall()),
+        )
+    ]
+    events = itertools.cycle(_events(30, size))
+    for way, indexed in (("naive, as the lab: exact scans", False), ("naive, with our index", True)):
+        naive = NaiveWay(connection, store, indexed)
+        rows.append(Measured(way, 1, _times(lambda naive=naive: naive.answer(next(events)))))  # type: ignore[misc]
+    stream._client = InferenceClient("inference", LIMIT, LambdaService())
+    for count in BATCHES:
+        event = firehose_event(*(json.dumps(event).encode() for event in _events(count, size)))
+        rows.append(Measured("both functions", count, _times(lambda event=event: _deliver(event))))  # type: ignore[misc]
+    return rows
+
+
+def _rate_table(rows: list[Measured], size: int) -> Table:
+    table = Table("way", "batch", "events/s", "p50 ms", "p99 ms", "both functions", title=f"{size:,} items")
+    best = rows[-1].rate
+    goals = {"limit": f"{best / rows[0].rate:.0%} of it (to reach: 60%)"}
+    for row in rows:
+        p50, p99 = np.percentile(row.taken, [50, 99]) * 1000
+        beside = goals.get(row.way.split(":")[0], "")
+        if row.way.startswith("naive"):
+            beside = f"{best / row.rate:.0f} times" + (" (to reach: 50)" if "lab" in row.way else "")
+        table.add_row(row.way, str(row.batch), f"{row.rate:,.0f}", f"{p50:.1f}", f"{p99:.1f}", beside)
+    return table
+
+
+def _deliver(event: dict[str, Any]) -> None:
+    answer = stream.handler(event, Context())
+    assert all(record["result"] == "Ok" for record in answer["records"]), "an event got no recommendations"
+    assert len(base64.b64decode(answer["records"][0]["data"])) > len("{}")
+
+
+def _times(work: Callable[[], Any], seconds: float = SECONDS) -> list[float]:
+    """How long each run took, over some seconds, after two runs to warm up."""
+    taken = []
+    work(), work()
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        start = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - start)
+    return taken
+
+
+def _cold_start_table() -> Table:
+    event = {"limit": LIMIT, "requests": [{"id": "1", "user": {"customer_number": 1, "city": "Nantes"}, "items": []}]}
+    runs = []
+    for _ in range(7):
+        done = subprocess.run([sys.executable, "-c", COLD_START, json.dumps(event)], capture_output=True, check=True)
+        runs.append(json.loads(done.stdout))
+    table = Table("cold start of inference", "median", "best", "to reach")
+    for name, place, unit, goal in (
+        ("import", 0, "s", ""),
+        ("first answer", 1, "s", "0.5 s"),
+        ("memory", 2, "MB", "150 MB"),
+    ):
+        values = [run[place] for run in runs]
+        table.add_row(name, f"{np.median(values):.2f} {unit}", f"{min(values):.2f} {unit}", goal)
+    return table
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Reads objects from S3 with botocore's signer and HTTP session alone.
+
+boto3's client costs a cold start 0.2 s and 25 MB, most of it for descriptions of calls that no function makes
+(benchmarks/stream.py has the figures). What is left is one signed GET.
+"""
+
+import os
+import random
+import time
+from typing import Any
+from urllib.parse import quote
+
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ContainerProvider, Credentials, EnvProvider
+from botocore.exceptions import HTTPClientError
+from botocore.httpsession import URLLib3Session
+
+TRIES = 4
+CONNECT_SECONDS, READ_SECONDS = 5, 20
+OK, THROTTLED, SERVER_ERROR = 200, 429, 500
+
+
+class ObjectUnavailableError(RuntimeError):
+    """An object that cannot be read; the text has its address, and S3's own reason."""
+
+
+class S3Reader:
+    """GETs of whole objects, tried again where S3 is busy. Environment: what Lambda and botocore call region,
+    endpoint, certificates and credentials."""
+
+    def __init__(self) -> None:
+        self._region = os.environ.get("AWS_REGION") or os.environ["AWS_DEFAULT_REGION"]
+        self._endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        verify: Any = os.environ.get("AWS_CA_BUNDLE") or True
+        timeout: Any = (CONNECT_SECONDS, READ_SECONDS)
+        self._session = URLLib3Session(verify=verify, timeout=timeout)
+
+    def open(self, bucket: str, key: str) -> Any:
+        """The object's body, with `read(n)` and `close()`. Raises `ObjectUnavailableError`."""
+        wait = 0.1
+        for left in reversed(range(TRIES)):
+            problem, again = "", True
+            try:
+                response = self._get(bucket, key)
+                if response.status_code == OK:
+                    return response.raw
+                problem = f"{response.status_code}: {response.content.decode(errors='replace')[:300]}"
+                again = response.status_code >= SERVER_ERROR or response.status_code == THROTTLED
+            except HTTPClientError as error:
+                problem = str(error)
+            if not again or not left:
+                raise ObjectUnavailableError(f"s3://{bucket}/{key}: {problem}")
+            time.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 (jitter)
+            wait *= 2
+        raise AssertionError("the last try returns or raises")
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _get(self, bucket: str, key: str) -> Any:
+        request = AWSRequest("GET", self._url(bucket, key), stream_output=True)
+        S3SigV4Auth(_credentials(), "s3", self._region).add_auth(request)
+        return self._session.send(request.prepare())
+
+    def _url(self, bucket: str, key: str) -> str:
+        if self._endpoint:
+            return f"{self._endpoint.rstrip('/')}/{bucket}/{quote(key)}"
+        suffix = "amazonaws.com.cn" if self._region.startswith("cn-") else "amazonaws.com"
+        return f"https://{bucket}.s3.{self._region}.{suffix}/{quote(key)}"
+
+
+def _credentials() -> Credentials:
+    """Lambda gives them as variables, or, to a function restored from a snapshot, at an address."""
+    credentials: Credentials | None = EnvProvider().load() or ContainerProvider().load()
+    if credentials is None:
+        raise ObjectUnavailableError("S3: expected AWS credentials in the function's environment, found none")
+    return credentials

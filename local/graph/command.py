@@ -1,0 +1,24 @@
+"""The command line: `python -m local graph` prints a stack's resources, and draws them."""
+
+import argparse
+import runpy
+from pathlib import Path
+
+from local.graph.recorder import build
+from local.graph.render import as_svg, as_text
+from local.program import ROOT, read_stack
+
+
+def main(arguments: list[str]) -> int:
+    """Prints the graph of a stack as text, and writes it as SVG where `--svg` says."""
+    parser = argparse.ArgumentParser(prog="python -m local graph", description=main.__doc__)
+    parser.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml to draw (default: dev)")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="where to write the picture")
+    options = parser.parse_args(arguments)
+    stack = read_stack(options.stack, {"common.bundle_dependencies": False})
+    program = str(ROOT / "__main__.py")
+    graph = build(lambda: runpy.run_path(program, run_name="__main__"), stack=stack.name, config=stack.config)
+    print(as_text(graph))
+    if options.svg:
+        options.svg.write_text(as_svg(graph, f"recommender, stack {stack.name}"), encoding="utf-8")
+    return 0

@@ -1,0 +1,234 @@
+"""What gives way beside inference: versions that switch or go under load, the database, the model's file."""
+
+import itertools
+import threading
+import time
+from typing import Any
+
+import psycopg
+import pytest
+
+from functions.embedding_loader import load as loading
+from functions.model_inference import handler as inference
+from functions.model_inference import inference as warm
+from functions.model_inference.model import ModelError, UserTower
+from functions.model_inference.store import Store as Tables
+from functions.shared import environment
+from functions.shared.database import CERTIFICATES, DatabaseUnavailableError, KeptConnection, encryption
+from functions.shared.environment import SettingError
+from functions.shared.versions import NoActiveVersionError
+from local.postgres import Postgres
+from tests.functions.conftest import Store
+from tests.functions.lambdas import LIMIT, LambdaService, act, deliver, infer, load, request
+from tests.functions.worlds import DATASET, expected_user_vector, user_tower, world
+
+V = [f"2026110{day}T000000Z-00000{day}" for day in range(1, 6)]
+
+
+def test_before_the_first_version_inference_fails_and_says_so(store: Store) -> None:
+    with pytest.raises(NoActiveVersionError, match="no model version is active"):
+        infer(request())
+    act("status")
+    with pytest.raises(NoActiveVersionError):
+        infer(request())
+
+
+def test_a_version_dropped_in_the_middle_of_a_batch_is_answered_from_the_new_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version, seed in ((V[0], 1), (V[1], 2)):
+        world(version, seed=seed).publish(store.s3, store.bucket)
+    load(store.bucket, V[0])
+    infer(request())
+    look_up = Tables.items
+
+    def dropped_before(self: Tables, wanted: Any) -> Any:
+        if act("status")["active"] == V[0]:
+            load(store.bucket, V[1])
+            assert loading.drop_old(store.connection, kept=1) == [V[0]]
+        return look_up(self, wanted)
+
+    monkeypatch.setattr(Tables, "items", dropped_before)
+    answer = infer(request(customer_number=100, items=["I1"]))
+    assert answer["model_version"] == V[1]
+    shop = world(V[1], seed=2)
+    recent = dict.fromkeys(["I1", *shop.recent["100"]])
+    vector = expected_user_vector([shop.vector(item) for item in recent])
+    ids = [item["id"] for item in answer["responses"][0]["recommended_items"]]
+    assert ids == shop.best(vector, LIMIT, ["I1"])
+
+
+def test_switches_and_rollbacks_under_load_lose_no_answer_and_mix_no_versions(store: Store) -> None:
+    """The two versions hold different items, so that an answer made of both would show."""
+    for version, prefix in ((V[0], "A"), (V[1], "B")):
+        shop = world(version)
+        named = world(version, item_ids=[prefix + id_ for id_ in shop.item_ids], recent={})
+        named.publish(store.s3, store.bucket)
+        load(store.bucket, version)
+    stop = threading.Event()
+
+    def switch() -> None:
+        while not stop.is_set():
+            for version in V[:2]:
+                act("activate", version=version)
+
+    thread = threading.Thread(target=switch)
+    thread.start()
+    try:
+        seen: list[str] = []
+        until = time.monotonic() + 30
+        # Until the pointer was seen to move often, and there and back.
+        while sum(a != b for a, b in itertools.pairwise(seen)) < 8 and time.monotonic() < until:
+            answer = infer(*[request(str(n), customer_number=100 + n) for n in range(5)], request("none"))
+            prefix = {V[0]: "A", V[1]: "B"}[answer["model_version"]]
+            for response in answer["responses"]:
+                assert len(response["recommended_items"]) == LIMIT
+                assert all(item["id"].startswith(prefix) for item in response["recommended_items"])
+            seen.append(prefix)
+    finally:
+        stop.set()
+        thread.join()
+    assert set(seen) == {"A", "B"}
+
+
+def test_a_server_that_comes_back_is_waited_for(store: Store, postgres: Postgres) -> None:
+    world(V[0]).publish(store.s3, store.bucket)
+    load(store.bucket, V[0])
+    infer(request())
+    postgres.stop()
+    try:
+        with pytest.raises(DatabaseUnavailableError, match="no connection") as failed:
+            infer(request(), seconds=2.0)
+        assert "pass'word" not in str(failed.value)
+        back = threading.Timer(1.0, postgres.start)
+        back.start()
+        assert infer(request(), seconds=30)["responses"][0]["strategy"] == "popular"
+        back.join()
+    finally:
+        if not postgres.running:
+            postgres.start()
+
+
+def test_a_connection_cut_between_two_calls_is_opened_again(store: Store) -> None:
+    world(V[0]).publish(store.s3, store.bucket)
+    load(store.bucket, V[0])
+    infer(request())
+    store.connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'recommender'"
+        " AND pid <> pg_backend_pid()"
+    )
+    assert len(infer(request())["responses"]) == 1
+
+
+def test_no_connection_to_be_had_costs_no_event(store: Store) -> None:
+    """The role's limit is reached: the stream's batch is raised as a whole, and is answered when it is sent again."""
+    world(V[0]).publish(store.s3, store.bucket)
+    load(store.bucket, V[0])
+    event = b'{"session_id":"s","browse_history":[]}'
+    database = environment.storage().database
+    store.connection.execute("ALTER DATABASE store CONNECTION LIMIT 1")
+    with pytest.raises(Exception, match="too many connections"):
+        deliver(ShortOfTime(), event, seconds=6.5)
+    store.connection.execute("ALTER DATABASE store CONNECTION LIMIT -1")
+    assert str(database.password) not in str(database)
+    assert [result for result, _ in deliver(LambdaService(), event)] == ["Ok"]
+
+
+class ShortOfTime(LambdaService):
+    """An inference function with a second to answer."""
+
+    def run(self, event: Any) -> Any:
+        from tests.functions.lambdas import Context
+
+        return inference.handler(event, Context(1.5))
+
+
+def test_a_statement_that_takes_too_long_ends_and_the_function_goes_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "STATEMENT_SECONDS", 0.2)
+    kept = KeptConnection(store.database, statement_timeout=0.2)
+    connection = kept.get(1e9)
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        connection.execute("SELECT pg_sleep(5)")
+    kept.drop()
+
+
+def test_a_model_file_that_was_replaced_is_not_run(store: Store) -> None:
+    world(V[0]).publish(store.s3, store.bucket)
+    load(store.bucket, V[0])
+    store.s3.put_object(Bucket=store.bucket, Key=f"{V[0]}/model/user_tower.onnx", Body=user_tower(4))
+    with pytest.raises(ValueError, match="expected sha256"):
+        infer(request())
+
+
+def test_a_tower_whose_inputs_are_no_features_is_refused() -> None:
+    users = DATASET.users
+    less = type(users)(users.table, users.key, users.key_type, users.columns[1:])
+    changed = type(DATASET)(less, DATASET.items, DATASET.ratings, {}, DATASET.name)
+    with pytest.raises(ModelError, match="city"):
+        UserTower(user_tower(8), changed)
+
+
+def test_poison_in_one_request_is_an_error_of_that_request(store: Store) -> None:
+    world(V[0]).publish(store.s3, store.bucket)
+    load(store.bucket, V[0])
+    poison: list[Any] = [
+        None,
+        {"id": "p"},
+        {"id": "p", "user": [], "items": []},
+        {"id": "p", "user": {}, "items": [None]},
+        {"id": "p", "user": {}, "items": [{"product_code": {}}]},
+        {"id": "p", "user": {"customer_number": {}}, "items": []},
+    ]
+    good = request("good", items=["I1"], customer_number=100)
+    for response in infer(*[r for p in poison for r in (p, good)])["responses"][::2]:
+        assert "error" in response
+    odd = [
+        request("odd", items=["\0", "\ud800", "x" * 100_000, '{"'], customer_number="\0"),
+        request("odd", items=["I1"] * 300, customer_number=10**40, credit_limit=float("inf"), city=["Nantes"]),
+        request("odd", city="\ud800", credit_limit="1e400", country=7, state=True),
+    ]
+    for response in infer(*odd, good)["responses"]:
+        assert len(response["recommended_items"]) == LIMIT
+
+
+@pytest.mark.parametrize(
+    "event", [None, {}, {"limit": 0, "requests": []}, {"limit": True, "requests": []}, {"limit": 5}]
+)
+def test_a_call_that_is_none_is_refused(event: Any, store: Store) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        inference.handler(event, None)
+
+
+def test_off_loopback_the_database_is_never_talked_to_in_plaintext(tmp_path: Any) -> None:
+    assert encryption("db.example.eu-west-1.rds.amazonaws.com", tmp_path / "none") == {"sslmode": "require"}
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("")
+    settings = {"sslmode": "verify-full", "sslrootcert": str(bundle)}
+    assert encryption("10.0.0.7", bundle) == settings
+    assert encryption("127.0.0.1", CERTIFICATES) == {"sslmode": "prefer"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("VECTOR_DB_HOST", ""), ("VECTOR_DB_PORT", "5432x"), ("VECTOR_DB_PASSWORD", ""), ("VECTOR_DB_AUTH", "kerberos")],
+)
+def test_a_missing_or_wrong_variable_is_named(name: str, value: str) -> None:
+    good = dict.fromkeys(environment.READS["model_inference"], "x") | {"VECTOR_DB_PORT": "5432"}
+    environment.storage(good)
+    with pytest.raises(SettingError, match=name):
+        environment.storage({**good, name: value})
+
+
+def test_iam_authentication_signs_a_token_for_this_user_and_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    from functions.shared.database import iam_token
+
+    for variable, value in (("ACCESS_KEY_ID", "AKIA"), ("SECRET_ACCESS_KEY", "s"), ("DEFAULT_REGION", "eu-west-1")):
+        monkeypatch.setenv(f"AWS_{variable}", value)
+    good = dict.fromkeys(environment.READS["model_inference"], "db") | {"VECTOR_DB_PORT": "5432"}
+    settings = environment.storage({**good, "VECTOR_DB_AUTH": "iam", "VECTOR_DB_PASSWORD": ""})
+    token = iam_token(settings.database)
+    assert token.startswith("db:5432/?Action=connect&DBUser=db&X-Amz-Algorithm=AWS4-HMAC-SHA256&")
+    assert "X-Amz-Expires=900" in token
+    assert "%2Feu-west-1%2Frds-db%2Faws4_request" in token

@@ -1,0 +1,190 @@
+"""Retrieval at 100,000 items: the index is used, results are right, and as many as asked for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+
+from functions.embedding_loader import load as loading
+from functions.embedding_loader.reader import Embeddings
+from functions.model_inference import store as retrieval
+from functions.model_inference.store import Store, array_literal
+from functions.shared import versions
+from functions.shared.database import Connection, connect
+from functions.shared.environment import Database
+from functions.shared.vectors import VectorArray, Vectors, pack_array, unpack
+from local.postgres import Postgres
+from tests.functions.conftest import PASSWORD
+from tests.functions.worlds import clustered
+
+N, DIM = 100_000, 32
+V1, V2 = "20261101T000000Z-000001", "20261102T000000Z-000002"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Two versions with the same items; every tenth item is out of stock."""
+
+    connection: Connection
+    vectors: Vectors
+
+    def store(self, version: str = V1) -> Store:
+        return Store(self.connection, version, "cosine", DIM)
+
+    def exact(self, query: Vectors, limit: int, hidden: set[str]) -> list[str]:
+        scores = self.vectors @ query / np.linalg.norm(self.vectors, axis=1)
+        best = (f"I{n}" for n in np.argsort(-scores, kind="stable") if n % 10)
+        return [item for item, _ in zip((i for i in best if i not in hidden), range(limit), strict=False)]
+
+
+@pytest.fixture(scope="module")
+def catalogue(postgres: Postgres) -> Iterator[Catalogue]:
+    """Filled without the loader's nearest items, which take most of its time and which no test here looks at."""
+    admin = connect(Database(postgres.host, postgres.port, postgres.database, postgres.user, PASSWORD))
+    admin.execute("DROP DATABASE IF EXISTS large WITH (FORCE)")
+    admin.execute("CREATE DATABASE large")
+    vectors = clustered(np.random.default_rng(3), N, DIM, 300)
+    with connect(Database(postgres.host, postgres.port, "large", postgres.user, PASSWORD)) as connection:
+        loading.prepare(connection)
+        retrieval.prepare(connection)
+        for version, m in ((V1, 16), (V2, 4)):
+            _fill(connection, version, vectors, m)
+        yield Catalogue(connection, vectors)
+    admin.execute("DROP DATABASE large WITH (FORCE)")
+    admin.close()
+
+
+def _fill(connection: Connection, version: str, vectors: Vectors, m: int) -> None:
+    tables = versions.tables(version)
+    ids = [f"I{n}".encode() for n in range(N)]
+    with connection.transaction():
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(tables.schema))
+        names = {"items": tables.items, "schema": tables.schema, "m": sql.Literal(m), "ef": sql.Literal(3 * m)}
+        connection.execute(
+            sql.SQL("CREATE TABLE {items} (id text, embedding vector(32), in_stock boolean DEFAULT true)").format(
+                **names
+            )
+        )
+        loading.copy_embeddings(connection, tables.items, [Embeddings(ids, vectors)])
+        connection.execute("SET LOCAL maintenance_work_mem = '256MB'")
+        for statement in (
+            "UPDATE {items} SET in_stock = false WHERE id LIKE '%0'",
+            "ALTER TABLE {items} ADD PRIMARY KEY (id)",
+            "CREATE INDEX ON {items} USING hnsw (embedding vector_cosine_ops)"
+            " WITH (m = {m}, ef_construction = {ef}) WHERE in_stock",
+            "CREATE TABLE {schema}.similar_items (id text PRIMARY KEY, similar_ids text[], distances real[])",
+            "ANALYZE {items}",
+        ):
+            connection.execute(sql.SQL(statement).format(**names))
+
+
+def _plan(connection: Connection, statement: psycopg.sql.Composed, parameters: list[Any]) -> str:
+    rows = connection.execute(sql.SQL("EXPLAIN ") + statement, parameters, prepare=False).fetchall()
+    return "\n".join(line for (line,) in rows)
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("count", [1, 500])
+def test_the_index_is_used_inside_the_lateral_join(mode: str, count: int, catalogue: Catalogue) -> None:
+    """`force_generic_plan` is what a prepared statement may come to after some executions."""
+    catalogue.connection.execute(f"SET plan_cache_mode = {mode}")
+    try:
+        for version in (V1, V2):
+            text = catalogue.store(version).statement(retrieval.NEAREST, 10).as_string(catalogue.connection)
+            prepared = text.replace("unnest(%b, %b::text[])", "unnest($1, $2)")
+            catalogue.connection.execute(f"PREPARE nearest (vector[], text[]) AS {prepared}".encode(), prepare=False)
+            queries = catalogue.vectors[:count]
+            literal = "{" + ",".join(f'"[{",".join(map(str, q))}]"' for q in queries.tolist()) + "}"
+            excluded = "{" + ",".join(['"{I1,I2}"'] * count) + "}"
+            rows = catalogue.connection.execute(f"EXPLAIN EXECUTE nearest ('{literal}', '{excluded}')".encode())
+            plan = "\n".join(line for (line,) in rows)
+            catalogue.connection.execute("DEALLOCATE nearest")
+            assert "Index Scan using items_embedding_idx on items i" in plan, plan
+            assert "Seq Scan on items" not in plan, plan
+    finally:
+        catalogue.connection.execute("RESET plan_cache_mode")
+
+
+def test_right_after_a_switch_the_other_versions_index_is_used(catalogue: Catalogue) -> None:
+    """The statement is prepared by then, and was executed often enough for a generic plan."""
+    before: dict[str, int] = {}
+    for version in (V1, V2):
+        before[version] = _index_scans(catalogue.connection, version)
+        for _ in range(12):
+            catalogue.store(version).nearest(catalogue.vectors[:5], [[]] * 5, 10)
+        assert _index_scans(catalogue.connection, version) - before[version] == 12 * 5
+    statements = catalogue.connection.execute(
+        "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%near%'"
+    )
+    assert statements.fetchall()[0][0] >= 2
+
+
+def _index_scans(connection: Connection, version: str) -> int:
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    connection.execute("SELECT pg_stat_clear_snapshot()")
+    row = connection.execute(
+        "SELECT idx_scan FROM pg_stat_user_indexes WHERE schemaname = %s AND indexrelname = 'items_embedding_idx'",
+        (versions.schema_name(version),),
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_recall_is_high_and_nothing_hidden_or_out_of_stock_is_found(catalogue: Catalogue) -> None:
+    dice = np.random.default_rng(5)
+    chosen = dice.choice(N, 60, replace=False)
+    queries = catalogue.vectors[chosen] + 0.2 * dice.normal(size=(60, DIM)).astype(np.float32)
+    hidden = [{f"I{n}" for n in (chosen[i], chosen[i] + 1)} for i in range(60)]
+    found = catalogue.store().nearest(queries, hidden, 10)
+    hits = 0
+    for query, out, answer in zip(queries, hidden, found, strict=True):
+        ids = [id_ for id_, _ in answer]
+        assert len(set(ids)) == 10
+        assert not out & set(ids)
+        assert not [id_ for id_ in ids if id_.endswith("0")]
+        hits += len(set(ids) & set(catalogue.exact(query, 10, out)))
+    assert hits / 600 >= 0.95
+
+
+def test_a_filter_that_hides_the_nearest_hundreds_still_leaves_as_many_as_asked_for(catalogue: Catalogue) -> None:
+    query = catalogue.vectors[:1]
+    near = set(catalogue.exact(query[0], 400, set()))
+    ((*found,),) = catalogue.store().nearest(query, [near], 10)
+    ids = [id_ for id_, _ in found]
+    assert len(ids) == 10
+    assert not near & set(ids)
+    scores = [score for _, score in found]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_batch_of_look_ups_is_one_statement_over_the_primary_key(catalogue: Catalogue) -> None:
+    wanted = {f"I{n}": n % 2 == 0 for n in range(0, N, 50)} | {"unknown": True}
+    found = catalogue.store().items(wanted)
+    assert set(found) == set(wanted) - {"unknown"}
+    vectors = unpack([found[f"I{n}"].vector for n in range(0, N, 50)], DIM)
+    assert np.array_equal(vectors, catalogue.vectors[::50])
+
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(texts, max_size=6))
+def test_any_ids_survive_as_an_array(postgres: Postgres, ids: list[str]) -> None:
+    with connect(Database(postgres.host, postgres.port, postgres.database, postgres.user, PASSWORD)) as connection:
+        row = connection.execute("SELECT %s::text::text[]", (array_literal(ids),)).fetchone()
+    assert row == (ids,)
+
+
+def test_vectors_go_to_the_database_and_back_unchanged(catalogue: Catalogue) -> None:
+    for count in (0, 1, 257):
+        vectors = catalogue.vectors[:count]
+        rows = catalogue.connection.execute("SELECT unnest(%b)", (VectorArray(vectors),), binary=True).fetchall()
+        assert np.array_equal(unpack([row[0] for row in rows], DIM), vectors.reshape(count, DIM))
+    assert len(pack_array(catalogue.vectors[:2], 1)) == 20 + 2 * (8 + 4 * DIM)

@@ -1,0 +1,224 @@
+"""Whatever bytes come off the stream: as many answers as records, and no record costs another."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions.model_inference.requests import RequestError, read_request
+from functions.shared.limits import ResponseTooLargeError
+from functions.stream_transformation import event_source
+from functions.stream_transformation import handler as stream
+from functions.stream_transformation.inference import InferenceClient, InferenceError
+from tests.functions.lambdas import LIMIT, Context, LambdaService, deliver, firehose_event
+
+GOOD = json.dumps({"session_id": "s", "customer_number": 1, "browse_history": [{"product_code": "I1"}]}).encode()
+
+
+class Recommender(LambdaService):
+    """An inference function with no model: reads the requests as the real one does, and answers each the same."""
+
+    def __init__(self, size: int = 1) -> None:
+        super().__init__()
+        self.size = size
+
+    def run(self, event: Any) -> Any:
+        responses = []
+        for raw in event["requests"]:
+            try:
+                read_request(raw)
+                item = {"id": "x" * self.size, "score": 0.5}
+                good = {"recommended_items": [item], "similar_items": [], "strategy": "popular"}
+                responses.append({"id": raw["id"], **good})
+            except RequestError as error:
+                responses.append({"id": raw["id"], "error": str(error)})
+        answer = {"model_version": "v", "responses": responses}
+        if len(json.dumps(answer)) > 6_000_000:
+            raise ResponseTooLargeError("over 6 MB")
+        return answer
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+entries = st.fixed_dictionaries(
+    {"product_code": st.text() | st.integers() | anything},
+    optional={"quantity": st.text() | st.integers(), "in_shopping_cart": st.booleans(), "more": anything},
+)
+events = st.fixed_dictionaries(
+    {"session_id": st.text(), "browse_history": st.lists(entries, max_size=3)},
+    optional={"customer_number": st.integers() | st.text() | anything, "city": anything, "event_id": anything},
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.binary() | (events | anything).map(lambda e: json.dumps(e).encode("utf-8", "replace")), max_size=5))
+def test_any_bytes_and_any_json_cost_no_other_record(poison: list[bytes]) -> None:
+    mixed = [GOOD, *[record for each in poison for record in (each, GOOD)]]
+    answers = deliver(Recommender(), *mixed)
+    assert len(answers) == len(mixed)
+    assert {result for result, _ in answers} <= {"Ok", "ProcessingFailed"}
+    assert [result for result, _ in answers[::2]] == ["Ok"] * (len(poison) + 1)
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        b"",
+        b"\xff\xfe",
+        b'{"session_id":"\xff","browse_history":[]}',
+        b'{"session_id":"s","browse_history":[],"city":"\xff"}',
+        b'{"session_id":"s","browse_history":[],"city":"\\ud800"}',
+        b'{"session_id":"s","browse_history":[],"n":' + b"9" * 5000 + b"}",
+        b'{"session_id":"s","browse_history":[],"n":1e999}',
+        b'{"session_id":"s","browse_history":[],"n":NaN}',
+        b'{"session_id":"s","browse_history":[],"n":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"session_id":"s"}',
+        b'{"browse_history":[]}',
+        b'{"session_id":"s","browse_history":{}}',
+        b'{"session_id":"s","browse_history":[{}]}',
+        b'{"session_id":"s","browse_history":[{"product_code":null}]}',
+        b'{"session_id":"s","browse_history":[{"product_code":1,"in_shopping_cart":"yes"}]}',
+        b'{"session_id":"s","customer_number":1.5,"browse_history":[]}',
+        b"null",
+        b"[]",
+    ],
+)
+def test_a_malformed_event_fails_alone(poison: bytes) -> None:
+    service = Recommender()
+    assert [result for result, _ in deliver(service, GOOD, poison, GOOD)][::2] == ["Ok", "Ok"]
+    assert len(service.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        b'{"session_id":"s","browse_history":[]}',
+        b'{"session_id":"s","customer_number":null,"browse_history":[]}',
+        b'{"session_id":"s","customer_number":"A 1","browse_history":[{"product_code":7,"quantity":1.5}]}',
+        b' {"session_id":"s",\r\n "browse_history":[] , "deep":{"a":[1.50,{"b":"\\n"}]}}\n',
+    ],
+)
+def test_an_odd_event_is_recommended_for_and_kept_as_it_was(good: bytes) -> None:
+    ((result, record),) = deliver(Recommender(), good)
+    assert result == "Ok"
+    event = json.loads(good)
+    assert {key: record[key] for key in event} == event
+
+
+def test_an_event_that_brings_its_id_keeps_it() -> None:
+    replayed = json.dumps({**json.loads(GOOD), "event_id": "4960"}).encode()
+    (_, first), (_, second) = deliver(Recommender(), replayed, GOOD)
+    assert (first["event_id"], second["event_id"]) == ("4960", "4960000001")
+
+
+def test_records_of_one_packed_kinesis_record_have_ids_of_their_own() -> None:
+    event = firehose_event(GOOD)
+    event["records"][0]["kinesisRecordMetadata"]["subsequenceNumber"] = 3
+    stream._client = InferenceClient("inference", LIMIT, Recommender())
+    answer = stream.handler(event, Context())
+    assert json.loads(base64.b64decode(answer["records"][0]["data"]))["event_id"] == "4960000000:3"
+
+
+def test_an_answer_never_passes_6_mb_and_what_does_not_fit_is_failed() -> None:
+    service = Recommender(size=20_000)
+    results = [result for result, _ in deliver(service, *[GOOD] * 400)]
+    assert results.count("Ok") in range(200, 240)
+    assert results == sorted(results), "the records that come first are answered first"
+    assert len(service.calls) > 1, "an answer of inference over 6 MB is asked for in halves"
+
+
+def test_a_batch_over_6_mb_is_asked_for_in_several_calls() -> None:
+    large = json.dumps({**json.loads(GOOD), "note": "n" * 900_000}).encode()
+    service = Recommender()
+    results = [result for result, _ in deliver(service, *[large] * 8)]
+    assert len(service.calls) == 2
+    assert results.count("Ok") == 5, "each line is 1.2 MB in base64"
+
+
+def test_an_inference_failure_is_retried_and_then_raised() -> None:
+    service = Recommender()
+    service.fail_next = [TimeoutError("slow"), ConnectionError("throttled")]
+    assert deliver(service, GOOD)[0][0] == "Ok"
+    assert len(service.calls) == 3
+    service.fail_next = [TimeoutError("slow")] * 1000
+    with pytest.raises(InferenceError, match="slow"):
+        deliver(service, GOOD, seconds=6.0)
+
+
+def test_missing_answers_are_no_answers() -> None:
+    class Forgetful(Recommender):
+        def run(self, event: Any) -> Any:
+            answer = super().run(event)
+            answer["responses"].pop()
+            return answer
+
+    with pytest.raises(InferenceError, match="1 are missing"):
+        deliver(Forgetful(), GOOD, GOOD, seconds=5.5)
+
+
+class Firehose:
+    """boto3's Firehose client: takes lines, refusing the first ones of each call while `refusals` last."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.lines: list[bytes] = []
+        self.refusals = refusals
+
+    def put_record_batch(self, DeliveryStreamName: str, Records: list[dict[str, bytes]]) -> Any:
+        assert len(Records) <= 500
+        assert sum(len(record["Data"]) for record in Records) <= 4 * 1024 * 1024
+        responses = []
+        for record in Records:
+            if self.refusals:
+                self.refusals -= 1
+                responses.append({"ErrorCode": "ServiceUnavailableException"})
+            else:
+                self.lines.append(record["Data"])
+                responses.append({"RecordId": "r"})
+        return {"RequestResponses": responses}
+
+
+def _from_kinesis(firehose: Firehose, *data: bytes, seconds: float = 60) -> Any:
+    stream._client = InferenceClient("inference", LIMIT, Recommender())
+    stream._writer = event_source.DeliveryStream("delivery", firehose)
+    records = [
+        {"kinesis": {"sequenceNumber": f"49{n:04}", "data": base64.b64encode(content).decode(), "partitionKey": "p"}}
+        for n, content in enumerate(data)
+    ]
+    return stream.handler({"Records": records}, Context(seconds))
+
+
+def test_as_an_event_source_it_puts_every_line_once_also_when_firehose_refuses_some() -> None:
+    firehose = Firehose(refusals=7)
+    assert _from_kinesis(firehose, *[GOOD] * 1100) == {"batchItemFailures": []}
+    ids = [json.loads(line)["event_id"] for line in firehose.lines]
+    assert sorted(ids) == [f"49{n:04}" for n in range(1100)]
+
+
+def test_as_an_event_source_it_reports_a_bad_record_by_its_sequence_number() -> None:
+    firehose = Firehose()
+    assert _from_kinesis(firehose, GOOD, GOOD, b"bad", GOOD) == {"batchItemFailures": [{"itemIdentifier": "490002"}]}
+    assert len(firehose.lines) == 2
+    with pytest.raises(event_source.PoisonError, match="490000: not_json"):
+        _from_kinesis(firehose, b"bad", GOOD)
+    assert _from_kinesis(firehose, b"bad") == {"batchItemFailures": [{"itemIdentifier": "490000"}]}
+
+
+def test_as_an_event_source_a_batch_that_firehose_never_takes_is_raised() -> None:
+    with pytest.raises(event_source.DeliveryError, match="ServiceUnavailable"):
+        _from_kinesis(Firehose(refusals=10_000), GOOD, seconds=5.5)
+
+
+def test_logs_hold_no_personal_data(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
+    event = {"session_id": "secret-session", "customer_number": 4711, "city": "Pasadena", "browse_history": []}
+    for record in (json.dumps(event).encode(), json.dumps({**event, "browse_history": 1}).encode()):
+        deliver(Recommender(), record)
+    written = capsys.readouterr().out + "".join(str(vars(record)) for record in caplog.records)
+    assert "wrong_shape" in written
+    for personal in ("secret-session", "4711", "Pasadena"):
+        assert personal not in written

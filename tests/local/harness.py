@@ -1,0 +1,56 @@
+"""A small model version, and the whole system with it loaded: what tests of a local run start from."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from contracts.artifacts import MANIFEST
+from local.deploy.resource import Resource
+from local.events import Event
+from local.sample_shop import generate
+from local.session import Deployment
+from tests.training import worlds
+from training import pipeline
+from training.fit import Settings
+
+QUICK = {
+    "common.bundle_dependencies": False,
+    "stream.processor_buffer_seconds": 0,
+    "stream.delivery_buffer_seconds": 0,
+}
+EVENT: Event = {"session_id": "s", "customer_number": 1, "browse_history": []}
+IMPATIENT_SECONDS = 8
+"""The transformation's timeout where it is meant to fail: it retries for as long as it has."""
+
+Edit = Callable[[Resource], Resource]
+
+
+def make_artifacts(root: Path) -> Path:
+    """Trains a small model, and returns the folder of its version."""
+    shop = generate(customers=40, products=32, ratings=600)
+    lake = worlds.write(worlds.shop_table(shop), worlds.CLASSIC, root / "lake")
+    settings = Settings(epochs=2, dim=8)
+    result = pipeline.run(str(lake), worlds.CLASSIC, str(root / "out"), settings, force=True, work=root / "work")
+    return root / "out" / result.version
+
+
+def version_name(n: int) -> str:
+    """The n-th version of a test; later ones sort later."""
+    return f"20261121T{n:06}Z-aaaaaa"
+
+
+def publish(deployment: Deployment, artifacts: Path, version: str, spoil: str = "") -> None:
+    """Puts the artifacts into the bucket as another version, the manifest last; `spoil` names a file to break."""
+    s3, bucket = deployment.cloud.client("s3"), deployment.output("ml_artifacts_bucket")
+    for path in sorted(artifacts.rglob("*"), key=lambda path: path.name == MANIFEST):
+        if path.is_file():
+            body = path.read_bytes().replace(artifacts.name.encode(), version.encode())
+            broken = b"spoilt" if spoil and path.name == spoil else b""
+            s3.put_object(Bucket=bucket, Key=f"{version}/{path.relative_to(artifacts).as_posix()}", Body=body + broken)
+
+
+def impatient(resource: Resource) -> Resource:
+    """Shortens the transformation's timeout."""
+    if resource.type != "aws:lambda/function:Function" or "transformation" not in resource.name:
+        return resource
+    return replace(resource, inputs={**resource.inputs, "timeout": IMPATIENT_SECONDS})

@@ -1,0 +1,113 @@
+"""The whole system, by the command that a user types: on the generated shop, and on the public sample database."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from local.program import ROOT
+
+CLASSICMODELS = Path(os.environ.get("CLASSICMODELS", ROOT.parent / "shared" / "data" / "classicmodels"))
+
+
+@dataclass(frozen=True)
+class Run:
+    status: int
+    output: str
+    folder: Path
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "recommendations.jsonl").read_text().splitlines()]
+
+
+def run_local(folder: Path, *arguments: str) -> Run:
+    done = subprocess.run(
+        [sys.executable, "-m", "local", "--folder", str(folder), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    return Run(done.returncode, done.stdout + done.stderr, folder)
+
+
+def left_running(folder: Path) -> list[str]:
+    return [
+        " ".join(process.info["cmdline"])
+        for process in psutil.process_iter(["cmdline"])
+        if process.info["cmdline"] and any(str(folder) in part for part in process.info["cmdline"])
+    ]
+
+
+def test_every_event_of_the_generated_shop_comes_back_and_nothing_keeps_running(run_folder: Path) -> None:
+    run = run_local(run_folder)
+    assert run.status == 0, run.output
+    assert re.search(r"\d+ resources, \d+ of them realised", run.output)
+    assert "200 of 200 came back as recommendations" in run.output
+    records = run.records
+    assert len({record["event_id"] for record in records}) == len(records) == 200
+    assert {record["strategy"] for record in records} >= {"personalized", "session"}
+    for record in records:
+        recommended = [item["id"] for item in record["recommended_items"]]
+        seen = {item["product_code"] for item in record["browse_history"]}
+        assert len(set(recommended)) == 5, record
+        assert not seen & set(recommended), record
+        scores = [item["score"] for item in record["recommended_items"]]
+        assert scores == sorted(scores, reverse=True), record
+    assert run.output.count("╭─ customer") == 3
+    assert left_running(run_folder) == []
+
+
+@pytest.mark.skipif(not CLASSICMODELS.is_dir(), reason=f"{CLASSICMODELS}: the public sample database is not there")
+def test_the_public_sample_database_and_its_real_event(run_folder: Path) -> None:
+    run = run_local(
+        run_folder,
+        "--sql-dump",
+        str(CLASSICMODELS / "mysqlsampledatabase.sql"),
+        "--ratings",
+        str(CLASSICMODELS / "ratings.csv"),
+        "--events",
+        str(CLASSICMODELS / "stream_event.json"),
+    )
+    assert run.status == 0, run.output
+    assert "2,532 training rows in 98 folders" in run.output
+    assert "109 items and 98 users" in run.output
+    (record,) = run.records
+    event = json.loads((CLASSICMODELS / "stream_event.json").read_text())
+    assert {key: record[key] for key in event} == event
+    assert record["strategy"] == "session"
+    assert [entry["product_code"] for entry in record["similar_items"]] == ["S50_1514", "S700_1938"]
+
+
+def test_options_that_do_not_go_together_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    run = run_local(tmp_path / "run", "--sql-dump", "shop.sql")
+    assert run.status == 2
+    assert "--sql-dump and --ratings go together" in run.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_program_is_named_with_how_to_install_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "local", "--folder", str(tmp_path / "run")],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Java 17" in done.stdout
+    assert "apt-get install" in done.stdout
+    assert not (tmp_path / "run").exists()

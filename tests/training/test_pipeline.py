@@ -1,0 +1,176 @@
+"""A training run as a whole: the same bytes again, going on after a kill, the gate, S3."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from contracts import artifacts as contract
+from local.ministack import MiniStack
+from local.sample_shop import generate
+from tests.training import worlds
+from tests.training.conftest import Published
+from training import pipeline, storage
+from training.__main__ import main
+from training.errors import TrainingError
+from training.fit import Settings
+from training.publish import publish, write_manifest
+
+QUICK = Settings(epochs=3)
+SMALL = worlds.shop_table(generate(customers=40, products=32, ratings=800))
+
+
+class Killed(BaseException):
+    """Ends a run as a signal would."""
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> str:
+    return str(worlds.write(SMALL, worlds.CLASSIC, tmp_path / "lake"))
+
+
+def embeddings(folder: Path) -> bytes:
+    return (folder / contract.ITEM_EMBEDDINGS).read_bytes() + (folder / contract.USER_EMBEDDINGS).read_bytes()
+
+
+@pytest.mark.parametrize("killed_in", ["test", "final"])
+def test_a_killed_run_goes_on_and_gives_the_bytes_of_one_that_was_not_killed(
+    lake: str, tmp_path: Path, killed_in: str
+) -> None:
+    whole = pipeline.run(lake, worlds.CLASSIC, str(tmp_path / "a"), QUICK, force=True, work=tmp_path / "work a")
+    stages: list[tuple[str, int]] = []
+
+    def kill(stage: str, epoch: int, epochs: int) -> None:
+        stages.append((stage, epoch))
+        if (stage, epoch) == (killed_in, 2) and len(stages) == stages.index((killed_in, 2)) + 1:
+            raise Killed
+
+    work = tmp_path / "work b"
+    with pytest.raises(Killed):
+        pipeline.run(lake, worlds.CLASSIC, str(tmp_path / "b"), QUICK, force=True, work=work, progress=kill)
+    resumed = pipeline.run(lake, worlds.CLASSIC, str(tmp_path / "b"), QUICK, force=True, work=work, progress=kill)
+    assert embeddings(resumed.folder) == embeddings(whole.folder)
+    assert len(stages) == len(set(stages)), "an epoch was trained twice"
+
+
+def test_another_seed_is_another_model(lake: str, tmp_path: Path) -> None:
+    runs = [
+        pipeline.run(
+            lake, worlds.CLASSIC, str(tmp_path / "out"), Settings(epochs=1, seed=seed), force=True, work=tmp_path
+        )
+        for seed in (1, 2)
+    ]
+    assert embeddings(runs[0].folder) != embeddings(runs[1].folder)
+
+
+def shuffled_ratings() -> pa.Table:
+    """Ratings without taste: whatever a customer rated, the stars are drawn by lot."""
+    random = np.random.default_rng(3)
+    products = SMALL.select(["productCode", *(column.name for column in worlds.CLASSIC.items.columns)])
+    table = SMALL
+    for name, column in zip(products.column_names, products.take(random.permutation(len(SMALL))).columns, strict=True):
+        table = table.set_column(table.column_names.index(name), name, column)
+    return table
+
+
+def test_the_gate_refuses_a_model_of_ratings_without_taste_unless_forced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = worlds.write(shuffled_ratings(), worlds.CLASSIC, tmp_path / "lake")
+    command = ["train", "--data", str(lake), "--output", str(tmp_path / "out"), "--work", str(tmp_path / "work")]
+    assert main(command) == 1
+    assert "not published: the model does not beat popularity: ndcg@10" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main([*command, "--force"]) == 0
+    manifest = contract.read_manifest(next((tmp_path / "out").rglob(contract.MANIFEST)).read_bytes())
+    assert manifest.metrics["gate"]["passed"] is False
+    assert manifest.metrics["gate"]["forced"] is True
+
+
+def test_the_gate_refuses_a_model_that_falls_behind_the_active_version(published: Published, tmp_path: Path) -> None:
+    lake, out = str(published.lake), str(tmp_path / "out")
+    with pytest.raises(pipeline.GateError, match="falls behind the active version by more than 5%") as refused:
+        pipeline.run(
+            lake, worlds.CLASSIC, out, Settings(epochs=18), active=str(published.folder), work=tmp_path / "work"
+        )
+    assert refused.value.result.folder.is_dir()
+    assert not Path(out).exists()
+
+
+def test_artifacts_made_elsewhere_need_only_embeddings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = tmp_path / "made" / "embeddings"
+    made.mkdir(parents=True)
+    (made / "item_embeddings.csv").write_text('id,embedding\na,"[1,0]"\nb,"[0,1]"\n')
+    (made / "user_embeddings.csv").write_text('id,embedding\nu,"[1,0]"\n')
+    command = ["publish", "--artifacts", str(made.parent), "--output", str(tmp_path / "out")]
+    assert main(command) == 0
+    manifest = contract.read_manifest(next((tmp_path / "out").rglob(contract.MANIFEST)).read_bytes())
+    assert (manifest.n_items, manifest.n_users, manifest.dim, manifest.dataset) == (2, 1, 2, None)
+    (made / "item_embeddings.csv").write_text('id,embedding\na,"[1,0]"\n')
+    assert main(command) == 2
+    assert "names other content (sha256) for: embeddings/item_embeddings.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('id,vector\na,"[1,0]"\n', "expected the columns id,embedding, found id,vector"),
+        ('id,embedding\na,"[1,0]"\nb,"[1]"\n', r"row 2 \(b\): expected a JSON list of 2 numbers"),
+        ('id,embedding\na,"[1,NaN]"\n', r"row 1 \(a\): expected a JSON list of finite numbers"),
+        ("id,embedding\n", "n_items: expected 1 or more, found 0"),
+    ],
+)
+def test_embeddings_that_cannot_be_loaded_get_no_manifest(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "embeddings").mkdir()
+    (tmp_path / "embeddings" / "item_embeddings.csv").write_text(content)
+    (tmp_path / "embeddings" / "user_embeddings.csv").write_text("id,embedding\n")
+    with pytest.raises(TrainingError, match=message):
+        write_manifest(tmp_path)
+
+
+def test_evaluate_measures_a_published_version(published: Published, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = pipeline.evaluate_version(str(published.lake), worlds.CLASSIC, str(published.folder))
+    assert metrics["all"]["model"]["ndcg@10"] > 2 * metrics["all"]["popularity"]["ndcg@10"]
+    assert main(["evaluate", "--data", str(published.lake), "--artifacts", str(published.folder / "nowhere")]) == 2
+    assert "expected a version's manifest.json, found none" in capsys.readouterr().err
+
+
+def test_a_run_reads_and_writes_s3_with_the_environments_endpoint_and_credentials(
+    ministack: MiniStack, tmp_path: Path
+) -> None:
+    s3 = ministack.client("s3")
+    for bucket in ("training-lake", "training-artifacts"):
+        s3.create_bucket(Bucket=bucket)
+    lake = worlds.write(SMALL, worlds.CLASSIC, tmp_path / "lake")
+    for path in (path for path in lake.rglob("*") if path.is_file()):
+        s3.upload_file(str(path), "training-lake", path.relative_to(lake).as_posix())
+    command = [sys.executable, "-m", "training", "train", "--data", "s3://training-lake", "--epochs", "2", "--force"]
+    command += ["--output", "s3://training-artifacts", "--work", str(tmp_path / "work")]
+    subprocess.run(command, check=True, env=os.environ | ministack.environment(ministack.root), capture_output=True)
+    listing = s3.list_objects_v2(Bucket="training-artifacts")["Contents"]
+    manifest_object = next(each for each in listing if each["Key"].endswith(contract.MANIFEST))
+    version = manifest_object["Key"].split("/")[0]
+    manifest = contract.read_manifest(
+        s3.get_object(Bucket="training-artifacts", Key=manifest_object["Key"])["Body"].read()
+    )
+    assert manifest.version == version
+    assert {each["Key"] for each in listing} == {f"{version}/{path}" for path in (*manifest.files, contract.MANIFEST)}
+    assert manifest_object["LastModified"] == max(each["LastModified"] for each in listing)
+
+
+def test_the_manifest_is_uploaded_last(published: Published, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    written: list[str] = []
+    write = storage.LocalFolder.write
+
+    def note_and_write(folder: storage.LocalFolder, path: str, content: bytes) -> None:
+        written.append(path)
+        write(folder, path, content)
+
+    monkeypatch.setattr(storage.LocalFolder, "write", note_and_write)
+    publish(published.folder, str(tmp_path))
+    assert written[-1] == contract.MANIFEST
+    assert written.count(contract.MANIFEST) == 1

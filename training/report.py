@@ -1,0 +1,102 @@
+"""`report.html`: one self-contained page that shows what a model learned and how it compares."""
+
+import base64
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from contracts.dataset import Kind
+from training import scoring
+from training.data import RatingData
+from training.metrics import K
+from training.scoring import Vectors
+
+EXAMPLES = 6
+SHOWN = 5
+"""Items a line of an example."""
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em; color: #222; padding: 0 1em }
+table { border-collapse: collapse; margin: 1em 0 } td, th { padding: .3em .8em; border-bottom: 1px solid #ddd }
+td.number { text-align: right; font-variant-numeric: tabular-nums } tr.model { font-weight: 600; background: #eef4fb }
+img { max-width: 100% } .passed { color: #176b2c } .refused { color: #a11 } small { color: #666 }
+"""
+PARTS = {
+    "all": ("All cases", "each user's last liked item, to be found among all items that the user has not rated"),
+    "cold_items": ("Cold items", "the cases whose held-out item has hardly been rated"),
+    "cold_users": ("Cold users", "the same cases with what the user liked hidden: only the user's features are left"),
+}
+
+
+def page(data: RatingData, metrics: Mapping[str, Any], plots: Mapping[str, bytes], examples: str) -> str:
+    """The whole page; `plots` are PNG images by file name."""
+    gate = metrics["gate"]
+    state = "passed" if gate["passed"] else "refused"
+    forced = " Published by force." if gate["forced"] else ""
+    counts = f"{len(data.user):,} ratings by {len(data.users):,} users of {len(data.items):,} items"
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Model report</title><style>{STYLE}</style></head><body>
+<h1>Model report</h1>
+<p>{counts}; {int(data.liked.sum()):,} of them liked ({escape(data.dataset.ratings.rating)} of
+{data.dataset.ratings.liked} or more). Trained for {metrics["training"]["epochs"]} epochs.</p>
+<p class="{state}"><strong>Gate: {state}.</strong> {escape(gate["reason"])}.{forced}</p>
+{"".join(_table(metrics[part], *texts) for part, texts in PARTS.items())}
+<p><small>Full ranking, no sampled candidates. One item is held out a user, so recall@{K} equals the hit rate.
+Coverage: share of the catalogue that anybody is recommended. Novelty: mean of −log₂(popularity), in bits.</small></p>
+<h2>Metrics against baselines</h2>{_image(plots["plots/metrics.png"])}
+<h2>Learning curves</h2>{_image(plots["plots/learning_curves.png"])}
+<h2>Embedding map</h2>{_image(plots["plots/embedding_map.png"])}
+<h2>Liked these → gets these</h2>{examples}
+</body></html>
+"""
+
+
+def _table(results: Mapping[str, Mapping[str, float]], title: str, what: str) -> str:
+    cases = results["model"]["cases"]
+    heading = f"<h2>{title}</h2><p>{cases} cases: {what}.</p>"
+    if not cases:
+        return heading
+    names = [name for name in results["model"] if name != "cases"]
+    rows = "".join(
+        f'<tr class="{escape(model)}"><td>{escape(model)}</td>'
+        + "".join(f'<td class="number">{values[name]:.4f}</td>' for name in names)
+        + "</tr>"
+        for model, values in results.items()
+    )
+    return f"{heading}<table><tr><th></th>{''.join(f'<th>{name}</th>' for name in names)}</tr>{rows}</table>"
+
+
+def _image(content: bytes) -> str:
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
+
+
+def examples(data: RatingData, items: Vectors, users: Vectors) -> str:
+    """A few users with a history: what they liked last, and what the model recommends them."""
+    recent = scoring.recent_items(data)
+    long_enough = np.flatnonzero((recent >= 0).sum(1) >= min(SHOWN, (recent >= 0).sum(1).max()))
+    chosen = long_enough[np.linspace(0, len(long_enough) - 1, min(EXAMPLES, len(long_enough))).astype(int)]
+    rows = []
+    for user in chosen:
+        scores = items @ users[user]
+        scores[data.item[data.user == user]] = -np.inf
+        liked = [item for item in recent[user, :SHOWN] if item >= 0]
+        best = np.argsort(-scores, kind="stable")[:SHOWN]
+        rows.append(f"<tr><td>{_names(data, liked)}</td><td>→</td><td>{_names(data, best)}</td></tr>")
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _names(data: RatingData, items: Iterable[int]) -> str:
+    return "<br>".join(escape(_name(data, item)) for item in items)
+
+
+def _name(data: RatingData, item: int) -> str:
+    """The id, and what the texts among the item's columns say of it."""
+    texts = []
+    for column in data.dataset.items.columns:
+        value = data.items.columns[column.name][item]
+        if column.kind is Kind.TAGS:
+            value = ", ".join(value)
+        if not column.kind.is_number and value:
+            texts.append(value[:60])
+    return " · ".join([data.items.ids[item], *texts])
