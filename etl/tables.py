@@ -17,6 +17,9 @@ from etl.source import Source
 REASON = "_reason"
 """Why a row is rejected; null where it is accepted. No column of a shop's may have the name."""
 
+_WHITE_SPACE = " \t\n\r\f\v"
+"""POSIX's [[:space:]], which MySQL's regular expressions know by that name."""
+
 SUPERSEDED = "superseded by a later rating"
 DUPLICATE = "a second rating of the item by the user"
 _SMALL_INTEGERS = (T.ByteType, T.ShortType, T.IntegerType, T.BooleanType)
@@ -162,7 +165,7 @@ def _whole_number(frame: DataFrame, name: str) -> SparkColumn:
 
 
 def _text(frame: DataFrame, name: str) -> SparkColumn:
-    return F.regexp_replace(frame[name].cast("string"), r"^\s+|\s+$", "").alias(name)
+    return F.btrim(frame[name].cast("string"), F.lit(_WHITE_SPACE)).alias(name)
 
 
 def _is_whole(frame: DataFrame, name: str) -> bool:
