@@ -38,12 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(f"stopped; logs in {folder}")
         return 130
     except LocalRunError as error:
-        console.print(f"[red]error[/] {escape(str(error))}\nlogs in {folder}")
+        console.print(f"[red]error[/] {escape(str(error))}\nlogs in {folder}", soft_wrap=True)
         return 1
     except Exception:
         (folder / "error.log").write_text(traceback.format_exc())
         last = escape(traceback.format_exc().strip().splitlines()[-1])
-        console.print(f"[red]error[/] {last}\nits traceback is {folder / 'error.log'}, logs are beside it")
+        console.print(
+            f"[red]error[/] {last}\nits traceback is {folder / 'error.log'}, logs are beside it", soft_wrap=True
+        )
         return 1
 
 

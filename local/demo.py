@@ -55,7 +55,7 @@ def run(options: Options, console: Console) -> int:
         streaming = services.enter_context(Streaming(deployment))
         with stages.stage("training") as stage:
             trained = model.train_and_publish(deployment, options.folder, options.seed, stage.say)
-            stage.result = trained.describe()
+            stage.result, stage.remark = trained.describe(), trained.remark()
         with stages.stage("loader") as stage:
             stage.result = streaming.wait_for_load(trained.version)
         shop = read_shop(login, spec)

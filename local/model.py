@@ -24,11 +24,17 @@ class Trained:
     metrics: dict[str, Any]
 
     def describe(self) -> str:
-        """The metrics in a line."""
-        model, popularity = self.metrics["all"]["model"], self.metrics["all"]["popularity"]
-        text = f"NDCG@10 {model['ndcg@10']:.3f}, popularity's {popularity['ndcg@10']:.3f}"
+        """The metrics in a line: what every other way of recommending reached in the same run, too."""
+        reached = {name: summary["ndcg@10"] for name, summary in self.metrics["all"].items()}
+        others = ", ".join(f"{name} {value:.3f}" for name, value in reached.items() if name != "model")
+        return f"two-tower model: NDCG@10 {reached['model']:.3f} ({others})"
+
+    def remark(self) -> str:
+        """What the gate has against the model; empty where it has nothing."""
         gate = self.metrics["gate"]
-        return text if gate["passed"] else f"{text}; published all the same, the gate says: {gate['reason']}"
+        return (
+            "" if gate["passed"] else f"the gate refuses it, published to show the rest all the same: {gate['reason']}"
+        )
 
 
 def train_and_publish(

@@ -17,6 +17,8 @@ class Stage:
     _console: Console
     _status: object = None
     result: str = ""
+    remark: str = ""
+    """Something that the reader must not miss, on a line of its own."""
 
     def say(self, text: str) -> None:
         """Shows what the stage is doing at the moment."""
@@ -46,4 +48,7 @@ class Stages:
         self._line("[green]✓[/]", stage, self.seconds[name])
 
     def _line(self, mark: str, stage: Stage, seconds: float) -> None:
-        self.console.print(f"{mark} {stage.name:<18} {seconds:6.1f} s  {escape(stage.result)}", highlight=False)
+        line = f"{mark} {stage.name:<14} {seconds:6.1f} s  {escape(stage.result)}"
+        self.console.print(line, highlight=False, soft_wrap=True)
+        if stage.remark:
+            self.console.print(f"  [yellow]{escape(stage.remark)}[/]", highlight=False, soft_wrap=True)
