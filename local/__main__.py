@@ -43,9 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception:
         (folder / "error.log").write_text(traceback.format_exc())
         last = escape(traceback.format_exc().strip().splitlines()[-1])
-        console.print(
-            f"[red]error[/] {last}\nits traceback is {folder / 'error.log'}, logs are beside it", soft_wrap=True
-        )
+        where = f"its traceback is {folder / 'error.log'}, logs are beside it"
+        console.print(f"[red]error[/] {last}\n{where}", soft_wrap=True)
         return 1
 
 

@@ -16,7 +16,7 @@ from local.glue.job import GlueJob, run_job
 from local.process import log_tail
 from local.session import Deployment
 
-LOG_GROUP = "/aws-glue/jobs/output"
+JOB_LOG_GROUP, CRAWLER_LOG_GROUP = "/aws-glue/jobs/output", "/aws-glue/crawlers"
 GLUE_SERVICE = "glue.amazonaws.com"
 
 
@@ -36,21 +36,21 @@ def run_glue_job(deployment: Deployment, folder: Path) -> str:
     environment = cloud.aws.environment(credentials)
     log = folder / "glue-job.log"
     run_job(job, folder=folder / "glue", environment=environment, log=log)
-    _write_log(cloud.aws.client("logs", credentials), name, log)
+    _write_log(cloud.aws.client("logs", credentials), JOB_LOG_GROUP, name, log_tail(log, 200))
     return _describe(deployment)
 
 
-def _write_log(logs: Any, job_name: str, log: Path) -> None:
-    """Puts the log's end into CloudWatch Logs as Glue does, under the job's role. Raises `LocalRunError`."""
-    stream = f"{job_name}-{uuid.uuid4().hex}"
+def _write_log(logs: Any, group: str, name: str, text: str) -> None:
+    """Puts a text into CloudWatch Logs as Glue does, under the role of the job or crawler. Raises `LocalRunError`."""
+    stream = f"{name}-{uuid.uuid4().hex}"
     try:
         with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
-            logs.create_log_group(logGroupName=LOG_GROUP)
-        logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=stream)
-        event = {"timestamp": int(time.time() * 1000), "message": log_tail(log, 200) or "(nothing)"}
-        logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=stream, logEvents=[event])
+            logs.create_log_group(logGroupName=group)
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        event = {"timestamp": int(time.time() * 1000), "message": text or "(nothing)"}
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
     except ClientError as error:
-        raise LocalRunError(f"Glue job {job_name}: Glue may not write its log under the job's role: {error}") from error
+        raise LocalRunError(f"{name}: Glue may not write its log under the role: {error}") from error
 
 
 def _describe(deployment: Deployment) -> str:
@@ -77,6 +77,7 @@ def run_crawler(deployment: Deployment) -> str:
         crawler = cloud.crawlers[name]
         role = cloud.aws.role(crawler["role"], GLUE_SERVICE, name, cloud.arn("glue", f"crawler/{name}"))
         tables += [crawl(role.client, target["path"], crawler["databaseName"]) for target in crawler["s3Targets"]]
+        _write_log(role.client("logs"), CRAWLER_LOG_GROUP, name, f"{len(tables)} tables")
     return ", ".join(f"table {table.name} with {table.n_partitions} partitions" for table in tables)
 
 

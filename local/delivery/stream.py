@@ -101,7 +101,10 @@ class DeliveryStream(PollLoop):
         return self._ministack.role(arn, SERVICE, self.settings.name, source_arn=self.arn)
 
     def _open(self) -> None:
-        self._destination.find()
+        try:
+            self._destination.find()
+        except ClientError as error:
+            raise LocalRunError(f"delivery stream {self.settings.name}: its role does not find the bucket: {error}") from error
         self._source.open()
         self._empty_buffers()
 

@@ -1,5 +1,7 @@
 """Functions and their logs, on MiniStack: the program's own zips, under the roles that it declares."""
 
+import uuid
+
 from botocore.exceptions import ClientError
 
 from local.deploy.cloud import Cloud
@@ -61,9 +63,10 @@ def act_as_lambda_does(cloud: Cloud, resource: Resource, name: str) -> None:
     group = resource["loggingConfig"]["logGroup"]
     try:
         logs = role.client("logs")
-        logs.create_log_stream(logGroupName=group, logStreamName="deployment")
+        stream = f"deployment-{uuid.uuid4().hex}"
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
         event = {"timestamp": 0, "message": "The role of this function may write its log."}
-        logs.put_log_events(logGroupName=group, logStreamName="deployment", logEvents=[event])
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
         if vpc := resource.get("vpcConfig"):
             ec2 = role.client("ec2")
             for subnet in vpc["subnetIds"]:
