@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from psycopg import sql
-
 from functions.model_inference.store import Store
 from functions.shared.database import Connection
 
@@ -32,7 +30,7 @@ class NaiveWay:
         vector = vector or item
         return self._nearest(vector), self._nearest(item)
 
-    def _one(self, statement: sql.Composed, id_: str) -> Any:
+    def _one(self, statement: bytes, id_: str) -> Any:
         row = self._connection.execute(statement, (id_,), prepare=False).fetchone()
         return row[0] if row else None
 

@@ -48,7 +48,7 @@ SECONDS = 4.0
 COLD_START = """
 import time
 start = time.perf_counter()
-import json, os, resource, sys
+import json, os, sys
 os.environ["POWERTOOLS_LOG_LEVEL"] = "ERROR"
 from functions.model_inference.handler import handler
 imported = time.perf_counter()
@@ -57,7 +57,9 @@ class Context:
 sys.stdout = open("/dev/null", "w")
 handler(json.loads(sys.argv[1]), Context())
 answered = time.perf_counter()
-megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+# Not getrusage: its maximum counts what the process was before it became this program.
+high_water = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+megabytes = int(high_water.split()[1]) / 1024
 print(json.dumps([imported - start, answered - start, megabytes]), file=sys.__stdout__)
 """
 

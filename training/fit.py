@@ -1,6 +1,7 @@
 """Trains the two towers with a softmax over the catalogue; stops early; goes on after a kill where it was."""
 
 import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +13,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from training import features
+from training.catalogue import Catalogue
 from training.data import RatingData
 from training.examples import Batch, Examples, Forget
 from training.histories import Flags
 from training.model import Shape, TwoTower
 
 EMA_DECAY = 0.99
+SMALL_CATALOGUE = 1_000
+"""Below this many items a step is so small that threads cost more than they bring."""
 MAX_LOG_SCALE = 4.6
 """Of the softmax's inverse temperature: 100, as in CLIP (Radford et al., 2021)."""
 
@@ -34,13 +38,15 @@ class Settings:
     """Epochs without a better validation NDCG before training stops."""
     batch: int = 512
     learning_rate: float = 4e-3
-    weight_decay: float = 1e-2
+    weight_decay: float = 0.5
+    candidates: int = 20_000
+    """Items in the softmax: the whole catalogue where it has no more, else drawn anew for each step."""
     similarity: str = "cosine"
     forget_items: float = 0.15
     """Share of recent items left out at random in training."""
     forget_history: float = 0.05
     """Share of training examples without any recent item: a user never seen."""
-    disliked_weight: float = 0.0
+    disliked_weight: float = 0.3
     """What a rating below liked counts as an example, against 1 for a liked one."""
     forget_ids: float = 0.1
     """Share of items without an id in a training step: an item never rated."""
@@ -83,10 +89,11 @@ class Trainer:
     def __init__(self, data: RatingData, known: Flags, inputs: Inputs, settings: Settings) -> None:
         self.settings, self.inputs, self.data = settings, inputs, data
         self.examples = Examples(data, known, settings.disliked_weight)
-        rated = torch.from_numpy(np.bincount(data.item[known], minlength=len(data.items)) > 0)
-        self.never_rated = ~rated
+        self.catalogue = Catalogue(np.bincount(data.item[known], minlength=len(data.items)), settings.candidates)
+        rated = self.catalogue.rated
         torch.manual_seed(settings.seed)
         torch.use_deterministic_algorithms(True)
+        torch.set_num_threads(1 if len(data.items) < SMALL_CATALOGUE else (os.cpu_count() or 1))
         # No uninitialised memory is read here; filling it takes a tenth of the time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         self.model = TwoTower(inputs.shape, rated)
@@ -151,18 +158,23 @@ class Trainer:
         return float(loss.detach())
 
     def _loss(self, batch: Batch) -> Tensor:
-        """Cross-entropy of the target among the whole catalogue."""
-        n_items = self.inputs.shape.n_items
-        keep = torch.rand(n_items, 1) >= self.settings.forget_ids
-        vectors = self.model.items(self.inputs.items, keep.float())
-        features_of_users = [column[batch.user] for column in self.inputs.users]
-        users = self.model.users(features_of_users, vectors[batch.recent.clamp(min=0)], (batch.recent >= 0).float())
-        logits = self.model.log_scale.clamp(max=MAX_LOG_SCALE).exp() * users @ vectors.T
-        # What is liked already is never recommended, so it is no wrong answer either; nor is what nobody has rated.
-        no_answer = torch.zeros(len(batch.target), n_items + 1, dtype=torch.bool)
-        no_answer.scatter_(1, torch.where(batch.liked < 0, n_items, batch.liked), True)
-        logits = logits.masked_fill(no_answer[:, :-1] | self.never_rated, -1e9)
-        losses = functional.cross_entropy(logits, batch.target, reduction="none")
+        """Cross-entropy of the target among the whole catalogue, or among the candidates drawn from a large one."""
+        candidates, log_drawn = self.catalogue.candidates(batch.target)
+        needed = torch.unique(torch.cat([candidates, batch.recent[batch.recent >= 0]]))
+        keep = torch.rand(len(needed), 1) >= self.settings.forget_ids
+        vectors = self.model.items([column[needed] for column in self.inputs.items], needed, keep.float())
+        recent = vectors[torch.searchsorted(needed, batch.recent.clamp(min=int(needed[0])))]
+        columns = [column[batch.user] for column in self.inputs.users]
+        users = self.model.users(columns, recent, (batch.recent >= 0).float())
+        scale = self.model.log_scale.clamp(max=MAX_LOG_SCALE).exp()
+        logits = scale * users @ vectors[torch.searchsorted(needed, candidates)].T - log_drawn
+        # What is liked already is never recommended, so it is no wrong answer either.
+        logits = logits.masked_fill(self.catalogue.among(candidates, batch.liked), -1e9)
+        losses = functional.cross_entropy(
+            logits,
+            torch.searchsorted(candidates, batch.target),
+            reduction="none",
+        )
         return (losses * batch.weight).sum() / batch.weight.sum()
 
     def _save(self, checkpoint: Path) -> None:

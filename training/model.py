@@ -89,10 +89,13 @@ class ItemTower(nn.Module):
         self.features = FeatureTower(shape.item_encodings, shape.dim)
         self.register_buffer("rated", rated.to(torch.float32).unsqueeze(-1))
 
-    def forward(self, features: Sequence[Tensor], keep_ids: Tensor | None = None) -> Tensor:
-        """`keep_ids` (n_items, 1) zeroes some ids in training, so that features learn to stand in for them."""
-        known = self.rated if keep_ids is None else self.rated * keep_ids
-        vectors = self.ids.weight * known + self.features(features)
+    def forward(self, features: Sequence[Tensor], items: Tensor, keep_ids: Tensor | None = None) -> Tensor:
+        """The vectors of `items` (n,), whose features these are.
+
+        `keep_ids` (n, 1) zeroes some ids in training, so that features learn to stand in for them.
+        """
+        known = self.rated[items] if keep_ids is None else self.rated[items] * keep_ids
+        vectors = self.ids(items) * known + self.features(features)
         return functional.normalize(vectors, dim=-1) if self.cosine else vectors
 
 

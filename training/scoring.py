@@ -21,7 +21,7 @@ def recent_items(data: RatingData) -> Indices:
 @torch.inference_mode()
 def item_vectors(model: TwoTower, inputs: Inputs) -> Vectors:
     """(n_items, dim)"""
-    vectors: Vectors = model.items(inputs.items).numpy()
+    vectors: Vectors = model.items(inputs.items, torch.arange(inputs.shape.n_items)).numpy()
     return vectors
 
 

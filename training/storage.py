@@ -29,7 +29,7 @@ def folder(location: str | Path) -> Folder:
     bucket, _, prefix = text.removeprefix("s3://").partition("/")
     if not bucket:
         raise TrainingError(f"{text}: expected s3://bucket or s3://bucket/prefix")
-    return S3Folder(boto3.client("s3"), bucket, prefix.strip("/"))
+    return S3Folder(boto3.Session().client("s3"), bucket, prefix.strip("/"))
 
 
 class LocalFolder:

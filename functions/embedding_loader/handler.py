@@ -3,7 +3,7 @@
 from typing import Any
 
 from contracts.artifacts import MANIFEST
-from functions.embedding_loader import load, reader
+from functions.embedding_loader import iam_user, load, reader
 from functions.shared import environment, versions
 from functions.shared.artifacts import ArtifactBucket
 from functions.shared.database import Connection, KeptConnection
@@ -24,8 +24,13 @@ class EventError(ValueError):
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{"action": "activate", "version": …}`, `{"action": "status"}`, or S3's "Object Created" of a manifest."""
+    """`{"action": "activate", "version": …}`, `{"action": "status"}`, or S3's "Object Created" of a manifest.
+
+    `{"action": "grant_iam", "user": …, "master_user": …, "master_password": …}` comes once, from the deployment.
+    """
     settings = environment.storage()
+    if event.get("action") == "grant_iam":
+        return _grant_iam(event, settings.database)
     deadline = Deadline.of(context, MARGIN_SECONDS)
     kept = KeptConnection(settings.database, statement_timeout=deadline.left())
     try:
@@ -35,6 +40,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return _load(_version(event, settings.artifacts_bucket), settings, kept, deadline)
     finally:
         kept.drop()
+
+
+def _grant_iam(event: dict[str, Any], database: environment.Database) -> dict[str, Any]:
+    needed = ("user", "master_user", "master_password")
+    if missing := [key for key in needed if not isinstance(event.get(key), str)]:
+        raise EventError(f"grant_iam: expected {', '.join(needed)} as texts, {', '.join(missing)} missing or no text")
+    iam_user.grant(database, event["user"], event["master_user"], event["master_password"])
+    logger.info("user may log in by IAM", extra={"user": event["user"]})
+    return {"user": event["user"]}
 
 
 def _act(event: dict[str, Any], connection: Connection) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -95,8 +96,8 @@ class Store:
 
     def __init__(self, connection: Connection, version: str, similarity: str, dim: int) -> None:
         self._cursor = connection.cursor(binary=True)
-        self._tables = versions.tables(version)
-        self._operator = sql.SQL(versions.DISTANCE_OPERATOR[similarity])
+        self._version = version
+        self._similarity = similarity
         self._offset = versions.SCORE_OFFSET[similarity]
         self.dim = dim
 
@@ -130,20 +131,28 @@ class Store:
     def unpack(self, packed: Sequence[bytes]) -> Vectors:
         return unpack(packed, self.dim)
 
-    def statement(self, template: str, limit: int = 0) -> sql.Composed:
+    def statement(self, template: str, limit: int = 0) -> bytes:
         """A statement over this version's tables."""
-        return sql.SQL(template).format(
-            users=self._tables.users,
-            recent_items=self._tables.recent_items,
-            items=self._tables.items,
-            similar_items=self._tables.similar_items,
-            popular_items=self._tables.popular_items,
-            operator=self._operator,
-            limit=sql.Literal(limit),
-        )
+        return _statement(template, self._version, self._similarity, limit)
 
     def _rows(self, template: str, parameters: Sequence[Any], limit: int = 0) -> list[tuple[Any, ...]]:
         return self._cursor.execute(self.statement(template, limit), parameters).fetchall()
+
+
+@lru_cache(maxsize=64)
+def _statement(template: str, version: str, similarity: str, limit: int) -> bytes:
+    """Composed once: it costs as much as a small batch's search."""
+    tables = versions.tables(version)
+    composed = sql.SQL(template).format(
+        users=tables.users,
+        recent_items=tables.recent_items,
+        items=tables.items,
+        similar_items=tables.similar_items,
+        popular_items=tables.popular_items,
+        operator=sql.SQL(versions.DISTANCE_OPERATOR[similarity]),
+        limit=sql.Literal(limit),
+    )
+    return composed.as_bytes(None)
 
 
 def array_literal(ids: Collection[str]) -> str:

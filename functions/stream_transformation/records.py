@@ -33,7 +33,7 @@ class Event(msgspec.Struct):
     session_id: str
     browse_history: list[Browsed]
     customer_number: int | str | None = None
-    event_id: str | None = None
+    event_id: Any = None
 
 
 _events = msgspec.json.Decoder(Event)
@@ -50,19 +50,19 @@ class Record:
     def __init__(self, data: bytes, sequence_number: str) -> None:
         """Raises `RecordError`."""
         try:
-            # Text first: what skips over values does not look whether they are UTF-8, and one such byte would spoil
-            # the call for the whole batch.
-            data.decode()
             event = _events.decode(data)
             if len(event.browse_history) > MAX_HISTORY:
                 raise RecordError("history_too_long")
+            # Every value is decoded: what only skips over values does not look whether they are UTF-8, and one bad byte
+            # would spoil the call for the whole batch.
             values = _objects.decode(data)
             self._raw = _raw_objects.decode(data)
         except msgspec.ValidationError:
             raise RecordError("wrong_shape") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise RecordError("not_json") from None
-        self.event_id = event.event_id or sequence_number
+        brought = event.event_id
+        self.event_id = brought if isinstance(brought, str) and brought else sequence_number
         self._request = _encode(
             {
                 "user": {key: value for key, value in values.items() if key not in _NO_FEATURES and _is_plain(value)},

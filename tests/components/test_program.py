@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from components.vector_store import IAM_USER
+from functions.shared import environment
 from local.graph.recorder import Graph, build, without_secrets
 from local.program import ROOT, read_stack
 
@@ -112,6 +113,16 @@ def test_what_the_vector_store_gives_out_becomes_the_environment_of_the_function
             assert variables["VECTOR_DB_USER"] == database.inputs["username"]
             assert variables["VECTOR_DB_PASSWORD"] == database.inputs["password"]
         assert variables["VECTOR_DB_NAME"] == database.inputs["dbName"]
+
+
+def test_each_function_is_told_what_it_reads_and_reads_what_it_is_told(graph: Graph) -> None:
+    iam = graph.one("Instance", "vectors-postgres").inputs["iamDatabaseAuthenticationEnabled"]
+    for function in graph.of("lambda/function:Function"):
+        source = function.inputs["handler"].split(".")[1]
+        reads = set(environment.READS[source])
+        if iam and "VECTOR_DB_PASSWORD" in reads:
+            reads = reads - {"VECTOR_DB_PASSWORD"} | {"VECTOR_DB_AUTH"}
+        assert set(function.inputs["environment"]["variables"]) == reads, source
 
 
 def test_the_delivery_stream_calls_an_alias_and_names_no_default(graph: Graph) -> None:

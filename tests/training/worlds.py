@@ -75,15 +75,22 @@ def write(table: pa.Table, dataset: Dataset, root: Path) -> Path:
     return root
 
 
-def films(n_users: int = 300, n_films: int = 500, mean: int = 60, seed: int = 1) -> pa.Table:
-    """Views of films, one after the other: what a viewer sees next depends on taste, on what came before, on fame."""
+def films(
+    n_users: int = 300, n_films: int = 500, mean: int = 60, seed: int = 1, fame: float = 1.3, originality: float = 0.8
+) -> pa.Table:
+    """Views of films, one after the other: what a viewer sees next depends on taste, on what came before, on fame.
+
+    `originality`: how much of a film is not in its genres.
+    """
     random = np.random.default_rng(seed)
     n_genres, width = 16, 8
     genre_vectors = random.normal(size=(n_genres, width))
     genres = [random.choice(n_genres, random.integers(1, 4), replace=False) for _ in range(n_films)]
-    vectors = np.stack([genre_vectors[each].mean(0) for each in genres]) + 0.8 * random.normal(size=(n_films, width))
+    vectors = np.stack([genre_vectors[each].mean(0) for each in genres]) + originality * random.normal(
+        size=(n_films, width)
+    )
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    fame = 1.3 * random.normal(size=n_films)
+    fames = fame * random.normal(size=n_films)
     jobs = random.normal(size=(12, width))
     quality = 0.4 * random.normal(size=n_films)
     rows = []
@@ -93,7 +100,7 @@ def films(n_users: int = 300, n_films: int = 500, mean: int = 60, seed: int = 1)
         mood, seen = np.zeros(width), np.zeros(n_films, dtype=bool)
         clock = 1.6e9 + float(random.integers(10**7))
         for _ in range(min(n_films // 2, 10 + int(random.exponential(mean - 10)))):
-            score = fame + 1.0 * vectors @ taste + 3.0 * vectors @ mood + random.gumbel(size=n_films)
+            score = fames + 1.0 * vectors @ taste + 3.0 * vectors @ mood + random.gumbel(size=n_films)
             score[seen] = -np.inf
             film = int(score.argmax())
             seen[film] = True
