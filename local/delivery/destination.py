@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from botocore.exceptions import ClientError
+
 from local.delivery.records import Outcome
 from local.delivery.settings import S3Settings
+from local.errors import LocalRunError
 from local.ministack import Role
 
 VERSION = 1
@@ -36,11 +39,14 @@ class S3Destination:
         self._stream_name = stream_name
 
     def find(self) -> None:
-        """What Firehose asks of the bucket before it writes there. Raises `ClientError` where the role may not."""
-        s3 = self._role.client("s3")
-        s3.get_bucket_location(Bucket=self.settings.bucket)
-        s3.list_objects_v2(Bucket=self.settings.bucket, MaxKeys=1)
-        s3.list_multipart_uploads(Bucket=self.settings.bucket, MaxUploads=1)
+        """What Firehose asks of the bucket before it writes there. Raises `LocalRunError` where the role may not."""
+        bucket, s3 = self.settings.bucket, self._role.client("s3")
+        try:
+            s3.get_bucket_location(Bucket=bucket)
+            s3.list_objects_v2(Bucket=bucket, MaxKeys=1)
+            s3.list_multipart_uploads(Bucket=bucket, MaxUploads=1)
+        except ClientError as error:
+            raise LocalRunError(f"role {self._role.arn} cannot deliver to bucket {bucket}: {error}") from error
 
     def data_object(self, chunks: Iterable[bytes], oldest_ms: int) -> S3Object:
         """The data in the order of the records; nothing is put between them."""

@@ -73,6 +73,12 @@ class Services:
             "MillisBehindLatest": behind,
         }
 
+    def get_bucket_location(self, **_: object) -> None: ...
+
+    def list_objects_v2(self, **_: object) -> None: ...
+
+    def list_multipart_uploads(self, **_: object) -> None: ...
+
     def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:
         if "errors" in self.broken and Key.startswith("errors/"):
             self.fail_if_broken("errors")

@@ -15,6 +15,7 @@ from local.ministack import MiniStack
 from tests.local.aws import Aws, FakeClock, Statement, allow, trust, unique, wait_until
 
 KINESIS = ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"]
+BUCKET = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
 
 # Does as the record says: answers Ok with upper case, Dropped, ProcessingFailed, or fails in one of many ways.
 FUNCTION = """
@@ -58,6 +59,7 @@ class Setup:
         aws.client("logs").create_log_stream(logGroupName=self.log_group, logStreamName="DestinationDelivery")
         self.source_role = aws.role(trust("firehose.amazonaws.com"), allow(KINESIS, self.stream_arn))
         self.statements: dict[str, Statement] = {
+            "bucket": allow(BUCKET, f"arn:aws:s3:::{self.bucket}"),
             "s3": allow("s3:PutObject", f"arn:aws:s3:::{self.bucket}/*"),
             "lambda": allow("lambda:InvokeFunction", self.function),
             "logs": allow(
@@ -105,6 +107,11 @@ class Setup:
         delivery.start()
         self.started.append(delivery)
         return delivery
+
+    def forbid(self, name: str, *instead: Statement) -> None:
+        """Takes one statement from the delivery role."""
+        left = [statement for key, statement in self.statements.items() if key != name]
+        self.aws.allow(self.role, *left, *instead)
 
     def put(self, *texts: str) -> list[str]:
         """The sequence numbers of the records."""
@@ -225,7 +232,7 @@ def test_a_function_that_times_out_is_named_so(aws: Aws) -> None:
 
 
 def test_without_the_permission_to_invoke_the_records_are_kept_and_the_reason_is_logged(setup: Setup) -> None:
-    setup.aws.allow(setup.role, setup.statements["s3"], setup.statements["logs"])
+    setup.forbid("lambda")
     delivery = setup.start({"NumberOfRetries": "0"})
     setup.put("a")
     delivery.flush()
@@ -237,7 +244,7 @@ def test_without_the_permission_to_invoke_the_records_are_kept_and_the_reason_is
 
 
 def test_while_s3_refuses_nothing_is_lost_and_nothing_more_is_read(setup: Setup) -> None:
-    setup.aws.allow(setup.role, setup.statements["lambda"], setup.statements["logs"])
+    setup.forbid("s3")
     delivery = setup.start()
     setup.put("a")
     wait_until(lambda: delivery.counters.s3_retries > 0)
@@ -252,7 +259,7 @@ def test_while_s3_refuses_nothing_is_lost_and_nothing_more_is_read(setup: Setup)
 
 def test_an_object_that_is_written_is_not_written_again_because_another_was_refused(setup: Setup) -> None:
     data_only = allow("s3:PutObject", f"arn:aws:s3:::{setup.bucket}/data/*")
-    setup.aws.allow(setup.role, data_only, setup.statements["lambda"], setup.statements["logs"])
+    setup.forbid("s3", data_only)
     delivery = setup.start({"BufferIntervalInSeconds": "60"})
     setup.put("a", "ProcessingFailed")
     with pytest.raises(LocalRunError, match="2 records not done"):
@@ -383,6 +390,15 @@ def test_a_source_role_without_one_of_its_permissions_is_refused_at_the_start(se
         setup.start()
     assert action in str(refused.value)
     assert setup.source_role in str(refused.value)
+
+
+@pytest.mark.parametrize("action", BUCKET)
+def test_a_delivery_role_without_one_of_the_buckets_permissions_is_refused_at_the_start(
+    setup: Setup, action: str
+) -> None:
+    setup.forbid("bucket", allow([a for a in BUCKET if a != action], f"arn:aws:s3:::{setup.bucket}"))
+    with pytest.raises(LocalRunError, match=action):
+        setup.start()
 
 
 def test_a_role_that_trusts_somebody_else_is_refused_at_the_start(setup: Setup) -> None:

@@ -68,7 +68,12 @@ class Setup:
             "extendedS3Configuration": {
                 "bucketArn": f"arn:aws:s3:::{self.bucket}",
                 "roleArn": self.aws.role(
-                    trust("firehose.amazonaws.com"), allow("s3:PutObject", f"arn:aws:s3:::{self.bucket}/*")
+                    trust("firehose.amazonaws.com"),
+                    allow("s3:PutObject", f"arn:aws:s3:::{self.bucket}/*"),
+                    allow(
+                        ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
+                        f"arn:aws:s3:::{self.bucket}",
+                    ),
                 ),
                 "bufferingInterval": 60,
             },
