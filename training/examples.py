@@ -45,6 +45,9 @@ class Examples:
         self._user, self._item, self._liked = data.user[chosen], data.item[chosen], data.liked[chosen]
         self._weight = np.where(self._liked, 1.0, disliked_weight).astype(np.float32)
 
+    def __len__(self) -> int:
+        return len(self._user)
+
     def batches(self, size: int, forget: Forget, random: np.random.Generator) -> Iterator[Batch]:
         """All examples once, in a random order."""
         order = (

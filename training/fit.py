@@ -20,6 +20,9 @@ from training.histories import Flags
 from training.model import Shape, TwoTower
 
 EMA_DECAY = 0.99
+STEPS_AN_EPOCH = 40
+"""At least so many where there is little data: with fewer, early stopping would end before anything is learned."""
+SMALLEST_BATCH = 32
 SMALL_CATALOGUE = 1_000
 """Below this many items a step is so small that threads cost more than they bring."""
 MAX_LOG_SCALE = 4.6
@@ -37,6 +40,7 @@ class Settings:
     patience: int = 6
     """Epochs without a better validation NDCG before training stops."""
     batch: int = 512
+    """At most; smaller for little data."""
     learning_rate: float = 4e-3
     weight_decay: float = 0.5
     candidates: int = 20_000
@@ -89,6 +93,7 @@ class Trainer:
     def __init__(self, data: RatingData, known: Flags, inputs: Inputs, settings: Settings) -> None:
         self.settings, self.inputs, self.data = settings, inputs, data
         self.examples = Examples(data, known, settings.disliked_weight)
+        self.batch = min(settings.batch, max(SMALLEST_BATCH, len(self.examples) // STEPS_AN_EPOCH))
         self.catalogue = Catalogue(np.bincount(data.item[known], minlength=len(data.items)), settings.candidates)
         rated = self.catalogue.rated
         torch.manual_seed(settings.seed)
@@ -141,7 +146,7 @@ class Trainer:
         random = np.random.default_rng((self.settings.seed, self.epoch))
         torch.manual_seed(int(random.integers(2**31)))
         forget = Forget(self.settings.forget_items, self.settings.forget_history)
-        losses = [self._step(batch) for batch in self.examples.batches(self.settings.batch, forget, random)]
+        losses = [self._step(batch) for batch in self.examples.batches(self.batch, forget, random)]
         return float(np.mean(losses))
 
     def _step(self, batch: Batch) -> float:
