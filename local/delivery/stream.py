@@ -104,7 +104,9 @@ class DeliveryStream(PollLoop):
         try:
             self._destination.find()
         except ClientError as error:
-            raise LocalRunError(f"delivery stream {self.settings.name}: its role does not find the bucket: {error}") from error
+            raise LocalRunError(
+                f"delivery stream {self.settings.name}: its role does not find the bucket: {error}"
+            ) from error
         self._source.open()
         self._empty_buffers()
 
