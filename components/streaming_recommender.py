@@ -40,7 +40,8 @@ class StreamingRecommenderSettings(TypedDict):
     stream_retention_hours: NotRequired[int]
     """24 to 8760. Default: 24."""
     processor_buffer_mb: NotRequired[float]
-    """Records that Firehose gathers for one call of the transformation, 0.2 to 3. Default: 1."""
+    """Records that Firehose gathers for one call of the transformation, 0.2 to 3. Default: 0.2; a megabyte of small
+    events would answer with more than the 6 MB that Lambda takes."""
     processor_buffer_seconds: NotRequired[int]
     """The longest that it gathers them, 0 to 900. Default: 60."""
     delivery_buffer_mb: NotRequired[int]
@@ -299,7 +300,7 @@ def _processor(
 
 def _check_ranges(args: StreamingRecommenderArgs) -> None:
     asked: list[tuple[str, float, tuple[float, float]]] = [
-        ("processor_buffer_mb", args.get("processor_buffer_mb", 1), PROCESSOR_BUFFER_MB),
+        ("processor_buffer_mb", args.get("processor_buffer_mb", PROCESSOR_BUFFER_MB[0]), PROCESSOR_BUFFER_MB),
         ("processor_buffer_seconds", args.get("processor_buffer_seconds", 60), PROCESSOR_BUFFER_SECONDS),
         ("delivery_buffer_mb", args.get("delivery_buffer_mb", 5), DELIVERY_BUFFER_MB),
         ("delivery_buffer_seconds", args.get("delivery_buffer_seconds", 60), DELIVERY_BUFFER_SECONDS),

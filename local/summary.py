@@ -18,7 +18,7 @@ CUSTOMERS_SHOWN = 3
 
 def show_examples(console: Console, shop: Shop, records: Sequence[Record]) -> None:
     """A panel for each of a few customers: what they looked at, and what is recommended to them."""
-    for record in _examples(records):
+    for record in _examples(shop, records):
         title = f"customer {record.get('customer_number')}, {record.get('city', '?')}, {record.get('country', '?')}"
         looked = Table.grid(padding=(0, 2))
         for entry in record["browse_history"]:
@@ -44,10 +44,14 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
 
 
-def _examples(records: Sequence[Record]) -> list[Record]:
-    """Customers who looked at something, one record for each, those with a history of their own first."""
-    rank = {"personalized": 0, "session": 1, "popular": 2}
+def _examples(shop: Shop, records: Sequence[Record]) -> list[Record]:
+    """One record for each of a few customers: first those who looked at most, at things that the shop has."""
+
+    def rank(record: Record) -> tuple[bool, int]:
+        looked_at = [str(entry["product_code"]) for entry in record["browse_history"]]
+        return any(item not in shop.item_names for item in looked_at), -len(looked_at)
+
     chosen: dict[Any, Record] = {}
-    for record in sorted(records, key=lambda record: (rank[record["strategy"]], -len(record["browse_history"]))):
+    for record in sorted(records, key=rank):
         chosen.setdefault(record.get("customer_number"), record)
     return list(chosen.values())[:CUSTOMERS_SHOWN]

@@ -40,7 +40,7 @@ def processor(graph: Graph) -> dict[str, str]:
 
 
 def test_processor_parameters_at_their_defaults_are_left_out() -> None:
-    assert set(processor(recommender())) == {"LambdaArn"}
+    assert set(processor(recommender(processor_buffer_mb=1, processor_buffer_seconds=60))) == {"LambdaArn"}
     assert processor(recommender(processor_buffer_seconds=5))["BufferIntervalInSeconds"] == "5"
 
 
