@@ -24,7 +24,14 @@ network = Network("network", {**common, **config.network})
 code = PrivateBucket("code", {**common, "force_destroy": True})
 
 source = SourceDatabase(
-    "source", {**common, **config.source, "vpc_id": network.vpc_id, "subnet_ids": network.subnet_ids}
+    "source",
+    {
+        **common,
+        **config.source,
+        "vpc_id": network.vpc_id,
+        "subnet_ids": network.subnet_ids,
+        "code_bucket": code.name,
+    },
 )
 
 batch = BatchPipeline(

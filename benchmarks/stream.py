@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def _tower() -> tuple[bytes, dict[str, Any]]:
-    from local.sample_shop import generate
+    from functions.shop_seeder.sample_shop import generate
     from tests.training import worlds
     from training import onnx_export, pipeline
     from training.data import from_table

@@ -165,10 +165,13 @@ def connect(
     server: pulumi.Input[str],
     port: pulumi.Input[int],
     tags: Mapping[str, pulumi.Input[str]],
-) -> None:
-    """Lets the members of one security group open connections to another's on one port, and nothing else."""
+) -> list[pulumi.Resource]:
+    """Lets the members of one security group open connections to another's on one port, and nothing else.
+
+    Returns the rules, for who must not connect before they are there.
+    """
     opts = pulumi.ResourceOptions(parent=parent)
-    aws.vpc.SecurityGroupEgressRule(
+    egress = aws.vpc.SecurityGroupEgressRule(
         f"{name}-from-client",
         security_group_id=client,
         referenced_security_group_id=server,
@@ -178,7 +181,7 @@ def connect(
         tags=tags,
         opts=opts,
     )
-    aws.vpc.SecurityGroupIngressRule(
+    ingress = aws.vpc.SecurityGroupIngressRule(
         f"{name}-to-server",
         security_group_id=server,
         referenced_security_group_id=client,
@@ -188,3 +191,4 @@ def connect(
         tags=tags,
         opts=opts,
     )
+    return [egress, ingress]

@@ -1,5 +1,6 @@
 """The shop's MySQL: one that exists, or a small one made for trial."""
 
+import json
 from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
@@ -7,7 +8,8 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components.common import CommonArgs
+from components.common import CommonArgs, common
+from components.function import PythonFunction
 from components.network import connect
 
 MYSQL_PORT = 3306
@@ -28,6 +30,10 @@ class SourceDatabaseSettings(TypedDict):
     """Of the existing database; give it as a secret."""
     instance_class: NotRequired[pulumi.Input[str]]
     """Of the trial database. Default: `db.t4g.micro`."""
+    sample_shop: NotRequired[bool]
+    """Whether the trial database is filled with the sample shop. Default: true."""
+    sample_shop_seed: NotRequired[int]
+    """What the sample shop is made from: another seed, another shop. Default: 1."""
     storage_gb: NotRequired[pulumi.Input[int]]
     """Of the trial database. Default and least: 20."""
 
@@ -36,6 +42,8 @@ class SourceDatabaseArgs(SourceDatabaseSettings, CommonArgs):
     """An existing database where `host` is given, else one that is made here."""
 
     vpc_id: pulumi.Input[str]
+    code_bucket: pulumi.Input[str]
+    """The bucket that the seeding function's code is uploaded to."""
     subnet_ids: pulumi.Input[Sequence[str]]
     """Private subnets in two zones or more."""
 
@@ -65,9 +73,14 @@ class SourceDatabase(pulumi.ComponentResource):
         port: pulumi.Input[int] = args.get("port", MYSQL_PORT)
         password: pulumi.Input[str] | None = args.get("password")
         if host is None:
-            password = random.RandomPassword(f"{name}-password", length=32, special=False, opts=self._child).result
+            made: pulumi.Output[str] = pulumi.Output.secret(
+                random.RandomPassword(f"{name}-password", length=32, special=False, opts=self._child).result
+            )
+            password = made
             instance = self._create(name, args, username, password, client)
             host, port = instance.address, instance.port
+            if args.get("sample_shop", True):
+                self._seed(name, args, instance, client, made)
         elif password is None:
             raise ValueError("SourceDatabase: expected the password of the existing database, got its host alone")
         else:
@@ -81,6 +94,46 @@ class SourceDatabase(pulumi.ComponentResource):
                 "secretArn": self.secret_arn,
                 "clientSecurityGroupId": self.client_security_group_id,
             }
+        )
+
+    def _seed(
+        self,
+        name: str,
+        args: SourceDatabaseArgs,
+        instance: aws.rds.Instance,
+        client: aws.ec2.SecurityGroup,
+        password: pulumi.Input[str],
+    ) -> None:
+        """Fills the database once, from inside the VPC: nobody else can reach it."""
+        seeder = PythonFunction(
+            f"{name}-seeder",
+            {
+                **common(args),
+                "source": "shop_seeder",
+                "description": "Fills the trial source database with the sample shop",
+                "code_bucket": args["code_bucket"],
+                "environment": {
+                    "SOURCE_DB_HOST": instance.address,
+                    "SOURCE_DB_PORT": instance.port.apply(str),
+                    "SOURCE_DB_NAME": self._database(args),
+                    "SOURCE_DB_USER": instance.username,
+                    "SOURCE_DB_PASSWORD": password,
+                },
+                "statements": [],
+                "timeout_seconds": 120,
+                "memory_mb": 256,
+                "subnet_ids": args["subnet_ids"],
+                "security_group_ids": [client.id],
+            },
+            self._child,
+        )
+        aws.lambda_.Invocation(
+            f"{name}-seed",
+            function_name=seeder.name,
+            qualifier=seeder.alias_arn.apply(lambda arn: arn.rsplit(":", 1)[1]),
+            input=json.dumps({"seed": args.get("sample_shop_seed", 1)}),
+            lifecycle_scope="CREATE_ONLY",
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._rules),
         )
 
     @staticmethod
@@ -102,7 +155,7 @@ class SourceDatabase(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
-        connect(self, name, client.id, server.id, MYSQL_PORT, self._tags)
+        self._rules = connect(self, name, client.id, server.id, MYSQL_PORT, self._tags)
         subnets = aws.rds.SubnetGroup(
             f"{name}-subnets", subnet_ids=args["subnet_ids"], tags=self._tags, opts=self._child
         )

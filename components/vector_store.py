@@ -191,14 +191,14 @@ class VectorStore(pulumi.ComponentResource):
                     "master_password": self.password,
                 }
             ),
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._rules),
         )
 
     def _database(self, name: str, args: VectorStoreArgs, client: aws.ec2.SecurityGroup) -> aws.rds.Instance:
         server = aws.ec2.SecurityGroup(
             f"{name}-server", vpc_id=args["vpc_id"], description="The vector store", tags=self._tags, opts=self._child
         )
-        connect(self, name, client.id, server.id, POSTGRES_PORT, self._tags)
+        self._rules = connect(self, name, client.id, server.id, POSTGRES_PORT, self._tags)
         subnets = aws.rds.SubnetGroup(
             f"{name}-subnets", subnet_ids=args["subnet_ids"], tags=self._tags, opts=self._child
         )

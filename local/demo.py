@@ -74,7 +74,10 @@ def _stack(options: Options) -> Stack:
         "common.bundle_dependencies": False,
         "stream.processor_buffer_seconds": 1,
         "stream.delivery_buffer_seconds": 1,
+        "source.sample_shop_seed": options.seed,
     }
+    if options.sql_dump:
+        overrides["source.sample_shop"] = False
     if options.source:
         overrides |= {
             "source.host": options.source.host,
@@ -102,7 +105,7 @@ def _load_source(options: Options, stages: Stages, deployment: Deployment, spec:
             assert options.ratings is not None
             stage.result = source.load_dump(login, options.sql_dump, options.ratings, spec)
         else:
-            stage.result = source.load_sample_shop(login, options.seed)
+            stage.result = f"sample shop: {source.check_existing(login, spec)}"
         return login
 
 

@@ -15,7 +15,6 @@ from pymysql.cursors import Cursor
 from contracts.dataset import Dataset, Entity, KeyType
 from local.errors import LocalRunError
 from local.mariadb import quoted
-from local.sample_shop import generate
 from local.shop import Login
 
 MYSQL_PORT = 3306
@@ -46,17 +45,6 @@ def check_existing(login: Login, dataset: Dataset) -> str:
     """Checks that the database answers and has the tables and columns of dataset.toml. Raises `LocalRunError`."""
     with _connect(login) as connection, connection.cursor() as cursor:
         return _check_tables(cursor, login, dataset)
-
-
-def load_sample_shop(login: Login, seed: int) -> str:
-    """Fills the database with the generated shop."""
-    shop = generate(seed=seed)
-    with _connect(login) as connection, connection.cursor() as cursor:
-        for statement in shop.to_sql():
-            cursor.execute(statement)
-        connection.commit()
-    counts = {"customers": shop.customers, "products": shop.products, "ratings": shop.ratings}
-    return "generated: " + ", ".join(f"{len(rows):,} {name}" for name, rows in counts.items())
 
 
 def load_dump(login: Login, dump: Path, ratings_file: Path, dataset: Dataset) -> str:

@@ -114,14 +114,15 @@ def connect(database: Database, *, statement_timeout: float = 0) -> Connection:
 
 def encryption(host: str, certificates: Path = CERTIFICATES) -> dict[str, str]:
     """TLS settings: on loopback as the server likes; elsewhere never plaintext, verified where a bundle is packaged."""
-    if _is_loopback(host):
+    if is_loopback(host):
         return {"sslmode": "prefer"}
     if certificates.is_file():
         return {"sslmode": "verify-full", "sslrootcert": str(certificates)}
     return {"sslmode": "require"}
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine, where nobody listens on the way."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 VECTOR_DB = ("VECTOR_DB_HOST", "VECTOR_DB_PORT", "VECTOR_DB_NAME", "VECTOR_DB_USER", "VECTOR_DB_PASSWORD")
 """With `VECTOR_DB_AUTH` = `iam` in place of the password."""
 
+SOURCE_DB = ("SOURCE_DB_HOST", "SOURCE_DB_PORT", "SOURCE_DB_NAME", "SOURCE_DB_USER", "SOURCE_DB_PASSWORD")
+
 READS = {
     "embedding_loader": (*VECTOR_DB, "ML_ARTIFACTS_BUCKET"),
     "model_inference": (*VECTOR_DB, "ML_ARTIFACTS_BUCKET"),
+    "shop_seeder": SOURCE_DB,
     "stream_transformation": ("MODEL_INFERENCE_FUNCTION", "RECOMMENDATION_LIMIT"),
 }
 """Function → the variables that it reads in its default set-up."""
@@ -30,7 +33,7 @@ class SettingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Database:
-    """Where the vector store is. Without a password, an IAM token is signed for every connection."""
+    """Where a database is. Without a password, an IAM token is signed for every connection."""
 
     host: str
     port: int
@@ -68,6 +71,17 @@ def storage(environ: Mapping[str, str] = os.environ) -> Storage:
         password=None if authentication == "iam" else _text(environ, "VECTOR_DB_PASSWORD"),
     )
     return Storage(database, _text(environ, "ML_ARTIFACTS_BUCKET"))
+
+
+def source(environ: Mapping[str, str] = os.environ) -> Database:
+    """The trial stack's source database. Raises `SettingError` naming the variable that is missing or wrong."""
+    return Database(
+        host=_text(environ, "SOURCE_DB_HOST"),
+        port=_whole_number(environ, "SOURCE_DB_PORT", 1, 65_535),
+        name=_text(environ, "SOURCE_DB_NAME"),
+        user=_text(environ, "SOURCE_DB_USER"),
+        password=_text(environ, "SOURCE_DB_PASSWORD"),
+    )
 
 
 def stream(environ: Mapping[str, str] = os.environ) -> Stream:

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from contracts.artifacts import MANIFEST
+from functions.shop_seeder.sample_shop import generate
 from local.deploy.resource import Resource
 from local.events import Event
-from local.sample_shop import generate
 from local.session import Deployment
 from tests.training import worlds
 from training import pipeline
@@ -15,6 +15,7 @@ from training.fit import Settings
 
 QUICK = {
     "common.bundle_dependencies": False,
+    "source.sample_shop": False,
     "stream.processor_buffer_seconds": 0,
     "stream.delivery_buffer_seconds": 0,
 }

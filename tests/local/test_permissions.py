@@ -11,15 +11,14 @@ from typing import Any
 
 import pytest
 
-from local import batch, source
+from functions.shop_seeder.sample_shop import generate
+from local import batch
 from local.delivery import DeliveryStream
 from local.deploy.compute import act_as_lambda_does
 from local.errors import LocalRunError
 from local.events import Event
 from local.program import read_stack
-from local.sample_shop import generate
 from local.session import Deployment, deploy, running_services
-from local.shop import Login
 from local.streaming import Streaming
 from tests.local.harness import EVENT, QUICK, impatient, publish, version_name
 from tests.training import worlds
@@ -88,6 +87,8 @@ EXERCISES: dict[tuple[str, str], Exercise] = {
     ("vectors-loader", "AttachToVpc"): lambda system: system.start_function("embedding_loader"),
     ("vectors-loader", "ReadArtifacts"): System.load,
     ("vectors-loader", "ReportFailure"): System.load_spoilt,
+    ("source-seeder", "WriteLogs"): lambda system: system.start_function("shop_seeder"),
+    ("source-seeder", "AttachToVpc"): lambda system: system.start_function("shop_seeder"),
     ("stream-inference", "WriteLogs"): lambda system: system.start_function("model_inference"),
     ("stream-inference", "AttachToVpc"): lambda system: system.start_function("model_inference"),
     ("stream-inference", "ReadArtifacts"): System.recommend_with_new_version,
@@ -117,7 +118,7 @@ def system(artifacts: Path) -> Iterator[System]:
         tempfile.TemporaryDirectory(prefix="recommender-test-") as temporary,
         running_services(folder := Path(temporary), "us-east-1") as cloud,
     ):
-        deployment = deploy(cloud, read_stack("dev", QUICK), impatient)
+        deployment = deploy(cloud, read_stack("dev", {**QUICK, "source.sample_shop": True}), impatient)
         fill(deployment, folder)
         with Streaming(deployment) as streaming:
             system = System(deployment, streaming, artifacts, folder, count())
@@ -126,13 +127,7 @@ def system(artifacts: Path) -> Iterator[System]:
 
 
 def fill(deployment: Deployment, folder: Path) -> None:
-    """A shop in the database, and training data in the lake, as an earlier run left them."""
-    instance = deployment.database("mysql")
-    assert instance is not None
-    server = instance.server
-    source.load_sample_shop(
-        Login(server.host, server.port, instance.database, instance.username, instance.password), seed=1
-    )
+    """Training data in the lake, as an earlier run left them."""
     lake = worlds.write(
         worlds.shop_table(generate(customers=20, products=16, ratings=100)), worlds.CLASSIC, folder / "lake"
     )

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from local.sample_shop import Shop, generate
-from local.sample_shop.shop import LIKED
+from functions.shop_seeder.sample_shop import Shop, generate
+from functions.shop_seeder.sample_shop.shop import LIKED
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def shop() -> Shop:
 
 
 def test_the_same_seed_gives_the_same_shop_in_every_process(shop: Shop) -> None:
-    program = "from local.sample_shop import generate; print(generate())"
+    program = "from functions.shop_seeder.sample_shop import generate; print(generate())"
     runs = {
         subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
         for _ in range(2)

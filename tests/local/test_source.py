@@ -9,7 +9,7 @@ import pytest
 from contracts.dataset import Dataset, load
 from local.errors import LocalRunError
 from local.shop import Login
-from local.source import check_existing, load_dump, load_sample_shop, parse_url
+from local.source import check_existing, load_dump, parse_url
 from tests.databases import execute
 
 PROJECT = Path(__file__).parents[2]
@@ -102,11 +102,6 @@ def test_a_database_that_exists_is_checked_for_every_table_and_column(
     with pytest.raises(LocalRunError, match=r"cannot be reached: Access denied") as refused:
         check_existing(replace(shop_database, password="wrong-secret"), dataset)
     assert "wrong-secret" not in str(refused.value)
-
-
-def test_the_sample_shop_has_what_the_default_dataset_names(shop_database: Login, dataset: Dataset) -> None:
-    assert "ratings" in load_sample_shop(shop_database, seed=7)
-    assert "120 products" in check_existing(shop_database, dataset)
 
 
 def test_a_source_url_gives_its_parts_and_a_wrong_one_never_shows_its_password() -> None:

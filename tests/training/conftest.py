@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local.sample_shop import generate
+from functions.shop_seeder.sample_shop import generate
 from tests.local.conftest import ministack
 from tests.training import worlds
 from training import pipeline

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from local.sample_shop import generate
+from functions.shop_seeder.sample_shop import generate
 from tests.training import worlds
 from tests.training.conftest import Published
 from training import pipeline, scoring

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from contracts import dataset as datasets
 from contracts.dataset import Dataset
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker
-from local.sample_shop import Shop
+from functions.shop_seeder.sample_shop import Shop
 
 CLASSIC = datasets.load(Path(__file__).parents[2] / "dataset.toml")
 

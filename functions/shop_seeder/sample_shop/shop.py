@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from local.sample_shop import sql, words
+from functions.shop_seeder.sample_shop import sql, words
 
 FIRST_CUSTOMER = 103
 LIKED = 4
