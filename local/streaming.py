@@ -1,6 +1,9 @@
 """The streaming part of a run: the event rules and the delivery stream at work, events in, recommendations out."""
 
-from collections.abc import Callable, Sequence
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Self
 
 from local.delivery import DeliveryStream
@@ -58,10 +61,40 @@ class Streaming:
         timeout: float = STREAM_SECONDS,
     ) -> list[Event]:
         """Puts events on the stream, waits for what comes back, and returns the events that did not."""
+        return self.wait_for(self.put(events), progress, timeout)
+
+    def put(self, events: Sequence[Event]) -> dict[str, Event]:
+        """Puts events on the stream; each by the id that its record will have."""
         kinesis = self._deployment.cloud.client("kinesis")
         ids = put_events(kinesis, self._deployment.output("event_stream_name"), events)
-        missing = self._receiver.wait_for(ids, timeout, progress)
-        return [event for event, event_id in zip(events, ids, strict=True) if event_id in missing]
+        return dict(zip(ids, events, strict=True))
+
+    def wait_for(
+        self,
+        sent: Mapping[str, Event],
+        progress: Callable[[int], None] = lambda _: None,
+        timeout: float = STREAM_SECONDS,
+    ) -> list[Event]:
+        """Waits for the recommendations of events that were put, and returns the events without."""
+        missing = self._receiver.wait_for(sent.keys(), timeout, progress)
+        return [event for event_id, event in sent.items() if event_id in missing]
+
+    def versions(self, sent: Collection[str] | None = None) -> Counter[str]:
+        """Records by the model version that made them; of these events, or of all."""
+        ids = {str(record["event_id"]): str(record["model_version"]) for record in self.records()}
+        return Counter(version for event_id, version in ids.items() if sent is None or event_id in sent)
+
+    def activate(self, version: str) -> float:
+        """Has the loader switch to a version that is loaded, as an operator would; the milliseconds that took."""
+        name, _ = self._deployment.function("embedding_loader")
+        request = json.dumps({"action": "activate", "version": version})
+        began = time.monotonic()
+        answer = self._deployment.cloud.client("lambda").invoke(FunctionName=name, Payload=request)
+        took = 1000 * (time.monotonic() - began)
+        told = answer["Payload"].read().decode()
+        if answer.get("FunctionError") or json.loads(told)["active"] != version:
+            raise LocalRunError(f"activating {version}: the loader answered {told}")
+        return took
 
     def records(self) -> list[Record]:
         """Every recommendation record so far, one an event, in the order of the stream; replayed ones come last."""
