@@ -8,6 +8,7 @@ from typing import Self
 
 from local.delivery import DeliveryStream
 from local.errors import LocalRunError
+from local.event_source import EventSource
 from local.event_targets import EventDelivery
 from local.events import Event, put_events
 from local.recommendations import Receiver, Record
@@ -26,18 +27,20 @@ class Streaming:
         self._deployment = deployment
         self._rules = cloud.event_rules
         self.streams = [DeliveryStream(cloud.aws, inputs) for inputs in cloud.delivery_streams.values()]
+        # After the streams, which take what they deliver.
+        self.event_sources = [EventSource(cloud.aws, inputs) for inputs in cloud.event_sources.values()]
         self._receiver = Receiver(cloud.client("s3"), deployment.output("recommendations_bucket"))
         self._loads = 0
 
     def __enter__(self) -> Self:
         self._rules.start()
-        for stream in self.streams:
-            stream.start()
+        for loop in (*self.streams, *self.event_sources):
+            loop.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for stream in self.streams:
-            stream.stop(drain=False)
+        for loop in (*self.event_sources, *self.streams):
+            loop.stop(drain=False)
         self._rules.stop()
 
     def wait_for_load(self, version: str) -> str:
@@ -103,7 +106,7 @@ class Streaming:
 
     def reasons(self) -> str:
         """Why records did not become recommendations, each reason once."""
-        problems = [problem for stream in self.streams for problem in stream.problems]
+        problems = [problem for loop in (*self.event_sources, *self.streams) for problem in loop.problems]
         told = list(filter(None, [self._receiver.received.reasons(), *problems[-3:]]))
         return "; ".join(told or self._logged_errors())
 
