@@ -1,7 +1,6 @@
 """Stream: events from Kinesis through Firehose and two functions to recommendations on S3."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NotRequired, TypedDict
 
@@ -10,6 +9,7 @@ import pulumi_aws as aws
 
 from components.common import CommonArgs, common
 from components.event_source import event_source_statements, map_event_source
+from components.firehose import Source, encryption, processor, read_and_transform
 from components.function import PythonFunction, WatchedFunction
 from components.iam import ScopedRole, Statement, use_key
 from components.storage import PrivateBucket
@@ -29,9 +29,6 @@ DELIVERY_BUFFER_SECONDS = (0, 900)
 STREAM_RETENTION_HOURS = (24, 8760)
 """Limits of Firehose's and Kinesis Data Streams' API references."""
 
-PROCESSOR_DEFAULTS = {"BufferSizeInMBs": "1", "BufferIntervalInSeconds": "60"}
-"""Named at their defaults they show as a change on every preview, so they are left out."""
-
 
 class Delivery(StrEnum):
     """Who calls the stream transformation."""
@@ -40,14 +37,6 @@ class Delivery(StrEnum):
     """Firehose, with what it has gathered."""
     EVENT_SOURCE = "event_source"
     """Kinesis, at once; the function puts its lines to Firehose."""
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What Firehose reads, and has transformed, by itself; without one it takes what is put to it."""
-
-    stream: aws.kinesis.Stream
-    transformation: PythonFunction
 
 
 class StreamingRecommenderSettings(TypedDict):
@@ -122,7 +111,7 @@ class StreamingRecommender(pulumi.ComponentResource):
         inference = self._inference(name, args)
         if args.get("delivery", Delivery.FIREHOSE_TRANSFORM) == Delivery.FIREHOSE_TRANSFORM:
             transformation = self._transformation(name, args, inference)
-            delivery = self._delivery(name, args, bucket, _Source(stream, transformation))
+            delivery = self._delivery(name, args, bucket, Source(stream, transformation))
         else:
             delivery = self._delivery(name, args, bucket, None)
             statements = event_source_statements(stream, delivery, bucket.arn, args.get("kms_key_arn"))
@@ -220,7 +209,7 @@ class StreamingRecommender(pulumi.ComponentResource):
         name: str,
         args: StreamingRecommenderArgs,
         bucket: PrivateBucket,
-        source: _Source | None,
+        source: Source | None,
     ) -> aws.kinesis.FirehoseDeliveryStream:
         logs = aws.cloudwatch.LogGroup(
             f"{name}-delivery-logs",
@@ -247,7 +236,11 @@ class StreamingRecommender(pulumi.ComponentResource):
             },
         }
         if source:
-            parameters = _processor(args, source.transformation)
+            parameters = processor(
+                source.transformation,
+                args.get("processor_buffer_mb", PROCESSOR_BUFFER_MB[0]),
+                args.get("processor_buffer_seconds", 60),
+            )
             s3["processing_configuration"] = {
                 "enabled": True,
                 "processors": [{"type": "Lambda", "parameters": parameters}],
@@ -268,7 +261,7 @@ class StreamingRecommender(pulumi.ComponentResource):
                 {"kinesis_stream_arn": source.stream.arn, "role_arn": role.arn} if source else None
             ),
             # Records from Kinesis are encrypted there, and Firehose refuses to be asked for it.
-            server_side_encryption=None if source else _encryption(args),
+            server_side_encryption=None if source else encryption(args.get("kms_key_arn")),
             extended_s3_configuration=s3,
             tags=self._tags,
             opts=self._child,
@@ -279,7 +272,7 @@ class StreamingRecommender(pulumi.ComponentResource):
         args: StreamingRecommenderArgs,
         name: str,
         bucket: PrivateBucket,
-        source: _Source | None,
+        source: Source | None,
         logs: aws.cloudwatch.LogGroup,
     ) -> ScopedRole:
         # The statements of Firehose's guide, "Grant Firehose access to an Amazon S3 destination".
@@ -302,7 +295,7 @@ class StreamingRecommender(pulumi.ComponentResource):
             *use_key(args.get("kms_key_arn"), write=True),
         ]
         if source:
-            statements += _read_and_transform(source)
+            statements += read_and_transform(source)
         return ScopedRole(
             f"{name}-delivery",
             {
@@ -312,48 +305,6 @@ class StreamingRecommender(pulumi.ComponentResource):
             },
             self._child,
         )
-
-
-def _read_and_transform(source: _Source) -> list[Statement]:
-    return [
-        {
-            "sid": "ReadEvents",
-            "actions": [
-                "kinesis:DescribeStream",
-                "kinesis:ListShards",
-                "kinesis:GetShardIterator",
-                "kinesis:GetRecords",
-            ],
-            "resources": [source.stream.arn],
-        },
-        {
-            "sid": "Transform",
-            "actions": ["lambda:InvokeFunction", "lambda:GetFunctionConfiguration"],
-            "resources": [source.transformation.alias_arn],
-        },
-    ]
-
-
-def _encryption(args: StreamingRecommenderArgs) -> aws.kinesis.FirehoseDeliveryStreamServerSideEncryptionArgsDict:
-    if key_arn := args.get("kms_key_arn"):
-        return {"enabled": True, "key_type": "CUSTOMER_MANAGED_CMK", "key_arn": key_arn}
-    return {"enabled": True, "key_type": "AWS_OWNED_CMK"}
-
-
-def _processor(
-    args: StreamingRecommenderArgs, transformation: PythonFunction
-) -> list[aws.kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationProcessingConfigurationProcessorParameterArgsDict]:
-    asked = {
-        "BufferSizeInMBs": f"{args.get('processor_buffer_mb', 1):g}",
-        "BufferIntervalInSeconds": str(args.get("processor_buffer_seconds", 60)),
-    }
-    given: dict[str, pulumi.Input[str]] = {
-        parameter: value for parameter, value in asked.items() if value != PROCESSOR_DEFAULTS[parameter]
-    }
-    return [
-        {"parameter_name": parameter, "parameter_value": value}
-        for parameter, value in {"LambdaArn": transformation.alias_arn, **given}.items()
-    ]
 
 
 def _check_ranges(args: StreamingRecommenderArgs) -> None:

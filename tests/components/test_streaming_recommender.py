@@ -41,6 +41,7 @@ def processor(graph: Graph) -> dict[str, str]:
 
 def test_processor_parameters_at_their_defaults_are_left_out() -> None:
     assert set(processor(recommender(processor_buffer_mb=1, processor_buffer_seconds=60))) == {"LambdaArn"}
+    assert processor(recommender())["BufferSizeInMBs"] == "0.2", "a megabyte of events answers with more than 6 MB"
     assert processor(recommender(processor_buffer_seconds=5))["BufferIntervalInSeconds"] == "5"
 
 
