@@ -59,6 +59,7 @@ class Streaming:
     ) -> list[Event]:
         """Puts events on the stream, waits for what comes back, and returns the events that did not."""
         kinesis = self._deployment.cloud.client("kinesis")
+        self._receiver.poll()
         ids = put_events(kinesis, self._deployment.output("event_stream_name"), events)
         missing = self._receiver.wait_for(ids, timeout, progress)
         return [event for event, event_id in zip(events, ids, strict=True) if event_id in missing]
