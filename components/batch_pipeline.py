@@ -308,8 +308,16 @@ class BatchPipeline(pulumi.ComponentResource):
             "actions": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
             "resources": [pulumi.Output.format("arn:aws:logs:{0}:{1}:log-group:/aws-glue/*", region, account)],
         }
-        args = {"service": "glue.amazonaws.com", "statements": [logs, *statements], "tags": self._tags}
-        return ScopedRole(name, args, self._child)  # type: ignore[arg-type]
+        return ScopedRole(
+            name,
+            {
+                "service": "glue.amazonaws.com",
+                "statements": [logs, *statements],
+                "source_account": account,
+                "tags": self._tags,
+            },
+            self._child,
+        )
 
     @staticmethod
     def _catalog_arn(database: aws.glue.CatalogDatabase) -> pulumi.Output[str]:
@@ -321,6 +329,7 @@ class BatchPipeline(pulumi.ComponentResource):
             bucket=args["code_bucket"],
             key=f"etl/{path.name}",
             source=pulumi.FileAsset(str(path)),
+            tags=self._tags,
             opts=self._child,
         )
         return pulumi.Output.concat("s3://", uploaded.bucket, "/", uploaded.key)

@@ -22,6 +22,25 @@ class CommonArgs(TypedDict, total=False):
     them already, leaves them out."""
 
 
+PULUMI_SUFFIX = len("-1234567")
+"""What Pulumi's auto-naming adds to a logical name."""
+
+
+def check_name(component: str, name: str, longest: int) -> None:
+    """Raises `ValueError` where the physical name that Pulumi makes of a logical one is longer than AWS takes."""
+    if len(name) + PULUMI_SUFFIX > longest:
+        raise ValueError(
+            f"{component}: name: expected at most {longest - PULUMI_SUFFIX} characters, got {len(name)}: {name!r}"
+        )
+
+
+def check_range(component: str, setting: str, value: float, limits: tuple[float, float]) -> None:
+    """Raises `ValueError` where a value is outside of AWS's limits, both of which are allowed."""
+    lowest, highest = limits
+    if not lowest <= value <= highest:
+        raise ValueError(f"{component}: {setting}: expected {lowest:g} to {highest:g}, got {value:g}")
+
+
 def common(args: CommonArgs) -> CommonArgs:
     """The part of a component's args that its children take too."""
     return {key: args[key] for key in CommonArgs.__annotations__ if key in args}  # type: ignore[literal-required, return-value]

@@ -6,16 +6,20 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs
+from components.common import CommonArgs, check_name, check_range
 from components.iam import ScopedRole, Statement
 from components.packaging import LAMBDA_PYTHON, function_zip
 
 ALIAS = "live"
 """What callers name: it moves to a new version only when that version is ready."""
 
+MAX_FUNCTION_NAME = 64
 MAX_TIMEOUT_SECONDS = 900
 MEMORY_RANGE_MB = (128, 10_240)
-"""Lambda quotas: function timeout and memory."""
+"""Lambda quotas: function name, timeout and memory."""
+
+LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288)
+"""What PutRetentionPolicy of CloudWatch Logs takes."""
 
 
 class PythonFunctionArgs(CommonArgs):
@@ -85,13 +89,11 @@ class PythonFunction(pulumi.ComponentResource):
 
     @staticmethod
     def _check(name: str, args: PythonFunctionArgs) -> None:
-        if not 1 <= args["timeout_seconds"] <= MAX_TIMEOUT_SECONDS:
-            raise ValueError(
-                f"{name}: timeout_seconds: expected 1 to {MAX_TIMEOUT_SECONDS}, got {args['timeout_seconds']}"
-            )
-        lowest, highest = MEMORY_RANGE_MB
-        if not lowest <= args["memory_mb"] <= highest:
-            raise ValueError(f"{name}: memory_mb: expected {lowest} to {highest}, got {args['memory_mb']}")
+        check_name("PythonFunction", f"{name}-function", MAX_FUNCTION_NAME)
+        check_range(name, "timeout_seconds", args["timeout_seconds"], (1, MAX_TIMEOUT_SECONDS))
+        check_range(name, "memory_mb", args["memory_mb"], MEMORY_RANGE_MB)
+        if (days := args.get("log_retention_days", 14)) not in LOG_RETENTION_DAYS:
+            raise ValueError(f"{name}: log_retention_days: expected one of {LOG_RETENTION_DAYS}, got {days}")
         if ("subnet_ids" in args) != ("security_group_ids" in args):
             raise ValueError(f"{name}: expected subnet_ids and security_group_ids together, got one of them")
 
@@ -139,6 +141,7 @@ class PythonFunction(pulumi.ComponentResource):
             bucket=args["code_bucket"],
             key=f"functions/{package.name}",
             source=pulumi.FileAsset(str(package)),
+            tags=args.get("tags"),
             opts=self._child,
         )
         return aws.lambda_.Function(

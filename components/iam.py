@@ -6,6 +6,11 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
+from components.common import check_name
+
+MAX_ROLE_NAME = 64
+"""IAM and STS quotas: length of a role's name."""
+
 
 class Statement(TypedDict):
     """One permission: exact actions on exact resources."""
@@ -71,6 +76,7 @@ class ScopedRole(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ScopedRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("recommender:index:ScopedRole", name, {}, opts)
+        check_name("ScopedRole", f"{name}-role", MAX_ROLE_NAME)
         child = pulumi.ResourceOptions(parent=self)
         statement: dict[str, Any] = {
             "Effect": "Allow",

@@ -158,7 +158,7 @@ class Monitoring(pulumi.ComponentResource):
         dimensions = {"FunctionName": name}
         self._alarm(
             f"{function}-errors",
-            f"{function} fails: its log says why.",
+            f"{function} fails at some of its calls: its log says why.",
             "AWS/Lambda Errors",
             dimensions,
             above=0,

@@ -46,6 +46,11 @@ class Network(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = args.get("tags", {})
         existing_vpc, existing_subnets = args.get("vpc_id"), args.get("subnet_ids", [])
+        if existing_subnets and len(existing_subnets) < MIN_ZONES:
+            raise ValueError(
+                f"Network: subnet_ids: expected {MIN_ZONES} or more, in as many zones (RDS asks for them), "
+                f"got {len(existing_subnets)}"
+            )
         if (existing_vpc is None) != (not existing_subnets):
             raise ValueError("Network: expected both vpc_id and subnet_ids of an existing VPC, got one of them")
         region = aws.get_region_output(opts=pulumi.InvokeOptions(parent=self)).region

@@ -5,7 +5,10 @@ from typing import NotRequired
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs
+from components.common import CommonArgs, check_name
+
+MAX_BUCKET_NAME = 63
+"""S3's general purpose bucket naming rules."""
 
 
 class PrivateBucketArgs(CommonArgs):
@@ -30,6 +33,7 @@ class PrivateBucket(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("recommender:index:PrivateBucket", name, {}, opts)
+        check_name("PrivateBucket", f"{name}-bucket", MAX_BUCKET_NAME)
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
         bucket = aws.s3.Bucket(

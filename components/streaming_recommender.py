@@ -7,7 +7,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs, common
+from components.common import CommonArgs, check_range, common
 from components.event_source import event_source_statements, map_event_source
 from components.firehose import Source, encryption, processor, read_and_transform
 from components.function import PythonFunction, WatchedFunction
@@ -300,6 +300,7 @@ class StreamingRecommender(pulumi.ComponentResource):
             f"{name}-delivery",
             {
                 "service": "firehose.amazonaws.com",
+                "tags": self._tags,
                 "statements": statements,
                 "source_account": aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id,
             },
@@ -315,6 +316,5 @@ def _check_ranges(args: StreamingRecommenderArgs) -> None:
         ("delivery_buffer_seconds", args.get("delivery_buffer_seconds", 60), DELIVERY_BUFFER_SECONDS),
         ("stream_retention_hours", args.get("stream_retention_hours", 24), STREAM_RETENTION_HOURS),
     ]
-    for name, value, (lowest, highest) in asked:
-        if not lowest <= value <= highest:
-            raise ValueError(f"StreamingRecommender: {name}: expected {lowest:g} to {highest:g}, got {value:g}")
+    for setting, value, limits in asked:
+        check_range("StreamingRecommender", setting, value, limits)

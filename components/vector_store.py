@@ -7,7 +7,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components.common import CommonArgs, common
+from components.common import CommonArgs, check_name, check_range, common
 from components.function import PythonFunction, WatchedFunction
 from components.iam import Statement, use_key
 from components.network import connect
@@ -29,8 +29,10 @@ BUILD_PARAMETERS = {
 }
 """Formulas of RDS parameters (RDS User Guide, "Specifying DB parameters"), so that they follow the instance class."""
 
-MIN_STORAGE_GB = 20
-"""Of gp3 storage (RDS User Guide)."""
+MIN_STORAGE_GB, MAX_STORAGE_GB = 20, 65_536
+DEFAULT_BACKUP_DAYS, MAX_BACKUP_DAYS = 7, 35
+MAX_INSTANCE_IDENTIFIER = 63
+"""Limits of gp3 storage, backups and identifiers (RDS User Guide)."""
 
 FREE_INSIGHTS_DAYS = 7
 """The retention of Performance Insights that costs nothing."""
@@ -50,7 +52,7 @@ class VectorStoreSettings(TypedDict):
     """A standby in a second zone. Default: false."""
     iam_authentication: NotRequired[bool]
     """Whether functions open the database with their role instead of a password. Default: false."""
-    backup_retention_days: NotRequired[pulumi.Input[int]]
+    backup_retention_days: NotRequired[int]
     """Default: 7."""
     deletion_protection: NotRequired[pulumi.Input[bool]]
     """Default: true."""
@@ -98,6 +100,11 @@ class VectorStore(pulumi.ComponentResource):
         super().__init__("recommender:index:VectorStore", name, {}, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = args.get("tags", {})
+        check_name("VectorStore", f"{name}-postgres", MAX_INSTANCE_IDENTIFIER)
+        self.storage_gb = args.get("storage_gb", MIN_STORAGE_GB)
+        check_range("VectorStore", "storage_gb", self.storage_gb, (MIN_STORAGE_GB, MAX_STORAGE_GB))
+        backups = args.get("backup_retention_days", DEFAULT_BACKUP_DAYS)
+        check_range("VectorStore", "backup_retention_days", backups, (0, MAX_BACKUP_DAYS))
         bucket = PrivateBucket(
             f"{name}-ml-artifacts",
             {**common(args), "notify_event_bridge": True},
@@ -127,7 +134,6 @@ class VectorStore(pulumi.ComponentResource):
             self._let_roles_in(name, loader)
         self._start_on_manifest(name, rule, loader, dead_letters)
         self.dead_letter_queue_name = dead_letters.name
-        self.storage_gb = args.get("storage_gb", MIN_STORAGE_GB)
         self.stack_outputs = {
             "ml_artifacts_bucket": self.ml_artifacts_bucket,
             "vector_db_host": self.host,
@@ -226,7 +232,7 @@ class VectorStore(pulumi.ComponentResource):
             vpc_security_group_ids=[server.id],
             publicly_accessible=False,
             multi_az=args.get("multi_az", False),
-            backup_retention_period=args.get("backup_retention_days", 7),
+            backup_retention_period=args.get("backup_retention_days", DEFAULT_BACKUP_DAYS),
             deletion_protection=args.get("deletion_protection", True),
             skip_final_snapshot=args.get("skip_final_snapshot", False),
             final_snapshot_identifier=pulumi.Output.concat(f"{name}-final-", suffix.hex),

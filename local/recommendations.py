@@ -49,14 +49,16 @@ class Receiver:
     ) -> set[str]:
         """Waits until every event came back or `timeout` seconds are over, and returns the ids still missing.
 
-        An event that failed is answered for too, so the wait ends when failures make up for what is missing.
+        An event that failed is answered for too, so the wait ends when failures make up for what is missing. Poll
+        before sending: failures that were seen by then are another wait's.
         """
         deadline = time.monotonic() + timeout
+        before = len(self.received.failures)
         while True:
             received = self.poll()
             missing = set(event_ids) - received.recommendations.keys()
             progress(len(event_ids) - len(missing))
-            if len(missing) <= len(received.failures) or time.monotonic() > deadline:
+            if len(missing) <= len(received.failures) - before or time.monotonic() > deadline:
                 return missing
             time.sleep(0.2)
 

@@ -22,6 +22,13 @@ def test_a_role_trusts_one_service() -> None:
     assert [statement["Principal"] for statement in trust] == [{"Service": "glue.amazonaws.com"}]
 
 
+def test_a_name_that_aws_would_find_too_long_is_refused_with_both_lengths() -> None:
+    with pytest.raises(ValueError, match="PrivateBucket: name: expected at most 55 characters, got 67"):
+        build(lambda: PrivateBucket("b" * 60, {}))
+    with pytest.raises(ValueError, match="ScopedRole: name: expected at most 56 characters, got 65"):
+        build(lambda: ScopedRole("r" * 60, {"service": "glue.amazonaws.com", "statements": []}))
+
+
 def test_a_bucket_keeps_replaced_versions_for_a_while_and_its_content_unless_asked() -> None:
     graph = build(lambda: PrivateBucket("store", {}))
     assert graph.one("Bucket").inputs["forceDestroy"] is False
@@ -35,6 +42,7 @@ def test_a_bucket_keeps_replaced_versions_for_a_while_and_its_content_unless_ask
         ({"timeout_seconds": 901}, "timeout_seconds: expected 1 to 900, got 901"),
         ({"memory_mb": 64}, "memory_mb: expected 128 to 10240, got 64"),
         ({"subnet_ids": ["subnet-1"]}, "expected subnet_ids and security_group_ids together"),
+        ({"log_retention_days": 15}, "log_retention_days: expected one of"),
     ],
 )
 def test_a_function_that_lambda_would_reject_is_refused_at_once(wrong: Any, message: str) -> None:

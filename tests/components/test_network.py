@@ -43,7 +43,8 @@ def test_in_an_existing_vpc_nothing_is_made_but_security_groups() -> None:
         ({"zones": 1}, "zones: expected 2 or 3, got 1"),
         ({"zones": 4}, "zones: expected 2 or 3, got 4"),
         ({"vpc_id": "vpc-1"}, "expected both vpc_id and subnet_ids"),
-        ({"subnet_ids": ["subnet-1"]}, "expected both vpc_id and subnet_ids"),
+        ({"subnet_ids": ["subnet-1", "subnet-2"]}, "expected both vpc_id and subnet_ids"),
+        ({"vpc_id": "vpc-1", "subnet_ids": ["subnet-1"]}, "subnet_ids: expected 2 or more"),
     ],
 )
 def test_what_aws_would_reject_is_refused_at_once(args: Any, message: str) -> None:

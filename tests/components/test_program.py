@@ -1,5 +1,7 @@
 """The whole program, under the settings of each stack file: what holds for every resource, and what flows where."""
 
+import importlib
+import inspect
 import json
 import re
 import runpy
@@ -68,6 +70,24 @@ def test_no_secret_stands_in_clear_in_any_input(graph: Graph) -> None:
         seen = json.dumps(without_secrets(dict(node.raw)), default=str)
         for name, password in passwords.items():
             assert password not in seen, f"{node.urn} shows the password of {name}"
+
+
+def takes_tags(type_: str) -> bool:
+    """Whether the provider's resource of this type (`aws:s3/bucket:Bucket`) has a `tags` input."""
+    match = re.fullmatch(r"aws:(\w+)/\w+:(\w+)", type_)
+    if match is None:
+        return False
+    module = importlib.import_module(f"pulumi_aws.{'lambda_' if match[1] == 'lambda' else match[1]}")
+    return "tags" in inspect.signature(getattr(module, match[2])._internal_init).parameters
+
+
+def test_everything_that_takes_tags_has_the_stacks(graph: Graph) -> None:
+    untagged = [
+        node.urn
+        for node in graph.nodes
+        if node.custom and takes_tags(node.type) and "stack" not in (node.inputs.get("tags") or {})
+    ]
+    assert untagged == []
 
 
 def test_every_bucket_is_private_encrypted_versioned_and_reached_over_tls_only(graph: Graph) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pulumi
+import pytest
 
 from components import VectorStore
 from components.vector_store import IAM_USER
@@ -83,3 +84,9 @@ def test_a_customer_managed_key_is_used_for_all_that_is_stored() -> None:
     assert graph.one("lambda/function:Function").inputs["kmsKeyArn"].endswith("key/1")
     rule = graph.one("BucketServerSideEncryptionConfiguration").inputs["rules"][0]
     assert rule["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"].endswith("key/1")
+
+
+@pytest.mark.parametrize(("setting", "value"), [("storage_gb", 19), ("backup_retention_days", 36)])
+def test_what_aws_would_reject_is_refused_at_once(setting: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"VectorStore: {setting}: expected .* got {value}"):
+        vector_store(**{setting: value})

@@ -57,6 +57,7 @@ class System:
 
     def fail_a_record(self) -> None:
         stream = self.streaming.streams[0]
+        stream.error_log.refused = None
         self.streaming.send([{"browse_history": "not a list"}], timeout=20)
         if stream.error_log.refused:
             raise LocalRunError(stream.error_log.refused)

@@ -1,0 +1,74 @@
+"""Alarms, the topic that they ring on, and the dashboard."""
+
+import json
+from typing import Any
+
+import pytest
+
+from components import Monitoring
+from local.graph.recorder import Graph, build
+from tests.components.shared import COMMON
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return monitoring(email="ops@example.com")
+
+
+def monitoring(**settings: Any) -> Graph:
+    args: Any = {
+        **COMMON,
+        **settings,
+        "event_stream_name": "events",
+        "delivery_stream_name": "delivery",
+        "functions": {"loader": {"name": "loader-1", "timeout_seconds": 900}},
+        "dead_letter_queue_name": "dead",
+        "database_identifier": "db",
+        "database_storage_gb": 20,
+        "glue_job_name": "job",
+    }
+    return build(lambda: Monitoring("monitoring", args))
+
+
+def test_every_way_in_which_it_fails_has_an_alarm(graph: Graph) -> None:
+    watched = {node.inputs["metricName"] for node in graph.of("MetricAlarm")}
+    assert watched == {
+        "GetRecords.IteratorAgeMilliseconds",
+        "WriteProvisionedThroughputExceeded",
+        "DeliveryToS3.DataFreshness",
+        "ExecuteProcessing.Success",
+        "Errors",
+        "Throttles",
+        "Duration",
+        "ApproximateNumberOfMessagesVisible",
+        "CPUUtilization",
+        "FreeStorageSpace",
+        "DatabaseConnections",
+    }
+    rule = json.loads(graph.one("EventRule", "glue-failure").inputs["eventPattern"])
+    assert "FAILED" in rule["detail"]["state"]
+
+
+def test_every_alarm_says_why_and_rings_on_the_topic(graph: Graph) -> None:
+    topic = "arn:aws:sns:eu-west-1:111122223333:monitoring-alarms"
+    for alarm in graph.of("MetricAlarm"):
+        assert len(alarm.inputs["alarmDescription"]) > 40, alarm.name
+        assert alarm.inputs["alarmActions"] == [topic], alarm.name
+        assert alarm.inputs["treatMissingData"] == "notBreaching", alarm.name
+
+
+def test_a_functions_duration_is_measured_against_its_own_timeout(graph: Graph) -> None:
+    assert graph.one("MetricAlarm", "loader-duration").inputs["threshold"] == pytest.approx(720_000)
+
+
+def test_mail_goes_to_whom_the_setting_names(graph: Graph) -> None:
+    assert graph.one("TopicSubscription").inputs["endpoint"] == "ops@example.com"
+    assert not monitoring().of("TopicSubscription")
+
+
+def test_the_dashboard_follows_a_record_from_the_stream_to_s3(graph: Graph) -> None:
+    widgets = json.loads(graph.one("Dashboard").inputs["dashboardBody"])["widgets"]
+    metrics = [widget["properties"]["metrics"][0][1] for widget in widgets]
+    assert metrics[0] == "IncomingRecords"
+    assert metrics.index("DeliveryToS3.Records") > metrics.index("Duration")
+    assert len({(widget["x"], widget["y"]) for widget in widgets}) == len(widgets)
