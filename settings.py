@@ -4,6 +4,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,9 @@ def _check(where: str, value: Any, kind: type, mistakes: list[str]) -> Any:
         right = isinstance(value, int | float) and not isinstance(value, bool)
     if kind is list:
         right = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+    expected = _NAMES.get(kind, "an object")
+    if issubclass(kind, StrEnum):
+        right, expected = value in list(kind), f"one of {', '.join(kind)}"
     if not right:
-        mistakes.append(f"{where}: expected {_NAMES.get(kind, 'an object')}, got {value!r}")
-    return value
+        mistakes.append(f"{where}: expected {expected}, got {value!r}")
+    return kind(value) if right and issubclass(kind, StrEnum) else value

@@ -10,6 +10,7 @@ from components.network import Network, NetworkArgs, NetworkSettings
 from components.source_database import SourceDatabase, SourceDatabaseArgs, SourceDatabaseSettings
 from components.storage import PrivateBucket, PrivateBucketArgs
 from components.streaming_recommender import (
+    Delivery,
     StreamingRecommender,
     StreamingRecommenderArgs,
     StreamingRecommenderSettings,
@@ -21,6 +22,7 @@ __all__ = [
     "BatchPipelineArgs",
     "BatchPipelineSettings",
     "CommonArgs",
+    "Delivery",
     "Key",
     "KeyArgs",
     "Monitoring",

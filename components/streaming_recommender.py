@@ -1,12 +1,15 @@
 """Stream: events from Kinesis through Firehose and two functions to recommendations on S3."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
 from components.common import CommonArgs, check_range, common
+from components.event_source import event_source_statements, map_event_source
+from components.firehose import Source, encryption, processor, read_and_transform
 from components.function import PythonFunction, WatchedFunction
 from components.iam import ScopedRole, Statement, use_key
 from components.storage import PrivateBucket
@@ -26,8 +29,14 @@ DELIVERY_BUFFER_SECONDS = (0, 900)
 STREAM_RETENTION_HOURS = (24, 8760)
 """Limits of Firehose's and Kinesis Data Streams' API references."""
 
-PROCESSOR_DEFAULTS = {"BufferSizeInMBs": "1", "BufferIntervalInSeconds": "60"}
-"""Named at their defaults they show as a change on every preview, so they are left out."""
+
+class Delivery(StrEnum):
+    """Who calls the stream transformation."""
+
+    FIREHOSE_TRANSFORM = "firehose_transform"
+    """Firehose, with what it has gathered."""
+    EVENT_SOURCE = "event_source"
+    """Kinesis, at once; the function puts its lines to Firehose."""
 
 
 class StreamingRecommenderSettings(TypedDict):
@@ -35,6 +44,9 @@ class StreamingRecommenderSettings(TypedDict):
 
     recommendation_limit: NotRequired[int]
     """Recommendations for an event. Default: 5."""
+    delivery: NotRequired[Delivery]
+    """`firehose_transform`, or `event_source`: no buffer before the function, for lower latency and more calls; the
+    processor's buffer has no meaning then. Default: firehose_transform."""
     shards: NotRequired[int]
     """Provisioned shards (1 MB or 1,000 records a second in, each); 0: on demand. Default: 1."""
     stream_retention_hours: NotRequired[int]
@@ -97,8 +109,17 @@ class StreamingRecommender(pulumi.ComponentResource):
         )
         stream = self._stream(name, args)
         inference = self._inference(name, args)
-        transformation = self._transformation(name, args, inference)
-        delivery = self._delivery(name, args, stream, bucket, transformation)
+        if args.get("delivery", Delivery.FIREHOSE_TRANSFORM) == Delivery.FIREHOSE_TRANSFORM:
+            transformation = self._transformation(name, args, inference)
+            delivery = self._delivery(name, args, bucket, Source(stream, transformation))
+        else:
+            delivery = self._delivery(name, args, bucket, None)
+            statements = event_source_statements(stream, delivery, bucket.arn, args.get("kms_key_arn"))
+            variables = {"DELIVERY_STREAM_NAME": delivery.name}
+            transformation = self._transformation(name, args, inference, variables, statements)
+            map_event_source(
+                f"{name}-event-source", stream, transformation.alias_arn, bucket.arn, self._tags, self._child
+            )
         self.event_stream_name = stream.name
         self.delivery_stream_name = delivery.name
         self.recommendations_bucket = bucket.name
@@ -148,7 +169,14 @@ class StreamingRecommender(pulumi.ComponentResource):
             self._child,
         )
 
-    def _transformation(self, name: str, args: StreamingRecommenderArgs, inference: PythonFunction) -> PythonFunction:
+    def _transformation(
+        self,
+        name: str,
+        args: StreamingRecommenderArgs,
+        inference: PythonFunction,
+        variables: Mapping[str, pulumi.Input[str]] | None = None,
+        statements: Sequence[Statement] = (),
+    ) -> PythonFunction:
         # Outside the VPC: without NAT, a function in it could not reach Lambda's API.
         return PythonFunction(
             f"{name}-transformation",
@@ -160,13 +188,15 @@ class StreamingRecommender(pulumi.ComponentResource):
                 "environment": {
                     "MODEL_INFERENCE_FUNCTION": inference.alias_arn,
                     "RECOMMENDATION_LIMIT": str(args.get("recommendation_limit", 5)),
+                    **(variables or {}),
                 },
                 "statements": [
                     {
                         "sid": "CallInference",
                         "actions": ["lambda:InvokeFunction"],
                         "resources": [inference.alias_arn],
-                    }
+                    },
+                    *statements,
                 ],
                 "timeout_seconds": TRANSFORMATION_TIMEOUT_SECONDS,
                 "memory_mb": 512,
@@ -178,9 +208,8 @@ class StreamingRecommender(pulumi.ComponentResource):
         self,
         name: str,
         args: StreamingRecommenderArgs,
-        stream: aws.kinesis.Stream,
         bucket: PrivateBucket,
-        transformation: PythonFunction,
+        source: Source | None,
     ) -> aws.kinesis.FirehoseDeliveryStream:
         logs = aws.cloudwatch.LogGroup(
             f"{name}-delivery-logs",
@@ -191,7 +220,7 @@ class StreamingRecommender(pulumi.ComponentResource):
         log_stream = aws.cloudwatch.LogStream(
             f"{name}-delivery-errors", name="S3Delivery", log_group_name=logs.name, opts=self._child
         )
-        role = self._delivery_role(args, name, stream, bucket, transformation, logs)
+        role = self._delivery_role(args, name, bucket, source, logs)
         s3: aws.kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationArgsDict = {
             "role_arn": role.arn,
             "bucket_arn": bucket.arn,
@@ -205,11 +234,17 @@ class StreamingRecommender(pulumi.ComponentResource):
                 "log_group_name": logs.name,
                 "log_stream_name": log_stream.name,
             },
-            "processing_configuration": {
-                "enabled": True,
-                "processors": [{"type": "Lambda", "parameters": _processor(args, transformation)}],
-            },
         }
+        if source:
+            parameters = processor(
+                source.transformation,
+                args.get("processor_buffer_mb", PROCESSOR_BUFFER_MB[0]),
+                args.get("processor_buffer_seconds", 60),
+            )
+            s3["processing_configuration"] = {
+                "enabled": True,
+                "processors": [{"type": "Lambda", "parameters": parameters}],
+            }
         if args.get("backup_source"):
             s3["s3_backup_mode"] = "Enabled"
             s3["s3_backup_configuration"] = {
@@ -222,7 +257,11 @@ class StreamingRecommender(pulumi.ComponentResource):
         return aws.kinesis.FirehoseDeliveryStream(
             f"{name}-delivery",
             destination="extended_s3",
-            kinesis_source_configuration={"kinesis_stream_arn": stream.arn, "role_arn": role.arn},
+            kinesis_source_configuration=(
+                {"kinesis_stream_arn": source.stream.arn, "role_arn": role.arn} if source else None
+            ),
+            # Records from Kinesis are encrypted there, and Firehose refuses to be asked for it.
+            server_side_encryption=None if source else encryption(args.get("kms_key_arn")),
             extended_s3_configuration=s3,
             tags=self._tags,
             opts=self._child,
@@ -232,28 +271,12 @@ class StreamingRecommender(pulumi.ComponentResource):
         self,
         args: StreamingRecommenderArgs,
         name: str,
-        stream: aws.kinesis.Stream,
         bucket: PrivateBucket,
-        transformation: PythonFunction,
+        source: Source | None,
         logs: aws.cloudwatch.LogGroup,
     ) -> ScopedRole:
         # The statements of Firehose's guide, "Grant Firehose access to an Amazon S3 destination".
         statements: list[Statement] = [
-            {
-                "sid": "ReadEvents",
-                "actions": [
-                    "kinesis:DescribeStream",
-                    "kinesis:ListShards",
-                    "kinesis:GetShardIterator",
-                    "kinesis:GetRecords",
-                ],
-                "resources": [stream.arn],
-            },
-            {
-                "sid": "Transform",
-                "actions": ["lambda:InvokeFunction", "lambda:GetFunctionConfiguration"],
-                "resources": [transformation.alias_arn],
-            },
             {
                 "sid": "Deliver",
                 "actions": ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
@@ -271,6 +294,8 @@ class StreamingRecommender(pulumi.ComponentResource):
             },
             *use_key(args.get("kms_key_arn"), write=True),
         ]
+        if source:
+            statements += read_and_transform(source)
         return ScopedRole(
             f"{name}-delivery",
             {
@@ -281,22 +306,6 @@ class StreamingRecommender(pulumi.ComponentResource):
             },
             self._child,
         )
-
-
-def _processor(
-    args: StreamingRecommenderArgs, transformation: PythonFunction
-) -> list[aws.kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationProcessingConfigurationProcessorParameterArgsDict]:
-    asked = {
-        "BufferSizeInMBs": f"{args.get('processor_buffer_mb', 1):g}",
-        "BufferIntervalInSeconds": str(args.get("processor_buffer_seconds", 60)),
-    }
-    given: dict[str, pulumi.Input[str]] = {
-        parameter: value for parameter, value in asked.items() if value != PROCESSOR_DEFAULTS[parameter]
-    }
-    return [
-        {"parameter_name": parameter, "parameter_value": value}
-        for parameter, value in {"LambdaArn": transformation.alias_arn, **given}.items()
-    ]
 
 
 def _check_ranges(args: StreamingRecommenderArgs) -> None:

@@ -15,6 +15,7 @@ from local.session import Deployment, deploy, running_services
 from local.shop import Login, Shop, read_shop
 from local.streaming import Streaming
 from local.summary import show_examples, show_places, write_records
+from local.switchover import MIN_EVENTS, Switchover
 from local.ui import Stages
 
 
@@ -60,10 +61,15 @@ def run(options: Options, console: Console) -> int:
             stage.result = streaming.wait_for_load(trained.version)
         shop = read_shop(login, spec)
         events = given_events or make_events(shop, spec, options.n_events, options.seed)
-        with stages.stage("events") as stage:
-            missing = streaming.send(events, lambda back: stage.say(f"{back} of {len(events)} came back"))
-            stage.result = f"{len(events) - len(missing)} of {len(events)} came back as recommendations"
-        return _finish(options, console, deployment, shop, streaming, missing)
+        if len(events) >= MIN_EVENTS:
+            switchover = Switchover(deployment, streaming, stages, trained.version)
+            switchover.run(events, options.folder, options.seed + 1)
+            missing, switched = switchover.missing, f"rolled back in {switchover.rollback_ms:.0f} ms"
+        else:
+            missing, switched = _send(streaming, stages, events), f"no second one for fewer than {MIN_EVENTS} events"
+        came_back = f"{len(events) - len(missing)} of {len(events)} came back as recommendations"
+        summary = {"events": came_back, "model versions": f"{_count(streaming)}; {switched}"}
+        return _finish(options, console, deployment, shop, streaming, missing, summary)
 
 
 def _stack(options: Options) -> Stack:
@@ -109,6 +115,18 @@ def _load_source(options: Options, stages: Stages, deployment: Deployment, spec:
         return login
 
 
+def _send(streaming: Streaming, stages: Stages, events: list[Event]) -> list[Event]:
+    with stages.stage("events") as stage:
+        missing = streaming.send(events, lambda back: stage.say(f"{back} of {len(events)} came back"))
+        stage.result = f"{len(events) - len(missing)} of {len(events)} came back as recommendations"
+        return missing
+
+
+def _count(streaming: Streaming) -> str:
+    """Records by model version, the oldest version first."""
+    return ", ".join(f"{version}: {number} records" for version, number in sorted(streaming.versions().items()))
+
+
 def _finish(
     options: Options,
     console: Console,
@@ -116,6 +134,7 @@ def _finish(
     shop: Shop,
     streaming: Streaming,
     missing: list[Event],
+    summary: dict[str, str],
 ) -> int:
     records = streaming.records()
     kept = options.folder / "recommendations.jsonl"
@@ -123,6 +142,7 @@ def _finish(
     console.print()
     show_examples(console, shop, records)
     places = {
+        **summary,
         "recommendations": f"{kept} ({len(records)} records)",
         "training data": f"s3://{deployment.output('data_lake_bucket')}",
         "model artifacts": f"s3://{deployment.output('ml_artifacts_bucket')}",

@@ -38,10 +38,15 @@ class Trained:
 
 
 def train_and_publish(
-    deployment: Deployment, folder: Path, seed: int, say: Callable[[str], None] = lambda _: None
+    deployment: Deployment,
+    folder: Path,
+    seed: int,
+    say: Callable[[str], None] = lambda _: None,
+    epochs: int | None = None,
 ) -> Trained:
     """Trains on the data lake and publishes to the bucket of artifacts. Raises `LocalRunError` where that fails.
 
+    `epochs` is the most that it trains, where it is not to be the command's own default.
     The gate's verdict is shown, not obeyed: a run on ratings without a pattern shows the rest of the system too.
     """
     cloud = deployment.cloud
@@ -51,6 +56,8 @@ def train_and_publish(
     command = [sys.executable, "-m", "training", "train", "--data", f"s3://{deployment.output('data_lake_bucket')}"]
     command += ["--dataset", str(deployment.dataset_file), "--output", f"s3://{bucket}"]
     command += ["--work", str(folder / "training"), "--seed", str(seed), "--force"]
+    if epochs is not None:
+        command += ["--epochs", str(epochs)]
     say("two-tower model")
     with log.open("ab") as output:
         environment = cloud.aws.environment(cloud.aws.root)

@@ -1,10 +1,14 @@
 """The streaming part of a run: the event rules and the delivery stream at work, events in, recommendations out."""
 
-from collections.abc import Callable, Sequence
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Self
 
 from local.delivery import DeliveryStream
 from local.errors import LocalRunError
+from local.event_source import EventSource
 from local.event_targets import EventDelivery
 from local.events import Event, put_events
 from local.recommendations import Receiver, Record
@@ -23,18 +27,20 @@ class Streaming:
         self._deployment = deployment
         self._rules = cloud.event_rules
         self.streams = [DeliveryStream(cloud.aws, inputs) for inputs in cloud.delivery_streams.values()]
+        # After the streams, which take what they deliver.
+        self.event_sources = [EventSource(cloud.aws, inputs) for inputs in cloud.event_sources.values()]
         self._receiver = Receiver(cloud.client("s3"), deployment.output("recommendations_bucket"))
         self._loads = 0
 
     def __enter__(self) -> Self:
         self._rules.start()
-        for stream in self.streams:
-            stream.start()
+        for loop in (*self.streams, *self.event_sources):
+            loop.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for stream in self.streams:
-            stream.stop(drain=False)
+        for loop in (*self.event_sources, *self.streams):
+            loop.stop(drain=False)
         self._rules.stop()
 
     def wait_for_load(self, version: str) -> str:
@@ -58,11 +64,41 @@ class Streaming:
         timeout: float = STREAM_SECONDS,
     ) -> list[Event]:
         """Puts events on the stream, waits for what comes back, and returns the events that did not."""
+        return self.wait_for(self.put(events), progress, timeout)
+
+    def put(self, events: Sequence[Event]) -> dict[str, Event]:
+        """Puts events on the stream; each by the id that its record will have."""
         kinesis = self._deployment.cloud.client("kinesis")
         self._receiver.poll()
         ids = put_events(kinesis, self._deployment.output("event_stream_name"), events)
-        missing = self._receiver.wait_for(ids, timeout, progress)
-        return [event for event, event_id in zip(events, ids, strict=True) if event_id in missing]
+        return dict(zip(ids, events, strict=True))
+
+    def wait_for(
+        self,
+        sent: Mapping[str, Event],
+        progress: Callable[[int], None] = lambda _: None,
+        timeout: float = STREAM_SECONDS,
+    ) -> list[Event]:
+        """Waits for the recommendations of events that were put, and returns the events without."""
+        missing = self._receiver.wait_for(sent.keys(), timeout, progress)
+        return [event for event_id, event in sent.items() if event_id in missing]
+
+    def versions(self, sent: Collection[str] | None = None) -> Counter[str]:
+        """Records by the model version that made them; of these events, or of all."""
+        ids = {str(record["event_id"]): str(record["model_version"]) for record in self.records()}
+        return Counter(version for event_id, version in ids.items() if sent is None or event_id in sent)
+
+    def activate(self, version: str) -> float:
+        """Has the loader switch to a version that is loaded, as an operator would; the milliseconds that took."""
+        name, _ = self._deployment.function("embedding_loader")
+        request = json.dumps({"action": "activate", "version": version})
+        began = time.monotonic()
+        answer = self._deployment.cloud.client("lambda").invoke(FunctionName=name, Payload=request)
+        took = 1000 * (time.monotonic() - began)
+        told = answer["Payload"].read().decode()
+        if answer.get("FunctionError") or json.loads(told)["active"] != version:
+            raise LocalRunError(f"activating {version}: the loader answered {told}")
+        return took
 
     def records(self) -> list[Record]:
         """Every recommendation record so far, one an event, in the order of the stream; replayed ones come last."""
@@ -71,7 +107,7 @@ class Streaming:
 
     def reasons(self) -> str:
         """Why records did not become recommendations, each reason once."""
-        problems = [problem for stream in self.streams for problem in stream.problems]
+        problems = [problem for loop in (*self.event_sources, *self.streams) for problem in loop.problems]
         told = list(filter(None, [self._receiver.received.reasons(), *problems[-3:]]))
         return "; ".join(told or self._logged_errors())
 

@@ -49,6 +49,8 @@ class Cloud:
     glue_triggers: dict[str, Resource] = field(default_factory=dict)
     delivery_streams: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """By name: the inputs of each."""
+    event_sources: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Event source mappings, by name: the inputs of each."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:

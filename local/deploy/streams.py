@@ -38,6 +38,14 @@ def delivery_stream(cloud: Cloud, resource: Resource) -> Realised:
     return Realised(name, {"name": name, "arn": cloud.arn("firehose", f"deliverystream/{name}")})
 
 
+@realises("aws:lambda/eventSourceMapping:EventSourceMapping")
+def event_source(cloud: Cloud, resource: Resource) -> Realised:
+    name = resource.physical_name("uuid")
+    with cloud.lock:
+        cloud.event_sources[name] = resource.inputs
+    return Realised(name, {"uuid": name})
+
+
 @realises("aws:cloudwatch/eventRule:EventRule")
 def event_rule(cloud: Cloud, resource: Resource) -> Realised:
     name = resource.physical_name()

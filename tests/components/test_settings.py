@@ -7,6 +7,7 @@ import pulumi
 import pytest
 
 import settings
+from components import Delivery
 from local.graph.recorder import build
 
 
@@ -52,6 +53,15 @@ def test_all_wrong_keys_are_named_at_once_with_what_was_expected_and_what_came()
     ]
     assert "recommender:vectors.multi_az: expected true or false, got 'yes'" in lines
     assert "recommender:network.zones: expected a whole number, got True" in lines
+
+
+def test_a_choice_is_one_of_the_choices() -> None:
+    assert load(stream={"delivery": "event_source"}).stream == {"delivery": Delivery.EVENT_SOURCE}
+    with pytest.raises(settings.SettingsError) as error:
+        load(stream={"delivery": "lambda"})
+    assert str(error.value) == (
+        "recommender:stream.delivery: expected one of firehose_transform, event_source, got 'lambda'"
+    )
 
 
 def test_what_the_program_wires_is_no_setting() -> None:

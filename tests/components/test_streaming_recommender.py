@@ -41,6 +41,7 @@ def processor(graph: Graph) -> dict[str, str]:
 
 def test_processor_parameters_at_their_defaults_are_left_out() -> None:
     assert set(processor(recommender(processor_buffer_mb=1, processor_buffer_seconds=60))) == {"LambdaArn"}
+    assert processor(recommender())["BufferSizeInMBs"] == "0.2", "a megabyte of events answers with more than 6 MB"
     assert processor(recommender(processor_buffer_seconds=5))["BufferIntervalInSeconds"] == "5"
 
 
@@ -87,6 +88,40 @@ def test_the_source_is_backed_up_and_compressed_when_asked_for() -> None:
     assert "s3BackupConfiguration" not in delivery(recommender())
     asked = delivery(recommender(backup_source=True, compress=True))
     assert (asked["s3BackupMode"], asked["compressionFormat"]) == ("Enabled", "GZIP")
+
+
+def statements(graph: Graph, role: str) -> dict[str, dict[str, Any]]:
+    policy = json.loads(graph.one("RolePolicy", role).inputs["policy"])
+    return {statement["Sid"]: statement for statement in policy["Statement"]}
+
+
+def test_kinesis_calls_the_transformation_itself_where_that_is_asked_for() -> None:
+    graph = recommender(delivery="event_source")
+    mapping = graph.one("EventSourceMapping").inputs
+    assert mapping["functionName"].endswith("stream-transformation-live")
+    assert mapping["functionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["bisectBatchOnFunctionError"] is True
+    assert mapping["maximumRetryAttempts"] > 0
+    assert mapping["maximumRecordAgeInSeconds"] < 24 * 3600, "a record must not leave the stream before it is kept"
+    bucket = graph.one("s3/bucket:Bucket", "recommendations")
+    assert (
+        mapping["destinationConfig"]["onFailure"]["destinationArn"]
+        == f"arn:aws:s3:eu-west-1:111122223333:{bucket.name}"
+    )
+    stream = graph.one("FirehoseDeliveryStream").inputs
+    assert "kinesisSourceConfiguration" not in stream
+    assert "processingConfiguration" not in stream["extendedS3Configuration"]
+    assert stream["serverSideEncryption"]["enabled"] is True
+    function = graph.one("lambda/function:Function", "transformation").inputs
+    assert function["environment"]["variables"]["DELIVERY_STREAM_NAME"] == "stream-delivery-name"
+
+
+def test_each_way_in_has_only_the_permissions_that_it_uses() -> None:
+    by_firehose, by_event_source = recommender(), recommender(delivery="event_source")
+    assert not by_firehose.of("EventSourceMapping")
+    assert not {"ReadEvents", "PutLines"} & statements(by_firehose, "transformation").keys()
+    assert statements(by_event_source, "transformation")["PutLines"]["Action"] == ["firehose:PutRecordBatch"]
+    assert not {"ReadEvents", "Transform"} & statements(by_event_source, "stream-delivery").keys()
 
 
 @pytest.mark.parametrize(

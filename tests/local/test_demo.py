@@ -59,6 +59,12 @@ def test_every_event_of_the_generated_shop_comes_back_and_nothing_keeps_running(
     records = run.records
     assert len({record["event_id"] for record in records}) == len(records) == 200
     assert {record["strategy"] for record in records} >= {"personalized", "session"}
+    first, second = sorted({record["model_version"] for record in records})
+    versions = [record["model_version"] for record in records]
+    switched = versions.index(second)
+    assert versions == [first] * switched + [second] * (len(versions) - switched - 10) + [first] * 10
+    assert f"{first}: {versions.count(first)} records, {second}: {versions.count(second)} records" in run.output
+    assert re.search(r"rolled back in \d+ ms", run.output)
     for record in records:
         recommended = [item["id"] for item in record["recommended_items"]]
         seen = {item["product_code"] for item in record["browse_history"]}

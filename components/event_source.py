@@ -1,0 +1,70 @@
+"""The second way in: Kinesis calls the transformation itself, which puts its lines to Firehose."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_aws as aws
+
+from components.iam import Statement, use_key
+
+BATCH_SIZE = 500
+"""Records of a call at most: where the functions are fastest, and one PutRecordBatch takes as many."""
+RETRIES = 5
+"""Of a batch that the function fails, before it is halved no more and given up to the failure destination."""
+RECORD_AGE_SECONDS = 6 * 3600
+"""An outage may last so long before events leave the stream for the failure destination."""
+
+
+def event_source_statements(
+    stream: aws.kinesis.Stream,
+    delivery: aws.kinesis.FirehoseDeliveryStream,
+    bucket_arn: pulumi.Input[str],
+    key_arn: pulumi.Input[str] | None,
+) -> list[Statement]:
+    """What the function's role needs: Lambda reads the stream and writes what it gives up under that role."""
+    return [
+        {
+            # Lambda developer guide, "Process Amazon Kinesis Data Streams records with Lambda".
+            "sid": "ReadEvents",
+            "actions": [
+                "kinesis:DescribeStream",
+                "kinesis:DescribeStreamSummary",
+                "kinesis:GetRecords",
+                "kinesis:GetShardIterator",
+                "kinesis:ListShards",
+            ],
+            "resources": [stream.arn],
+        },
+        {"sid": "PutLines", "actions": ["firehose:PutRecordBatch"], "resources": [delivery.arn]},
+        {"sid": "KeepFailed", "actions": ["s3:PutObject"], "resources": [pulumi.Output.concat(bucket_arn, "/*")]},
+        {"sid": "FindBucket", "actions": ["s3:ListBucket"], "resources": [bucket_arn]},
+        *use_key(key_arn, write=True),
+    ]
+
+
+def map_event_source(
+    name: str,
+    stream: aws.kinesis.Stream,
+    function_alias_arn: pulumi.Input[str],
+    bucket_arn: pulumi.Input[str],
+    tags: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None,
+    opts: pulumi.ResourceOptions,
+) -> aws.lambda_.EventSourceMapping:
+    """Has Lambda call the function with the stream's batches; what is given up goes to the bucket, records and all."""
+    return aws.lambda_.EventSourceMapping(
+        name,
+        event_source_arn=stream.arn,
+        function_name=function_alias_arn,
+        # From the oldest event that the stream keeps: a stack that changes its way in loses none, and what comes twice
+        # has the same event_id.
+        starting_position="TRIM_HORIZON",
+        batch_size=BATCH_SIZE,
+        function_response_types=["ReportBatchItemFailures"],
+        bisect_batch_on_function_error=True,
+        maximum_retry_attempts=RETRIES,
+        maximum_record_age_in_seconds=RECORD_AGE_SECONDS,
+        # A bucket, for it is the one destination that keeps the records; a queue gets their sequence numbers only.
+        destination_config={"on_failure": {"destination_arn": bucket_arn}},
+        tags=tags,
+        opts=opts,
+    )
