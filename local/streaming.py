@@ -64,12 +64,12 @@ class Streaming:
         timeout: float = STREAM_SECONDS,
     ) -> list[Event]:
         """Puts events on the stream, waits for what comes back, and returns the events that did not."""
+        self._receiver.poll()
         return self.wait_for(self.put(events), progress, timeout)
 
     def put(self, events: Sequence[Event]) -> dict[str, Event]:
         """Puts events on the stream; each by the id that its record will have."""
         kinesis = self._deployment.cloud.client("kinesis")
-        self._receiver.poll()
         ids = put_events(kinesis, self._deployment.output("event_stream_name"), events)
         return dict(zip(ids, events, strict=True))
 
@@ -104,6 +104,10 @@ class Streaming:
         """Every recommendation record so far, one an event, in the order of the stream; replayed ones come last."""
         recommendations = self._receiver.poll().recommendations
         return [recommendations[event_id] for event_id in sorted(recommendations)]
+
+    def failures(self) -> list[Record]:
+        """What `processing-failed/` holds so far, with `rawData` decoded to text."""
+        return self._receiver.poll().failures
 
     def reasons(self) -> str:
         """Why records did not become recommendations, each reason once."""

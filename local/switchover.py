@@ -50,7 +50,7 @@ class Switchover:
         """Trains, publishes and waits for the load while events flow; takes from `flowing` those that were sent."""
         sent: dict[str, Event] = {}
         with self._stages.stage("second version") as stage:
-            with _flow(self._streaming, flowing, sent):
+            with flow(self._streaming, flowing, sent):
                 trained = model.train_and_publish(self._deployment, folder, seed, stage.say, epochs=EPOCHS)
                 loaded = self._streaming.wait_for_load(trained.version)
             missing = self._streaming.wait_for(sent)
@@ -80,8 +80,8 @@ def _parts(events: Sequence[Event]) -> tuple[Sequence[Event], deque[Event], Sequ
 
 
 @contextmanager
-def _flow(streaming: Streaming, waiting: deque[Event], sent: dict[str, Event]) -> Iterator[None]:
-    """Puts waiting events on the stream, a few at a time, for as long as the context lasts."""
+def flow(streaming: Streaming, waiting: deque[Event], sent: dict[str, Event]) -> Iterator[None]:
+    """Puts waiting events on the stream, a few at a time, for as long as the context lasts; moves them to `sent`."""
     stopping = threading.Event()
     failures: list[Exception] = []
     size = max(1, len(waiting) // FLOW_PARTS)

@@ -1,0 +1,44 @@
+"""The system under faults: what goes in, what comes out, and that the two add up."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.events import Event
+from local.session import Deployment
+from local.streaming import Streaming
+from tests.local.harness import EVENT, publish, version_name
+
+
+@dataclass
+class System:
+    deployment: Deployment
+    streaming: Streaming
+    artifacts: Path
+    numbers: Iterator[int]
+    """Of the next version, or the next event."""
+
+    def client(self, service: str) -> Any:
+        return self.deployment.cloud.client(service)
+
+    def events(self, n: int) -> list[Event]:
+        """So many visits that can be recommended for, each of a session of its own."""
+        return [{**EVENT, "session_id": f"session-{next(self.numbers)}"} for _ in range(n)]
+
+    def load(self) -> str:
+        """Publishes a version, and waits until it is served."""
+        version = version_name(next(self.numbers))
+        publish(self.deployment, self.artifacts, version)
+        self.streaming.wait_for_load(version)
+        return version
+
+    def all_came_back(self, sent: dict[str, Event]) -> None:
+        """Asserts that every event has its own record, with recommendations, and that none failed."""
+        failed = len(self.streaming.failures())
+        assert self.streaming.wait_for(sent, timeout=60) == [], self.streaming.reasons()
+        records = {str(record["event_id"]): record for record in self.streaming.records()}
+        for event_id, event in sent.items():
+            assert records[event_id]["session_id"] == event["session_id"]
+            assert records[event_id]["recommended_items"]
+        assert len(self.streaming.failures()) == failed

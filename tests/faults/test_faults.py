@@ -1,0 +1,121 @@
+"""Faults on the whole local run, with events going in all the while: none is lost, none is left unexplained."""
+
+import json
+import time
+from collections import deque
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.errors import LocalRunError
+from local.events import Event
+from local.switchover import flow
+from tests.faults.system import System
+from tests.local.aws import wait_until
+from tests.local.harness import publish, version_name
+
+OUTAGE_SECONDS = 2.0
+
+POISON: list[bytes] = [
+    b"",
+    b"\xff\xfe\x00",
+    b"{not json",
+    b"null",
+    b"7",
+    b'["a list"]',
+    b'{"session_id": "no history"}',
+    b'{"browse_history": []}',
+    b'{"session_id": "s", "browse_history": "not a list"}',
+    b'{"session_id": "s", "browse_history": [{"quantity": 1}]}',
+    b"[" * 100_000,
+]
+
+
+def test_a_database_that_stops_and_starts_again_costs_no_event(system: System) -> None:
+    database = system.deployment.database("postgres")
+    assert database is not None
+    sent = system.streaming.put(system.events(10))
+    database.server.stop()
+    try:
+        sent |= system.streaming.put(system.events(10))
+        time.sleep(OUTAGE_SECONDS)
+        assert system.streaming.versions(sent).total() < len(sent), "the database was not needed"
+    finally:
+        database.server.start()
+    system.all_came_back(sent | system.streaming.put(system.events(10)))
+
+
+def test_switches_a_rollback_and_a_dropped_version_under_load_cost_no_event(system: System) -> None:
+    waiting, sent = deque(system.events(400)), dict[str, Event]()
+    with flow(system.streaming, waiting, sent):
+        loaded = [system.load() for _ in range(5)]
+        system.streaming.activate(loaded[-2])
+        with pytest.raises(LocalRunError, match=loaded[0]):
+            system.streaming.activate(loaded[0])
+    system.all_came_back(sent)
+    assert len(system.streaming.versions(sent)) > 1
+    rolled_back = system.streaming.put(system.events(5))
+    system.all_came_back(rolled_back)
+    assert system.streaming.versions(rolled_back) == {loaded[-2]: 5}
+
+
+def test_a_throttled_inference_function_costs_no_event(system: System) -> None:
+    functions = system.client("lambda")
+    name, _ = system.deployment.function("model_inference")
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    try:
+        with pytest.raises(ClientError, match="TooManyRequests"):
+            functions.invoke(FunctionName=f"{name}:live", Payload=b"{}")
+        sent = system.streaming.put(system.events(10))
+        time.sleep(OUTAGE_SECONDS)
+        assert not system.streaming.versions(sent)
+    finally:
+        functions.delete_function_concurrency(FunctionName=name)
+    system.all_came_back(sent)
+
+
+def test_a_bucket_that_refuses_for_a_while_costs_no_event(system: System) -> None:
+    s3, bucket = system.client("s3"), system.deployment.output("recommendations_bucket")
+    policy = s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    counters = system.streaming.streams[0].counters
+    refused = counters.s3_retries
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    try:
+        sent = system.streaming.put(system.events(10))
+        wait_until(lambda: counters.s3_retries > refused)
+        sent |= system.streaming.put(system.events(10))
+        assert not system.streaming.versions(sent)
+    finally:
+        s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    system.all_came_back(sent)
+
+
+def test_poison_of_every_kind_in_every_tenth_place_is_kept_and_costs_no_other_record(system: System) -> None:
+    events = [json.dumps(event).encode() for event in system.events(9 * len(POISON))]
+    records = [part for index, bad in enumerate(POISON) for part in [*events[9 * index : 9 * index + 9], bad]]
+    failed, before = len(system.streaming.failures()), len(system.streaming.records())
+    system.client("kinesis").put_records(
+        StreamName=system.deployment.output("event_stream_name"),
+        Records=[{"Data": record, "PartitionKey": str(index)} for index, record in enumerate(records)],
+    )
+    wait_until(lambda: len(system.streaming.failures()) - failed >= len(POISON))
+    system.streaming.streams[0].flush()
+    kept = [line["rawData"] for line in system.streaming.failures()[failed:]]
+    assert sorted(kept) == sorted(bad.decode(errors="replace") for bad in POISON)
+    sessions = {record["session_id"] for record in system.streaming.records()}
+    assert {json.loads(event)["session_id"] for event in events} <= sessions
+    assert len(system.streaming.records()) == before + len(events)
+
+
+@pytest.mark.parametrize("file", ["item_embeddings.csv", "user_tower.onnx"])
+def test_a_model_file_whose_checksum_is_wrong_is_not_served_and_costs_no_event(system: System, file: str) -> None:
+    served = system.load()
+    spoilt = version_name(next(system.numbers))
+    publish(system.deployment, system.artifacts, spoilt, spoil=file)
+    delivery = system.streaming.next_load()
+    assert delivery.dead_lettered_to, delivery.error
+    assert file in str(delivery.error)
+    sent = system.streaming.put(system.events(10))
+    system.all_came_back(sent)
+    assert system.streaming.versions(sent) == {served: 10}
