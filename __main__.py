@@ -2,39 +2,23 @@
 
 import pulumi
 
+import components
 import settings
-from components import (
-    BatchPipeline,
-    CommonArgs,
-    Key,
-    Monitoring,
-    Network,
-    PrivateBucket,
-    SourceDatabase,
-    StreamingRecommender,
-    VectorStore,
-)
 
 config = settings.load()
-common: CommonArgs = {"tags": {"project": pulumi.get_project(), "stack": pulumi.get_stack()}, **config.common}
+common: components.CommonArgs = {
+    "tags": {"project": pulumi.get_project(), "stack": pulumi.get_stack()},
+    **config.common,
+}
 if config.customer_managed_key:
-    common["kms_key_arn"] = Key("key", {**common}).arn
+    common["kms_key_arn"] = components.Key("key", {**common}).arn
 
-network = Network("network", {**common, **config.network})
-code = PrivateBucket("code", {**common, "force_destroy": True})
+network = components.Network("network", {**common, **config.network})
+code = components.PrivateBucket("code", {**common, "force_destroy": True})
 
-source = SourceDatabase(
-    "source",
-    {
-        **common,
-        **config.source,
-        "vpc_id": network.vpc_id,
-        "subnet_ids": network.subnet_ids,
-        "code_bucket": code.name,
-    },
-)
+source = components.SourceDatabase("source", {**common, **config.source, **network.placement, "code_bucket": code.name})
 
-batch = BatchPipeline(
+batch = components.BatchPipeline(
     "batch",
     {
         **common,
@@ -51,19 +35,18 @@ batch = BatchPipeline(
     },
 )
 
-vectors = VectorStore(
+vectors = components.VectorStore(
     "vectors",
     {
         **common,
         **config.vectors,
-        "vpc_id": network.vpc_id,
-        "subnet_ids": network.subnet_ids,
+        **network.placement,
         "s3_client_security_group_id": network.s3_client_security_group_id,
         "code_bucket": code.name,
     },
 )
 
-stream = StreamingRecommender(
+stream = components.StreamingRecommender(
     "stream",
     {
         **common,
@@ -76,7 +59,7 @@ stream = StreamingRecommender(
     },
 )
 
-Monitoring(
+components.Monitoring(
     "monitoring",
     {
         **common,

@@ -6,7 +6,7 @@ from components.encryption import Key, KeyArgs
 from components.function import PythonFunction, PythonFunctionArgs, WatchedFunction
 from components.iam import ScopedRole, ScopedRoleArgs, Statement
 from components.monitoring import Monitoring, MonitoringArgs, MonitoringSettings
-from components.network import Network, NetworkArgs, NetworkSettings
+from components.network import Network, NetworkArgs, NetworkSettings, PlacementArgs
 from components.source_database import SourceDatabase, SourceDatabaseArgs, SourceDatabaseSettings
 from components.storage import PrivateBucket, PrivateBucketArgs
 from components.streaming_recommender import (
@@ -31,6 +31,7 @@ __all__ = [
     "Network",
     "NetworkArgs",
     "NetworkSettings",
+    "PlacementArgs",
     "PrivateBucket",
     "PrivateBucketArgs",
     "PythonFunction",

@@ -33,11 +33,21 @@ class NetworkArgs(NetworkSettings, CommonArgs):
     """A new private network, or an existing one."""
 
 
+class PlacementArgs(TypedDict):
+    """Where a database and its functions live."""
+
+    vpc_id: pulumi.Input[str]
+    subnet_ids: pulumi.Input[Sequence[str]]
+    """Private subnets in two zones or more."""
+
+
 class Network(pulumi.ComponentResource):
     """Private subnets with a way to S3 and to nowhere else: no NAT gateway, no internet gateway."""
 
     vpc_id: pulumi.Output[str]
     subnet_ids: pulumi.Output[Sequence[str]]
+    placement: PlacementArgs
+    """The two above, for the components that live here."""
     s3_client_security_group_id: pulumi.Output[str]
     """What belongs to this group may open connections to S3."""
 
@@ -59,6 +69,7 @@ class Network(pulumi.ComponentResource):
             self.subnet_ids = pulumi.Output.all(*existing_subnets)
         else:
             self._create(name, args, region)
+        self.placement = {"vpc_id": self.vpc_id, "subnet_ids": self.subnet_ids}
         self.s3_client_security_group_id = self._s3_client(name, region).id
         self._interface_endpoints(name, args.get("interface_endpoints", []), region)
         self.register_outputs(

@@ -1,6 +1,8 @@
 """Zips of Python code that are the same bytes for the same content, for Lambda and Glue."""
 
 import hashlib
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -69,7 +71,7 @@ def write_zip(name: str, files: Iterable[tuple[str, Path]]) -> Path:
     if target.exists():
         return target
     BUILD.mkdir(exist_ok=True)
-    partial = target.with_suffix(f".{id(entries)}.partial")
+    partial = target.with_suffix(f".{os.getpid()}.partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for inside, path in entries:
             entry = zipfile.ZipInfo(inside, date_time=_EPOCH)
@@ -88,7 +90,7 @@ def _install_wheels(requirements: Path) -> Path:
     if target.exists():
         return target
     BUILD.mkdir(exist_ok=True)
-    partial = target.with_suffix(".partial")
+    partial = target.with_suffix(f".{os.getpid()}.partial")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(partial), "--only-binary=:all:"]
     command += ["--implementation", "cp", "--python-version", LAMBDA_PYTHON, "--no-compile", "--upgrade"]
     command += [f"--platform={platform}" for platform in LAMBDA_PLATFORMS]
@@ -98,7 +100,11 @@ def _install_wheels(requirements: Path) -> Path:
         raise PackagingError(
             f"{requirements}: pip found no wheels for Lambda (Python {LAMBDA_PYTHON}, aarch64):\n{result.stderr}"
         )
-    partial.rename(target)
+    try:
+        partial.rename(target)
+    except OSError:
+        # Another build of the same packages was first; what it made is as good.
+        shutil.rmtree(partial)
     return target
 
 

@@ -1,7 +1,6 @@
 """The shop's MySQL: one that exists, or a small one made for trial."""
 
 import json
-from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 import pulumi
@@ -10,7 +9,7 @@ import pulumi_random as random
 
 from components.common import CommonArgs, common
 from components.function import PythonFunction
-from components.network import connect
+from components.network import PlacementArgs, connect
 
 MYSQL_PORT = 3306
 
@@ -38,14 +37,11 @@ class SourceDatabaseSettings(TypedDict):
     """Of the trial database. Default and least: 20."""
 
 
-class SourceDatabaseArgs(SourceDatabaseSettings, CommonArgs):
+class SourceDatabaseArgs(SourceDatabaseSettings, PlacementArgs, CommonArgs):
     """An existing database where `host` is given, else one that is made here."""
 
-    vpc_id: pulumi.Input[str]
     code_bucket: pulumi.Input[str]
     """The bucket that the seeding function's code is uploaded to."""
-    subnet_ids: pulumi.Input[Sequence[str]]
-    """Private subnets in two zones or more."""
 
 
 class SourceDatabase(pulumi.ComponentResource):

@@ -10,7 +10,7 @@ import pulumi_random as random
 from components.common import CommonArgs, check_name, check_range, common
 from components.function import PythonFunction, WatchedFunction
 from components.iam import Statement, use_key
-from components.network import connect
+from components.network import PlacementArgs, connect
 from components.storage import PrivateBucket
 
 POSTGRES_PORT = 5432
@@ -60,12 +60,9 @@ class VectorStoreSettings(TypedDict):
     """Default: false."""
 
 
-class VectorStoreArgs(VectorStoreSettings, CommonArgs):
+class VectorStoreArgs(VectorStoreSettings, PlacementArgs, CommonArgs):
     """The database's size and safety, and where the loader's code goes."""
 
-    vpc_id: pulumi.Input[str]
-    subnet_ids: pulumi.Input[Sequence[str]]
-    """Private subnets in two zones or more."""
     s3_client_security_group_id: pulumi.Input[str]
     code_bucket: pulumi.Input[str]
 

@@ -8,6 +8,15 @@ from botocore.exceptions import EndpointConnectionError
 SHARDS = ("shard-0", "shard-1")
 
 
+def _sequence_number(shard: str, position: int) -> str:
+    """As Kinesis', one that no other shard gives."""
+    return f"{position}{SHARDS.index(shard)}"
+
+
+def _position(sequence_number: str) -> int:
+    return int(sequence_number[:-1])
+
+
 class Services:
     """Stands for MiniStack, its roles and clients. `broken` names what refuses, `function` how the function behaves."""
 
@@ -48,7 +57,7 @@ class Services:
         return [{"Shards": [{"ShardId": shard} for shard in SHARDS]}]
 
     def get_shard_iterator(self, ShardId: str, ShardIteratorType: str, **start: Any) -> dict[str, str]:
-        after = int(start["StartingSequenceNumber"]) + 1 if ShardIteratorType == "AFTER_SEQUENCE_NUMBER" else 0
+        after = _position(start["StartingSequenceNumber"]) + 1 if ShardIteratorType == "AFTER_SEQUENCE_NUMBER" else 0
         return {"ShardIterator": f"{ShardId}:{after}"}
 
     def get_records(self, ShardIterator: str, Limit: int, **_: str) -> dict[str, Any]:
@@ -61,7 +70,7 @@ class Services:
             {
                 "Data": data,
                 "ApproximateArrivalTimestamp": arrival,
-                "SequenceNumber": str(first + n),
+                "SequenceNumber": _sequence_number(shard, first + n),
                 "PartitionKey": "k",
             }
             for n, data in enumerate(found)

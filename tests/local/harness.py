@@ -20,7 +20,7 @@ QUICK = {
     "stream.delivery_buffer_seconds": 0,
 }
 EVENT: Event = {"session_id": "s", "customer_number": 1, "browse_history": []}
-IMPATIENT_SECONDS = 8
+IMPATIENT_SECONDS = 5
 """The transformation's timeout where it is meant to fail: it retries for as long as it has."""
 
 Edit = Callable[[Resource], Resource]

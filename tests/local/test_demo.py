@@ -4,8 +4,10 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,7 @@ def left_running(folder: Path) -> list[str]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return [line for line in lines if str(folder) in line]
+    return [line for line in lines if str(folder) in line and "-m local " not in line]
 
 
 def test_every_event_of_the_generated_shop_comes_back_and_nothing_keeps_running(run_folder: Path) -> None:
@@ -96,6 +98,28 @@ def test_the_public_sample_database_and_its_real_event(run_folder: Path) -> None
     assert record["strategy"] == "session"
     in_the_cart = {"S50_1514", "S700_1938"}
     assert {entry["product_code"] for entry in record["similar_items"]} == in_the_cart
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_stops_its_services(run_folder: Path, signum: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local", "--folder", str(run_folder)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A shell's background job ignores Ctrl-C; this one must not, whatever runs the tests.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 60
+    while not any("mariadbd" in line for line in left_running(run_folder)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left_running(run_folder)
+    process.send_signal(signum)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "stopped; logs in" in output
+    assert left_running(run_folder) == []
 
 
 def test_options_that_do_not_go_together_are_refused_before_anything_starts(tmp_path: Path) -> None:
