@@ -28,6 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _refuse(console, "--sql-dump and --ratings go together: a dump of the shop, and the ratings beside it")
     if options.source and options.sql_dump:
         return _refuse(console, "--source reads a database that runs, --sql-dump fills one: give one of them")
+    if options.dataset and not options.dataset.is_file():
+        return _refuse(console, f"--dataset {options.dataset}: expected a file like dataset.toml, found none")
+    if options.dataset and not (options.source or options.sql_dump):
+        return _refuse(console, "--dataset says how your shop's tables are: give them with --source or --sql-dump")
     if missing := requirements.missing():
         return _refuse(console, missing)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="recommender-"))
@@ -60,6 +64,7 @@ def _run(options: argparse.Namespace, folder: Path, console: Console) -> int:
             sql_dump=options.sql_dump,
             ratings=options.ratings,
             source=parse_url(options.source) if options.source else None,
+            dataset=options.dataset,
             events=options.events,
             n_events=options.n_events,
             seed=options.seed,
@@ -82,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     shop.add_argument("--sql-dump", type=Path, metavar="FILE", help="a mysqldump of the shop's tables")
     shop.add_argument("--ratings", type=Path, metavar="FILE", help="the ratings that go with it, as csv")
     shop.add_argument("--source", metavar="mysql://user:password@host/db", help="a database that runs already")
+    shop.add_argument(
+        "--dataset", type=Path, metavar="FILE", help="how its tables are (default: the stack's dataset.toml)"
+    )
     events = parser.add_argument_group("the events (default: made of the shop's customers and products)")
     events.add_argument("--events", type=Path, metavar="FILE", help="JSON: an event, a list, or one a line")
     events.add_argument("--n-events", type=int, default=200, metavar="N", help="how many to make (default: 200)")

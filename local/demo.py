@@ -28,6 +28,7 @@ class Options:
     sql_dump: Path | None = None
     ratings: Path | None = None
     source: Login | None = None
+    dataset: Path | None = None
     events: Path | None = None
     n_events: int = 200
     seed: int = 1
@@ -82,6 +83,8 @@ def _stack(options: Options) -> Stack:
         "stream.delivery_buffer_seconds": 1,
         "source.sample_shop_seed": options.seed,
     }
+    if options.dataset:
+        overrides["dataset_file"] = str(options.dataset.resolve())
     if options.sql_dump:
         overrides["source.sample_shop"] = False
     if options.source:

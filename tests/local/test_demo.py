@@ -126,6 +126,12 @@ def test_options_that_do_not_go_together_are_refused_before_anything_starts(tmp_
     run = run_local(tmp_path / "run", "--sql-dump", "shop.sql")
     assert run.status == 2
     assert "--sql-dump and --ratings go together" in run.output
+    run = run_local(tmp_path / "run", "--dataset", "dataset.toml")
+    assert run.status == 2
+    assert "give them with --source or --sql-dump" in run.output
+    run = run_local(tmp_path / "run", "--dataset", "none.toml", "--source", "mysql://a@b/c")
+    assert run.status == 2
+    assert "none.toml: expected a file" in run.output
     assert not (tmp_path / "run").exists()
 
 
