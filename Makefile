@@ -29,7 +29,7 @@ demo: setup
 	@$(BIN)/python -m local $(ARGS)
 
 test: setup lint types
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
