@@ -29,7 +29,7 @@ demo: setup
 	@$(BIN)/python -m local $(ARGS)
 
 test: setup lint types
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -68,6 +68,7 @@ def _run(options: argparse.Namespace, folder: Path, console: Console) -> int:
             events=options.events,
             n_events=options.n_events,
             seed=options.seed,
+            keep_running=options.keep_running,
         ),
         console,
     )
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml to run (default: dev)")
     parser.add_argument("--folder", type=Path, help="where the run keeps data, logs and results (default: a new one)")
     parser.add_argument("--seed", type=int, default=1, help="of the sample shop, the training and the events")
+    parser.add_argument("--keep-running", action="store_true", help="leave everything up at the end, until Ctrl-C")
     shop = parser.add_argument_group("the shop (default: a generated one)")
     shop.add_argument("--sql-dump", type=Path, metavar="FILE", help="a mysqldump of the shop's tables")
     shop.add_argument("--ratings", type=Path, metavar="FILE", help="the ratings that go with it, as csv")

@@ -1,5 +1,7 @@
 """The whole system once through, a stage after the other: from a shop's MySQL to recommendations on S3."""
 
+import contextlib
+import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from local import batch, model, source
 from local.errors import LocalRunError
 from local.events import Event, describe, make_events, read_events
 from local.program import ROOT, Stack, read_stack
+from local.replay import noted_run
 from local.session import Deployment, deploy, running_services
 from local.shop import Login, Shop, read_shop
 from local.streaming import Streaming
@@ -32,6 +35,7 @@ class Options:
     events: Path | None = None
     n_events: int = 200
     seed: int = 1
+    keep_running: bool = False
 
 
 def run(options: Options, console: Console) -> int:
@@ -70,7 +74,10 @@ def run(options: Options, console: Console) -> int:
             missing, switched = _send(streaming, stages, events), f"no second one for fewer than {MIN_EVENTS} events"
         came_back = f"{len(events) - len(missing)} of {len(events)} came back as recommendations"
         summary = {"events": came_back, "model versions": f"{_count(streaming)}; {switched}"}
-        return _finish(options, console, deployment, shop, streaming, missing, summary)
+        status = _finish(options, console, deployment, shop, streaming, missing, summary)
+        if options.keep_running:
+            _wait_for_interrupt(options.folder, console, deployment)
+        return status
 
 
 def _stack(options: Options) -> Stack:
@@ -128,6 +135,15 @@ def _send(streaming: Streaming, stages: Stages, events: list[Event]) -> list[Eve
 def _count(streaming: Streaming) -> str:
     """Records by model version, the oldest version first."""
     return ", ".join(f"{version}: {number} records" for version, number in sorted(streaming.versions().items()))
+
+
+def _wait_for_interrupt(folder: Path, console: Console, deployment: Deployment) -> None:
+    """Leaves everything up until Ctrl-C, with a note by which `replay --run` finds it."""
+    aws = deployment.cloud.aws
+    bucket, stream = deployment.output("recommendations_bucket"), deployment.output("event_stream_name")
+    with noted_run(folder, aws.environment(aws.root), bucket, stream), contextlib.suppress(KeyboardInterrupt):
+        console.print(f"\nstill up, until Ctrl-C. Failed events go back by: python -m local replay --run {folder}")
+        threading.Event().wait()
 
 
 def _finish(

@@ -21,6 +21,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def read_documents(content: bytes) -> Iterator[FailedEvent | None]:
 def _event(data: bytes, identity: str, code: str) -> FailedEvent | None:
     try:
         body = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested deeper than anybody reads
         return None
     if not isinstance(body, dict):
         return None
@@ -169,12 +170,17 @@ def _put(kinesis: Any, stream: str, records: list[dict[str, Any]], clock: Clock)
     )
 
 
-def note_run(folder: Path, environment: Mapping[str, str], bucket: str, stream: str) -> None:
-    """Leaves in a local run's folder, for `--run`, where and as whom its events are replayed; for its owner only."""
+@contextmanager
+def noted_run(folder: Path, environment: Mapping[str, str], bucket: str, stream: str) -> Iterator[None]:
+    """While a local run is up, its folder says for `--run` where and as whom to replay; for its owner only."""
     note = {"environment": dict(environment), "bucket": bucket, "stream": stream}
     path = folder / RUN_NOTE
     path.touch(mode=0o600)
     path.write_text(json.dumps(note))
+    try:
+        yield
+    finally:
+        path.unlink()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

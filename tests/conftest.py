@@ -8,6 +8,17 @@ from local.mariadb import MariaDB
 from local.shop import Login
 from tests.databases import new_database, running_mariadb
 
+SLOWEST = ("local/test_permissions", "local/test_demo", "local/test_other_shop", "local/test_wiring", "faults/", "etl/")
+"""Files that run the whole system or Spark; the slowest first, so that no one of them is left for the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def order(item: pytest.Item) -> int:
+        return next((n for n, slow in enumerate(SLOWEST) if f"tests/{slow}" in item.nodeid), len(SLOWEST))
+
+    items.sort(key=order)
+
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDB]:

@@ -17,6 +17,19 @@ from local.event_source.settings import MappingSettings
 from local.ministack import MiniStack, Role
 
 
+def find_destination(role: Role, settings: MappingSettings) -> None:
+    """What a bucket as destination asks of the function's role beside writing (Lambda developer guide, "Retain
+    discarded batch records"). Raises `LocalRunError` where the role may not.
+    """
+    arn = settings.failure_destination or ""
+    if arn.split(":")[2:3] != ["s3"]:
+        return
+    try:
+        role.client("s3").list_objects_v2(Bucket=arn.rsplit(":", 1)[-1], MaxKeys=1)
+    except ClientError as error:
+        raise LocalRunError(f"role {role.arn} does not find its failure destination {arn}: {error}") from error
+
+
 def send_failure(
     ministack: MiniStack,
     role: Role,

@@ -19,7 +19,7 @@ from local.delivery.records import SourceRecord
 from local.delivery.source import KinesisSource
 from local.errors import LocalRunError
 from local.event_source.batch import MAX_PAYLOAD, Batch, event_record, failed_from, size_of
-from local.event_source.failure import send_failure
+from local.event_source.failure import find_destination, send_failure
 from local.event_source.settings import MappingSettings, read_mapping
 from local.ministack import NO_RETRIES, MiniStack
 from local.poll_loop import PollLoop
@@ -67,6 +67,7 @@ class EventSource(PollLoop):
     def _open(self) -> None:
         self.counters.read -= self.counters.pending
         self._shards.clear()
+        find_destination(self._role, self.settings)
         self._source.open()
 
     def _is_drained(self) -> bool:

@@ -29,7 +29,7 @@ class Component:
 
 
 def components(graph: Graph) -> list[Component]:
-    """The components that the program makes itself, in the order of its lines."""
+    """The components that the program makes itself, by name: resources are registered side by side, in any order."""
     owner: dict[str, str] = {}
     members: dict[str, list[Node]] = {}
     tops: dict[str, Node] = {}
@@ -60,7 +60,7 @@ def components(graph: Graph) -> list[Component]:
                 if needed in owner and owner[needed] != urn
             ),
         )
-        for urn, top in tops.items()
+        for urn, top in sorted(tops.items(), key=lambda item: item[1].name)
     ]
 
 

@@ -1,14 +1,20 @@
 """The system under faults: what goes in, what comes out, and that the two add up."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
+from local.deploy.cloud import DatabaseInstance
 from local.events import Event
 from local.session import Deployment
 from local.streaming import Streaming
 from tests.local.harness import EVENT, publish, version_name
+
+OUTAGE_SECONDS = 2.0
 
 
 @dataclass
@@ -21,6 +27,33 @@ class System:
 
     def client(self, service: str) -> Any:
         return self.deployment.cloud.client(service)
+
+    @property
+    def database(self) -> DatabaseInstance:
+        """The vector store."""
+        database = self.deployment.database("postgres")
+        assert database is not None
+        return database
+
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """As the master user. Raises `psycopg.OperationalError`."""
+        database = self.database
+        return psycopg.connect(
+            host=database.server.host,
+            port=database.server.port,
+            dbname=database.database,
+            user=database.username,
+            password=database.password,
+            autocommit=True,
+            application_name="faults",
+        )
+
+    def put_during_an_outage(self, n: int = 10) -> dict[str, Event]:
+        """Puts events, and asserts that not one comes back for a while: what is broken was needed."""
+        sent = self.streaming.put(self.events(n))
+        time.sleep(OUTAGE_SECONDS)
+        assert not self.streaming.versions(sent), "what is broken was not needed"
+        return sent
 
     def events(self, n: int) -> list[Event]:
         """So many visits that can be recommended for, each of a session of its own."""

@@ -1,20 +1,21 @@
 """Faults on the whole local run, with events going in all the while: none is lost, none is left unexplained."""
 
+import itertools
 import json
 import time
-from collections import deque
+from collections import Counter, deque
+from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ClientError
 
 from local.errors import LocalRunError
 from local.events import Event
+from local.replay import replay
 from local.switchover import flow
 from tests.faults.system import System
 from tests.local.aws import wait_until
 from tests.local.harness import publish, version_name
-
-OUTAGE_SECONDS = 2.0
 
 POISON: list[bytes] = [
     b"",
@@ -32,16 +33,12 @@ POISON: list[bytes] = [
 
 
 def test_a_database_that_stops_and_starts_again_costs_no_event(system: System) -> None:
-    database = system.deployment.database("postgres")
-    assert database is not None
     sent = system.streaming.put(system.events(10))
-    database.server.stop()
+    system.database.server.stop()
     try:
-        sent |= system.streaming.put(system.events(10))
-        time.sleep(OUTAGE_SECONDS)
-        assert system.streaming.versions(sent).total() < len(sent), "the database was not needed"
+        sent |= system.put_during_an_outage()
     finally:
-        database.server.start()
+        system.database.server.start()
     system.all_came_back(sent | system.streaming.put(system.events(10)))
 
 
@@ -66,9 +63,7 @@ def test_a_throttled_inference_function_costs_no_event(system: System) -> None:
     try:
         with pytest.raises(ClientError, match="TooManyRequests"):
             functions.invoke(FunctionName=f"{name}:live", Payload=b"{}")
-        sent = system.streaming.put(system.events(10))
-        time.sleep(OUTAGE_SECONDS)
-        assert not system.streaming.versions(sent)
+        sent = system.put_during_an_outage()
     finally:
         functions.delete_function_concurrency(FunctionName=name)
     system.all_came_back(sent)
@@ -119,3 +114,45 @@ def test_a_model_file_whose_checksum_is_wrong_is_not_served_and_costs_no_event(s
     sent = system.streaming.put(system.events(10))
     system.all_came_back(sent)
     assert system.streaming.versions(sent) == {served: 10}
+
+
+def test_what_of_a_batch_over_6_mb_does_not_fit_is_kept_and_comes_back_by_replay(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda's answer may have 6 MB, and with recommendations this batch has more."""
+    stream = system.streaming.streams[0]
+    stream.stop(drain=True)
+    assert stream.settings.processor is not None
+    patient = replace(stream.settings.processor, buffer_seconds=1.0)  # time for the batch to gather
+    monkeypatch.setattr(stream, "settings", replace(stream.settings, processor=patient))
+    events = [{**event, "note": "x" * 400} for event in system.events(5_500)]
+    sessions = {event["session_id"] for event in events}
+    failed = len(system.streaming.failures())
+    sent = system.streaming.put(events)
+    stream.start()
+    missing = system.streaming.wait_for(sent, timeout=60)
+    kept = [json.loads(line["rawData"]) for line in system.streaming.failures()[failed:]]
+    assert 0 < len(kept) == len(missing) < len(events)
+    assert Counter(came_back(system, sessions)) + Counter(event["session_id"] for event in kept) == Counter(sessions)
+
+    s3, kinesis = system.client("s3"), system.client("kinesis")
+    bucket, name = (system.deployment.output(key) for key in ("recommendations_bucket", "event_stream_name"))
+    for _ in range(2):  # what comes twice has the same event_id
+        replay(s3, kinesis, bucket, "processing-failed/", name)
+        stream.flush()
+    assert Counter(came_back(system, sessions)) == Counter(sessions)
+
+
+def came_back(system: System, sessions: set[str]) -> list[str]:
+    """The sessions that have a record, once for each `event_id`."""
+    told = [str(record["session_id"]) for record in system.streaming.records()]
+    return [session for session in told if session in sessions]
+
+
+def test_a_wall_clock_that_jumps_costs_no_event(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, jumps = time.time, itertools.cycle((-86_400.0, 0.0, 3_600.0))
+    monkeypatch.setattr(time, "time", lambda: real() + next(jumps))
+    loaded = system.load()
+    sent = system.streaming.put(system.events(20))
+    system.all_came_back(sent)
+    assert system.streaming.versions(sent) == {loaded: 20}

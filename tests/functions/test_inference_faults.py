@@ -232,3 +232,27 @@ def test_iam_authentication_signs_a_token_for_this_user_and_host(monkeypatch: py
     assert token.startswith("db:5432/?Action=connect&DBUser=db&X-Amz-Algorithm=AWS4-HMAC-SHA256&")
     assert "X-Amz-Expires=900" in token
     assert "%2Feu-west-1%2Frds-db%2Faws4_request" in token
+
+
+def test_a_wall_clock_that_jumps_ends_no_wait_early_and_none_late(
+    store: Store, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world(V[0]).publish(store.s3, store.bucket)
+    load(store.bucket, V[0])
+    infer(request())
+    real, jumps = time.time, itertools.cycle((-86_400.0, 0.0, 3_600.0))
+    monkeypatch.setattr(time, "time", lambda: real() + next(jumps))
+    postgres.stop()
+    back = threading.Timer(1.0, postgres.start)
+    try:
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailableError):
+            infer(request(), seconds=2.0)
+        assert 0.5 < time.monotonic() - began < 10
+        back.start()
+        assert len(infer(request(), seconds=30)["responses"]) == 1
+    finally:
+        if back.is_alive():
+            back.join()
+        if not postgres.running:
+            postgres.start()

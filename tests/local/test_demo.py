@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from local.program import ROOT
+from local.replay import RUN_NOTE
+from tests.local.aws import wait_until
 
 CLASSICMODELS = Path(os.environ.get("CLASSICMODELS", ROOT.parent / "shared" / "data" / "classicmodels"))
 
@@ -44,6 +46,19 @@ def run_local(folder: Path, *arguments: str) -> Run:
     return Run(done.returncode, done.stdout + done.stderr, folder)
 
 
+def start_local(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "local", "--folder", str(folder), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A shell's background job ignores Ctrl-C; this one must not, whatever runs the tests.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
 def left_running(folder: Path) -> list[str]:
     """The command lines of this machine's processes that name the folder."""
     lines = []
@@ -53,8 +68,22 @@ def left_running(folder: Path) -> list[str]:
     return [line for line in lines if str(folder) in line and "-m local " not in line]
 
 
+def kept_up(folder: Path) -> Run:
+    """Runs until all is done, puts what failed back on the stream (nothing did), and ends it by Ctrl-C."""
+    process = start_local(folder, "--keep-running")
+    try:
+        wait_until(lambda: (folder / RUN_NOTE).exists() or process.poll() is not None, seconds=280)
+        command = [sys.executable, "-m", "local", "replay", "--run", str(folder)]
+        replayed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert "0 files read; 0 events put back" in replayed.stdout, output + replayed.stderr
+    return Run(process.returncode, output, folder)
+
+
 def test_every_event_of_the_generated_shop_comes_back_and_nothing_keeps_running(run_folder: Path) -> None:
-    run = run_local(run_folder)
+    run = kept_up(run_folder)
     assert run.status == 0, run.output
     assert re.search(r"\d+ resources, \d+ of them realised", run.output)
     assert "200 of 200 came back as recommendations" in run.output
@@ -102,15 +131,7 @@ def test_the_public_sample_database_and_its_real_event(run_folder: Path) -> None
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_stops_its_services(run_folder: Path, signum: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local", "--folder", str(run_folder)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # A shell's background job ignores Ctrl-C; this one must not, whatever runs the tests.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    process = start_local(run_folder)
     deadline = time.monotonic() + 60
     while not any("mariadbd" in line for line in left_running(run_folder)) and time.monotonic() < deadline:
         time.sleep(0.1)

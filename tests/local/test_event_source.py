@@ -46,6 +46,7 @@ class Setup:
         self.aws = aws
         self.stream_arn = aws.stream(shards=2)
         self.bucket, self.failures = aws.bucket(), aws.bucket()
+        self.find_failures = allow("s3:ListBucket", f"arn:aws:s3:::{self.failures}")
         self.delivery_name = unique("delivery")
         region, account = aws.ministack.region, aws.ministack.account_id
         self.delivery_arn = f"arn:aws:firehose:{region}:{account}:deliverystream/{self.delivery_name}"
@@ -54,6 +55,7 @@ class Setup:
             allow(KINESIS, self.stream_arn),
             allow("firehose:PutRecordBatch", self.delivery_arn),
             allow("s3:PutObject", f"arn:aws:s3:::{self.failures}/*"),
+            self.find_failures,
             Environment={"Variables": {"DELIVERY_STREAM": self.delivery_name}},
         )
         self.role = aws.client("lambda").get_function_configuration(FunctionName=self.function)["Role"]
@@ -199,7 +201,7 @@ def test_records_that_became_too_old_are_given_up(setup: Setup) -> None:
 
 
 def test_a_failure_destination_that_refuses_is_reported_as_a_loss(setup: Setup) -> None:
-    setup.aws.allow(setup.role, allow(KINESIS, setup.stream_arn))
+    setup.aws.allow(setup.role, allow(KINESIS, setup.stream_arn), setup.find_failures)
     source = setup.source(maximumRetryAttempts=0)
     setup.put("raise")
     source.start()
@@ -208,15 +210,14 @@ def test_a_failure_destination_that_refuses_is_reported_as_a_loss(setup: Setup) 
 
 
 def test_a_function_that_may_not_read_the_stream_is_refused_at_the_start(setup: Setup) -> None:
-    setup.aws.allow(setup.role, allow("firehose:PutRecordBatch", setup.delivery_arn))
+    setup.aws.allow(setup.role, allow("firehose:PutRecordBatch", setup.delivery_arn), setup.find_failures)
     with pytest.raises(LocalRunError, match="kinesis:DescribeStream"):
         setup.source().start()
 
 
 def test_a_function_that_may_not_put_onto_the_delivery_stream_fails(setup: Setup) -> None:
-    setup.aws.allow(
-        setup.role, allow(KINESIS, setup.stream_arn), allow("s3:PutObject", f"arn:aws:s3:::{setup.failures}/*")
-    )
+    keep = allow("s3:PutObject", f"arn:aws:s3:::{setup.failures}/*")
+    setup.aws.allow(setup.role, allow(KINESIS, setup.stream_arn), setup.find_failures, keep)
     source = setup.source(maximumRetryAttempts=0)
     setup.put("a")
     source.start()

@@ -22,7 +22,7 @@ def program() -> None:
 
 
 def test_resources_are_grouped_by_the_component_that_the_program_makes() -> None:
-    store, shelf = components(build(program))
+    shelf, store = components(build(program))
     assert (store.name, shelf.name, list(shelf.needs)) == ("store", "shelf", ["store"])
     assert "s3 BucketPolicy" in shelf.lines
 

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.errors import LocalRunError
-from local.replay import MAX_TRIES, RUN_NOTE, main, note_run, read_documents, replay
+from local.replay import MAX_TRIES, RUN_NOTE, main, noted_run, read_documents, replay
 from tests.local.aws import Aws, FakeClock
 
 
@@ -107,9 +107,11 @@ def test_an_event_source_mappings_record_keeps_its_sequence_number_as_identity(s
 
 
 def test_what_is_no_event_is_counted_and_left(setup: Setup) -> None:
-    setup.keep("processing-failed/a", document(b"\xff\xfe") + document(b"[1]") + document(b'{"session_id": "s"}'))
+    setup.keep(
+        "processing-failed/a", b"".join(map(document, [b"\xff\xfe", b"[1]", b"[" * 100_000, b'{"session_id": "s"}']))
+    )
     done = setup.replay()
-    assert (done.unreadable, done.events.total(), len(setup.on_stream())) == (2, 1, 1)
+    assert (done.unreadable, done.events.total(), len(setup.on_stream())) == (3, 1, 1)
 
 
 def test_only_the_failures_asked_for_are_replayed(setup: Setup) -> None:
@@ -140,12 +142,13 @@ def test_the_command_finds_a_local_run_by_its_folder(
     environment = setup.aws.ministack.environment(setup.aws.ministack.root)
     for name in environment:
         monkeypatch.setenv(name, "")  # so that what the command sets is taken back
-    note_run(tmp_path, environment, setup.bucket, setup.stream)
-    assert (tmp_path / RUN_NOTE).stat().st_mode & 0o077 == 0
-    assert main(["--run", str(tmp_path)]) == 0
-    assert "1 files read; 1 events put back" in capsys.readouterr().out
-    assert main(["--run", str(tmp_path), "--bucket", "no-such-bucket"]) == 1
-    assert "NoSuchBucket" in capsys.readouterr().err
+    with noted_run(tmp_path, environment, setup.bucket, setup.stream):
+        assert (tmp_path / RUN_NOTE).stat().st_mode & 0o077 == 0
+        assert main(["--run", str(tmp_path)]) == 0
+        assert "1 files read; 1 events put back" in capsys.readouterr().out
+        assert main(["--run", str(tmp_path), "--bucket", "no-such-bucket"]) == 1
+        assert "NoSuchBucket" in capsys.readouterr().err
+    assert main(["--run", str(tmp_path)]) == 1
 
 
 def test_the_command_asks_for_what_it_needs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,0 +1,161 @@
+"""The system at work, what each role's permissions are exercised by, and how to take one away."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import batch
+from local.delivery import DeliveryStream
+from local.deploy.compute import act_as_lambda_does
+from local.errors import LocalRunError
+from local.event_source import EventSource
+from local.program import read_stack
+from local.session import Deployment, deploy, running_services
+from local.streaming import Streaming
+from tests.local.aws import wait_until
+from tests.local.harness import EVENT, QUICK, impatient, publish, version_name
+
+REFUSED = r"(?i)access ?denied|not authorized|forbidden"
+NOT_PROVABLE_HERE = {"Trace": "the emulator has no X-Ray"}
+
+
+@dataclass
+class System:
+    """The system at work, and what each role's permissions are exercised by."""
+
+    deployment: Deployment
+    streaming: Streaming
+    artifacts: Path
+    folder: Path
+    numbers: Iterator[int]
+
+    def load(self) -> None:
+        version = version_name(next(self.numbers))
+        publish(self.deployment, self.artifacts, version)
+        self.streaming.wait_for_load(version)
+
+    def load_spoilt(self) -> None:
+        publish(self.deployment, self.artifacts, version_name(next(self.numbers)), spoil="item_embeddings.csv")
+        delivery = self.streaming.next_load()
+        if not delivery.dead_lettered_to:
+            raise LocalRunError(f"not kept: {delivery.error}")
+
+    def recommend(self) -> None:
+        """Raises as soon as something on an event's way tells of a refusal."""
+        loops = [*self.streaming.event_sources, *self.streaming.streams]
+        for loop in loops:
+            loop.problems.clear()
+        sent = self.streaming.put([EVENT])
+
+        def refusals() -> list[str]:
+            return [problem for loop in loops for problem in loop.problems if re.search(REFUSED, problem)]
+
+        wait_until(lambda: bool(self.streaming.versions(sent) or refusals()), seconds=60)
+        if found := refusals():
+            raise LocalRunError(found[-1])
+
+    def recommend_with_new_version(self) -> None:
+        self.load()
+        self.recommend()
+
+    def fail_a_record(self) -> None:
+        stream = self.streaming.streams[0]
+        stream.error_log.refused = None
+        self.streaming.send([{"browse_history": "not a list"}], timeout=20)
+        if stream.error_log.refused:
+            raise LocalRunError(stream.error_log.refused)
+
+    def give_up_a_record(self) -> None:
+        """Has the event source send a record to its failure destination."""
+        (source,) = self.streaming.event_sources
+        source.problems.clear()
+        before = source.counters.discarded
+        self.streaming.put([{"browse_history": "not a list"}])
+        wait_until(lambda: source.counters.discarded > before, seconds=30)
+        if lost := [problem for problem in source.problems if "are lost" in problem]:
+            raise LocalRunError(lost[0])
+
+    def open_event_source(self) -> None:
+        cloud = self.deployment.cloud
+        source = EventSource(cloud.aws, next(iter(cloud.event_sources.values())))
+        source.start()
+        source.stop(drain=False)
+
+    def open_delivery(self) -> None:
+        cloud = self.deployment.cloud
+        stream = DeliveryStream(cloud.aws, next(iter(cloud.delivery_streams.values())))
+        stream.start()
+        stream.stop(drain=False)
+
+    def start_function(self, folder: str) -> None:
+        name, resource = self.deployment.function(folder)
+        act_as_lambda_does(self.deployment.cloud, resource, name)
+
+    def run_job(self) -> None:
+        folder = self.folder / str(next(self.numbers))
+        folder.mkdir()
+        batch.run_glue_job(self.deployment, folder)
+
+    def crawl(self) -> None:
+        batch.run_crawler(self.deployment)
+
+
+Exercise = Callable[[System], None]
+
+
+@contextmanager
+def running_system(artifacts: Path, folder: Path, settings: dict[str, object]) -> Iterator[System]:
+    """The whole system with a version loaded. `folder` must be one that the database servers' users can enter."""
+    with running_services(folder, "us-east-1") as cloud:
+        deployment = deploy(cloud, read_stack("dev", {**QUICK, **settings}), impatient)
+        with Streaming(deployment) as streaming:
+            system = System(deployment, streaming, artifacts, folder, count())
+            system.load()
+            yield system
+
+
+@contextmanager
+def without(deployment: Deployment, role: str, sid: str) -> Iterator[None]:
+    """Takes a statement out of a role's policy for a while."""
+    iam = deployment.cloud.client("iam")
+    name, policy_name, document = next(entry for entry in policies(deployment) if entry[0].startswith(f"{role}-role"))
+    kept = [statement for statement in document["Statement"] if statement["Sid"] != sid]
+    assert len(kept) == len(document["Statement"]) - 1
+    reduced = json.dumps({**document, "Statement": kept})
+    iam.put_role_policy(RoleName=name, PolicyName=policy_name, PolicyDocument=reduced)
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=name, PolicyName=policy_name, PolicyDocument=json.dumps(document))
+
+
+def declared(deployment: Deployment) -> set[tuple[str, str]]:
+    """Role and statement, of all that can be proved here."""
+    return {
+        (name.rsplit("-role", 1)[0], statement["Sid"])
+        for name, _, document in policies(deployment)
+        for statement in document["Statement"]
+        if statement["Sid"] not in NOT_PROVABLE_HERE
+    }
+
+
+def refused_without(system: System, role: str, sid: str, exercise: Exercise) -> None:
+    """Asserts that what the statement is for is refused without it, in words."""
+    with without(system.deployment, role, sid), pytest.raises(LocalRunError, match=REFUSED):
+        exercise(system)
+
+
+def policies(deployment: Deployment) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every role of the program with its policy."""
+    iam = deployment.cloud.client("iam")
+    for role in iam.list_roles()["Roles"]:
+        for policy in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role["RoleName"], PolicyName=policy)["PolicyDocument"]
+            yield role["RoleName"], policy, document

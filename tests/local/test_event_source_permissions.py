@@ -1,0 +1,43 @@
+"""No permission of the second way in is unused either: what it gives the transformation's role."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.local.permissions import Exercise, System, declared, refused_without, running_system
+
+EXERCISES: dict[tuple[str, str], Exercise] = {
+    ("stream-transformation", "WriteLogs"): lambda system: system.start_function("stream_transformation"),
+    ("stream-transformation", "CallInference"): System.recommend,
+    ("stream-transformation", "ReadEvents"): System.open_event_source,
+    ("stream-transformation", "PutLines"): System.recommend,
+    ("stream-transformation", "KeepFailed"): System.give_up_a_record,
+    ("stream-transformation", "FindBucket"): System.open_event_source,
+}
+
+
+@pytest.fixture(scope="module")
+def system(artifacts: Path) -> Iterator[System]:
+    with (
+        tempfile.TemporaryDirectory(prefix="recommender-test-") as temporary,
+        running_system(artifacts, Path(temporary), {"stream.delivery": "event_source"}) as system,
+    ):
+        yield system
+
+
+def test_every_statement_of_the_role_is_exercised_here(system: System) -> None:
+    assert {(role, sid) for role, sid in declared(system.deployment) if role == "stream-transformation"} == set(
+        EXERCISES
+    )
+
+
+@pytest.mark.parametrize(("role", "sid"), EXERCISES)
+def test_without_a_statement_what_it_is_for_is_refused(system: System, role: str, sid: str) -> None:
+    refused_without(system, role, sid, EXERCISES[role, sid])
+
+
+def test_with_all_statements_everything_works(system: System) -> None:
+    for exercise in dict.fromkeys(EXERCISES.values()):
+        exercise(system)
