@@ -1,8 +1,10 @@
 """What gives way beside inference: versions that switch or go under load, the database, the model's file."""
 
 import itertools
+import ssl
 import threading
 import time
+from collections import Counter
 from typing import Any
 
 import psycopg
@@ -208,6 +210,21 @@ def test_off_loopback_the_database_is_never_talked_to_in_plaintext(tmp_path: Any
     settings = {"sslmode": "verify-full", "sslrootcert": str(bundle)}
     assert encryption("10.0.0.7", bundle) == settings
     assert encryption("127.0.0.1", CERTIFICATES) == {"sslmode": "prefer"}
+
+
+def test_the_packaged_certificates_are_the_valid_roots_of_rds() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(CERTIFICATES)
+    certificates: list[Any] = context.get_ca_certs()
+    found = [dict(part[0] for part in certificate["subject"]) for certificate in certificates]
+    assert {subject["organizationName"] for subject in found} == {"Amazon Web Services, Inc."}
+    regions = Counter(subject["commonName"].split()[2] for subject in found)
+    assert regions["us-east-1"] == regions["eu-west-1"] == 3, "RSA 2048, RSA 4096, ECC 384"
+    assert set(regions.values()) == {3}
+    in_ten_years = time.time() + 10 * 365 * 86_400
+    for certificate in certificates:
+        assert ssl.cert_time_to_seconds(certificate["notAfter"]) > in_ten_years
+        assert certificate["issuer"] == certificate["subject"]
 
 
 @pytest.mark.parametrize(
