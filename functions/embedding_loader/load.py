@@ -66,10 +66,11 @@ ANALYZE {popular_items}
 
 _SIMILAR = """
 CREATE TABLE {similar_items} AS
-SELECT q.id, n.similar_ids, n.distances
+SELECT q.id, n.nearest
 FROM {items} q CROSS JOIN LATERAL (
-    SELECT coalesce(array_agg(near.id ORDER BY near.distance, near.id), '{{}}') AS similar_ids,
-           coalesce(array_agg(near.distance::real ORDER BY near.distance, near.id), '{{}}') AS distances
+    SELECT coalesce(
+        json_agg(json_build_array(near.id, near.distance::real) ORDER BY near.distance, near.id), '[]'
+    )::text AS nearest
     FROM (
         SELECT i.id, i.embedding {operator} q.embedding AS distance FROM {items} i
         WHERE i.in_stock AND i.id <> q.id ORDER BY i.embedding {operator} q.embedding LIMIT {similar}

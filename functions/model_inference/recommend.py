@@ -112,8 +112,8 @@ def _similar(plan: _Plan, items: Mapping[str, Item], limit: int) -> list[dict[st
         {
             PRODUCT: item,
             "similar_items": [
-                {"id": id_, "distance": round(distance, DIGITS)}
-                for id_, distance in islice((near for near in items[item].similar if near[0] not in hidden), limit)
+                {"id": near.id, "distance": round(near.distance, DIGITS)}
+                for near in islice((near for near in items[item].similar if near.id not in hidden), limit)
             ],
         }
         for item in (known if plan.request.cart else known[:1])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg import sql
 
@@ -23,11 +24,14 @@ FROM {users} u LEFT JOIN {recent_items} r ON r.user_id = u.id
 WHERE u.id = ANY (%b::text[])
 """
 
+# LATERAL with a LIMIT is looked up by key whatever the planner thinks of it: for thousands of ids it would scan.
 _ITEMS = """
-SELECT q.id, i.embedding, s.similar_ids, s.distances
+SELECT q.id, item.embedding, precomputed.nearest
 FROM unnest(%b::text[], %b::boolean[]) AS q (id, wants_similar)
-JOIN {items} i ON i.id = q.id
-LEFT JOIN {similar_items} s ON s.id = q.id AND q.wants_similar
+CROSS JOIN LATERAL (SELECT i.embedding FROM {items} i WHERE i.id = q.id LIMIT 1) item
+LEFT JOIN LATERAL (
+    SELECT s.nearest FROM {similar_items} s WHERE s.id = q.id AND q.wants_similar LIMIT 1
+) precomputed ON true
 """
 
 # MATERIALIZED: the excluded ids are read from their text once a query, not once for each item looked at.
@@ -62,17 +66,27 @@ Scored = tuple[str, float]
 """An item's id and its score, better the larger."""
 
 
-@dataclass(frozen=True)
+class Near(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An item near another one. Not tracked by the garbage collector, which would look at all of a batch's."""
+
+    id: str
+    distance: float
+
+
+_nearest = msgspec.json.Decoder(list[Near])
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     vector: bytes
     recent_items: Sequence[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     vector: bytes
-    similar: Sequence[tuple[str, float]]
-    """(id, distance), the nearest first; empty where it was not asked for."""
+    similar: Sequence[Near]
+    """The nearest first; empty where it was not asked for."""
 
 
 def prepare(connection: Connection) -> None:
@@ -110,10 +124,7 @@ class Store:
         """The known ones of the items, with their similar items where the mapping says so."""
         given = [list(wants_similar), list(wants_similar.values())]
         rows = self._rows(_ITEMS, given) if wants_similar else []
-        return {
-            id_: Item(vector, tuple(zip(similar, distances, strict=True)) if similar else ())
-            for id_, vector, similar, distances in rows
-        }
+        return {id_: Item(vector, _nearest.decode(nearest) if nearest else ()) for id_, vector, nearest in rows}
 
     def nearest(self, vectors: Vectors, excluded: Sequence[Collection[str]], limit: int) -> list[list[Scored]]:
         """For each vector (n, dim) the best items in stock that are not excluded, the best first."""

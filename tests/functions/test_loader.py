@@ -89,7 +89,8 @@ def test_all_of_a_version_is_in_the_database(store: Store) -> None:
     users = rows("SELECT id, embedding::text FROM {s}.users")
     assert np.allclose([json.loads(users[user]) for user in shop.user_ids], shop.users, atol=1e-6)
     assert rows("SELECT user_id, item_ids FROM {s}.recent_items") == shop.recent
-    similar = rows("SELECT id, similar_ids FROM {s}.similar_items")
+    texts = rows("SELECT id, nearest FROM {s}.similar_items")
+    similar = {id_: [near for near, _ in json.loads(text)] for id_, text in texts.items()}
     hits = [len(set(similar[i]) & set(shop.best(shop.vector(i), SIMILAR_ITEMS, [i]))) for i in shop.item_ids]
     assert sum(hits) >= 0.99 * SIMILAR_ITEMS * len(shop.item_ids)
     popular = rows("SELECT rank, id FROM {s}.popular_items ORDER BY rank")

@@ -78,7 +78,7 @@ def _fill(connection: Connection, version: str, vectors: Vectors, m: int) -> Non
             "ALTER TABLE {items} ADD PRIMARY KEY (id)",
             "CREATE INDEX ON {items} USING hnsw (embedding vector_cosine_ops)"
             " WITH (m = {m}, ef_construction = {ef}) WHERE in_stock",
-            "CREATE TABLE {schema}.similar_items (id text PRIMARY KEY, similar_ids text[], distances real[])",
+            "CREATE TABLE {schema}.similar_items (id text PRIMARY KEY, nearest text)",
             "ANALYZE {items}",
         ):
             connection.execute(sql.SQL(statement).format(**names))
