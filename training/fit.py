@@ -173,8 +173,8 @@ class Trainer:
         users = self.model.users(columns, recent, (batch.recent >= 0).float())
         scale = self.model.log_scale.clamp(max=MAX_LOG_SCALE).exp()
         logits = scale * users @ vectors[torch.searchsorted(needed, candidates)].T - log_drawn
-        # What is liked already is never recommended, so it is no wrong answer either.
-        logits = logits.masked_fill(self.catalogue.among(candidates, batch.liked), -1e9)
+        # What the user knows already is never recommended, so it is no wrong answer either.
+        logits = logits.masked_fill(self.catalogue.among(candidates, batch.known), -1e9)
         losses = functional.cross_entropy(
             logits,
             torch.searchsorted(candidates, batch.target),

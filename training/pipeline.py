@@ -110,7 +110,7 @@ def train(
     if active is not None:
         final_scorer = scoring.scorer(final, inputs, histories(data, parts.test.known), parts.test.user)
         evaluation["as_served"] = as_served(final_scorer, active, data, parts.test)
-    verdict = judge(evaluation)
+    verdict = judge(evaluation, cut_short=curve.best_epoch == settings.epochs)
     metrics = {
         **evaluation,
         "gate": {"passed": verdict.passed, "reason": verdict.reason, "forced": force and not verdict.passed},
