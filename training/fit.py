@@ -164,22 +164,19 @@ class Trainer:
 
     def _loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of the target among the whole catalogue, or among the candidates drawn from a large one."""
-        candidates, log_drawn = self.catalogue.candidates(batch.target)
-        needed = torch.unique(torch.cat([candidates, batch.recent[batch.recent >= 0]]))
-        keep = torch.rand(len(needed), 1) >= self.settings.forget_ids
-        vectors = self.model.items([column[needed] for column in self.inputs.items], needed, keep.float())
-        recent = vectors[torch.searchsorted(needed, batch.recent.clamp(min=int(needed[0])))]
+        step = self.catalogue.step(batch.target, batch.recent)
+        keep = torch.rand(len(step.items), 1) >= self.settings.forget_ids
+        vectors = self.model.items([column[step.items] for column in self.inputs.items], step.items, keep.float())
+        recent = functional.embedding(step.place[batch.recent], vectors)
         columns = [column[batch.user] for column in self.inputs.users]
         users = self.model.users(columns, recent, (batch.recent >= 0).float())
         scale = self.model.log_scale.clamp(max=MAX_LOG_SCALE).exp()
-        logits = scale * users @ vectors[torch.searchsorted(needed, candidates)].T - log_drawn
+        logits = scale * users @ vectors[: step.n_candidates].T
+        if step.log_drawn is not None:
+            logits = logits - step.log_drawn
         # What the user knows already is never recommended, so it is no wrong answer either.
-        logits = logits.masked_fill(self.catalogue.among(candidates, batch.known), -1e9)
-        losses = functional.cross_entropy(
-            logits,
-            torch.searchsorted(candidates, batch.target),
-            reduction="none",
-        )
+        logits.masked_fill_(step.among(batch.known), -1e9)
+        losses = functional.cross_entropy(logits, step.place[batch.target], reduction="none")
         return (losses * batch.weight).sum() / batch.weight.sum()
 
     def _save(self, checkpoint: Path) -> None:

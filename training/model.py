@@ -126,8 +126,10 @@ class UserTower(nn.Module):
     def forward(self, features: Sequence[Tensor], recent: Tensor, mask: Tensor) -> Tensor:
         """recent (batch, n, dim), most recent first; mask (batch, n), 1 where there is an item, 0 where padding."""
         recent, mask = recent[:, :MAX_RECENT], mask[:, :MAX_RECENT]
-        recent = recent * mask.unsqueeze(-1)
-        latest = recent[:, 0] if self.ordered else recent.sum(1) / mask.sum(1, keepdim=True).clamp(min=1.0)
+        if self.ordered:
+            latest = recent[:, 0] * mask[:, :1]
+        else:
+            latest = (mask.unsqueeze(1) @ recent).squeeze(1) / mask.sum(1, keepdim=True).clamp(min=1.0)
         profile = self.features(features) + torch.zeros_like(latest)
         pooled = self.attend(latest, profile, recent, mask)
         vector = profile + self.mix(torch.cat([pooled, latest], dim=-1))

@@ -33,7 +33,7 @@ def test_the_correction_of_the_sampled_softmax_is_how_often_an_item_comes_in() -
     target = torch.tensor([5])
     for _ in range(4_000):
         target = torch.multinomial(torch.from_numpy(counts / counts.sum()), 1)
-        candidates, log_drawn = catalogue.candidates(target)
+        candidates, log_drawn = catalogue.draw(target)
         seen[candidates.numpy()] += 1
         assert set(target.tolist()) <= set(candidates.tolist())
     assert np.exp(log_drawn.numpy()) == pytest.approx(seen[candidates.numpy()] / 4_000, abs=0.03)
