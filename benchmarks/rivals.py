@@ -84,10 +84,15 @@ RIVALS: Mapping[str, Rival] = {
     "popularity": Rival(_popularity, {}),
     "item-kNN": Rival(_item_knn, {"neighbours": [20, 50, 100, 200], "shrinkage": [10.0, 50.0]}),
     "EASE": Rival(_ease, {"regularisation": [30.0, 100.0, 200.0, 500.0, 1000.0]}),
-    "iALS": Rival(_ials, {"factors": [16, 32, 64], "regularization": [1.0, 5.0, 10.0, 20.0], "alpha": [1.0, 5.0]}),
+    "iALS": Rival(_ials, {"factors": [32, 64, 128], "regularization": [1.0, 5.0, 10.0, 20.0], "alpha": [1.0, 5.0]}),
     "BPR": Rival(
         _bpr,
-        {"factors": [16, 32, 64], "learning_rate": [0.02, 0.05], "regularization": [0.005, 0.02], "iterations": [100]},
+        {
+            "factors": [32, 64, 128],
+            "learning_rate": [0.01, 0.02],
+            "regularization": [0.02, 0.05],
+            "iterations": [100, 200],
+        },
     ),
 }
 

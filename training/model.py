@@ -110,7 +110,9 @@ class UserTower(nn.Module):
         super().__init__()
         dim, self.heads, self.ordered, self.cosine = shape.dim, shape.heads, shape.ordered, shape.cosine
         self.features = FeatureTower(shape.user_encodings, dim)
-        self.query = nn.Linear(2 * dim, self.heads * dim)
+        self.width = max(8, dim // shape.heads)
+        self.query = nn.Linear(2 * dim, self.heads * self.width)
+        self.key = nn.Linear(dim, self.heads * self.width, bias=False)
         self.start = nn.Parameter(torch.full((self.heads,), -2.0))
         slopes = torch.linspace(0.0, 1.0, self.heads).unsqueeze(1) if shape.ordered else torch.zeros(self.heads, 1)
         self.position = nn.Parameter(-slopes * torch.arange(MAX_RECENT).log1p(), requires_grad=shape.ordered)
@@ -139,9 +141,11 @@ class UserTower(nn.Module):
     def attend(self, latest: Tensor, profile: Tensor, recent: Tensor, mask: Tensor) -> Tensor:
         """(batch, heads * dim). A start slot that is always there takes the attention where there is no item.
 
-        Stored vectors are the keys as they are: what a projection of them could do, the query's does for less.
+        The keys' projection is applied to the one query instead: the same products, for a fraction of the work.
         """
-        query = self.query(torch.cat([latest, profile], dim=-1)).unflatten(-1, (self.heads, -1))
+        query = self.query(torch.cat([latest, profile], dim=-1)).unflatten(-1, (self.heads, self.width))
+        key = self.key.weight.view(self.heads, self.width, -1)
+        query = torch.einsum("bhw,hwd->bhd", query, key) / self.width**0.5
         logits = query @ recent.transpose(1, 2) + self.position[:, : recent.shape[1]]
         logits = logits + (mask.unsqueeze(1) - 1.0) * 1e9
         start = self.start.view(1, -1, 1) + torch.zeros_like(logits[:, :, :1])
