@@ -54,7 +54,10 @@ def main() -> None:
     results = {MODEL: [_alone(_measure_model, data, seed) for seed in arguments.seeds]}
     for name in rivals(data):
         results[name] = [_alone(_measure_rival, data, seed, name) for seed in arguments.seeds]
-    Console().print(_table(results, data, arguments.seeds))
+    console = Console()
+    console.print(_table(results, data, arguments.seeds))
+    for name, runs in results.items():
+        console.print(f"{name}: {runs[0].setting}")
 
 
 def _generated() -> RatingData:
@@ -102,14 +105,14 @@ def _measured(found: dict[str, float | int], seconds: float, setting: str) -> Me
 
 def _table(results: dict[str, list[Measured]], data: RatingData, seeds: list[int]) -> Table:
     title = f"{len(data.user):,} ratings, {len(data.users):,} users, {len(data.items):,} items; seeds {seeds}"
-    table = Table("", f"NDCG@{K}", f"recall@{K}", "coverage", "seconds", "memory, MB", "setting", title=title)
+    table = Table("", f"NDCG@{K}", f"recall@{K}", "coverage", "seconds", "memory, MB", title=title)
     ndcg = {name: float(np.mean([run.ndcg for run in runs])) for name, runs in results.items()}
     for name, runs in results.items():
         columns = [[run.recall, run.coverage, run.seconds, run.megabytes] for run in runs]
         recall, coverage, seconds, megabytes = np.mean(columns, axis=0)
         spread = np.std([run.ndcg for run in runs], ddof=min(1, len(runs) - 1))
         figures = (f"{ndcg[name]:.4f} ± {spread:.4f}", f"{recall:.4f}", f"{coverage:.3f}")
-        table.add_row(name, *figures, f"{seconds:.1f}", f"{megabytes:.0f}", runs[0].setting)
+        table.add_row(name, *figures, f"{seconds:.1f}", f"{megabytes:.0f}")
     best = max((name for name in ndcg if name != MODEL), key=lambda name: ndcg[name])
     table.caption = f"NDCG@{K} of the model over the best of the others, {best}: {ndcg[MODEL] / ndcg[best] - 1:+.1%}"
     return table

@@ -78,7 +78,9 @@ def run(
     shutil.rmtree(staged, ignore_errors=True)
     manifest = artifacts.write(trained, staged)
     (staged / contract.MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-    folder = staged.rename(run_folder / manifest.version)
+    folder = run_folder / manifest.version
+    shutil.rmtree(folder, ignore_errors=True)  # a run again in the same second gives the same version
+    staged.rename(folder)
     gate = trained.metrics["gate"]
     verdict = Verdict(gate["passed"], gate["reason"])
     result = Result(manifest.version, folder, verdict, verdict.passed or force, dict(trained.metrics))
