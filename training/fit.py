@@ -32,7 +32,7 @@ MAX_LOG_SCALE = 4.6
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train. The defaults were chosen on validation splits of generated data; see docs/model.md."""
+    """How to train. The defaults were chosen on validation splits of public and generated data; see docs/model.md."""
 
     seed: int = 7
     dim: int = 32
