@@ -1,4 +1,4 @@
-"""Runs the benchmarks one after the other: `python -m benchmarks [etl] [vector_store] [stream]`, all by default."""
+"""Runs the benchmarks one after the other: `python -m benchmarks [etl | vector_store | stream | training]…`, or all."""
 
 import argparse
 import subprocess
@@ -8,6 +8,7 @@ SMALL = {
     "etl": ["--sizes", "10000", "100000"],
     "vector_store": [],
     "stream": [],
+    "training": [],
 }
 """Each benchmark with arguments that keep it to minutes; run `python -m benchmarks.<name>` by itself for more."""
 

@@ -29,7 +29,7 @@ EMBEDDING_COLUMNS = ("id", "embedding")
 ITEM_CATALOG_COLUMNS = ("id", "in_stock", "popularity")
 """`in_stock` is `true` or `false`; `popularity` a number of at least 0, the share of ratings that the item has."""
 USER_CATALOG_COLUMNS = ("id", "recent_items")
-"""`recent_items` is a JSON list of item ids, the most recently liked first."""
+"""`recent_items` is a JSON list of item ids, the most recently rated first (no time: only what was liked)."""
 
 # The inputs of user_tower.onnx: one for each feature column of users, under the column's name, and the two below.
 #   categorical        string (batch,)                 a missing value is ""

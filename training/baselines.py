@@ -23,10 +23,10 @@ def baselines(data: RatingData, cases: Cases) -> Mapping[str, Scorer]:
     counts = np.asarray(liked.sum(0)).ravel().astype(np.float32)
     chosen = {
         "popularity": lambda chunk: np.tile(counts, (len(chunk), 1)),
-        "item-kNN": _linear(liked, _neighbour_weights(liked), cases),
+        "item-kNN": _linear(liked, neighbour_weights(liked), cases),
     }
     if len(data.items) <= EASE_MAX_ITEMS:
-        chosen["EASE"] = _linear(liked, _ease_weights(liked), cases)
+        chosen["EASE"] = _linear(liked, ease_weights(liked), cases)
     return chosen
 
 
@@ -38,24 +38,26 @@ def _linear(liked: sparse.csr_matrix, weights: npt.NDArray[np.float32] | sparse.
     return score
 
 
-def _neighbour_weights(liked: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Cosine similarity of items, shrunk where few users liked both, the nearest NEIGHBOURS kept."""
+def neighbour_weights(
+    liked: sparse.csr_matrix, neighbours: int = NEIGHBOURS, shrinkage: float = SHRINKAGE
+) -> sparse.csr_matrix:
+    """(n_items, n_items) cosine similarity, shrunk where few users liked both, each item's nearest kept."""
     together = (liked.T @ liked).tocsr()
     together.setdiag(0)
     norms = np.sqrt(np.asarray(liked.sum(0)).ravel()) + 1e-9
     coo = together.tocoo()
-    values = coo.data / (norms[coo.row] * norms[coo.col] + SHRINKAGE)
+    values = coo.data / (norms[coo.row] * norms[coo.col] + shrinkage)
     order = np.lexsort((-values, coo.row))
     first = np.searchsorted(coo.row[order], coo.row[order])
-    kept = order[np.arange(len(order)) - first < NEIGHBOURS]
+    kept = order[np.arange(len(order)) - first < neighbours]
     # row i of `kept` holds i's nearest items; a candidate i is scored by the liked ones among them: the transpose.
     return sparse.csr_matrix((values[kept], (coo.col[kept], coo.row[kept])), shape=together.shape)
 
 
-def _ease_weights(liked: sparse.csr_matrix) -> npt.NDArray[np.float32]:
-    """Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", 2019."""
+def ease_weights(liked: sparse.csr_matrix, regularisation: float = EASE_REGULARISATION) -> npt.NDArray[np.float32]:
+    """(n_items, n_items). Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", 2019."""
     gram = np.asarray((liked.T @ liked).todense(), dtype=np.float64)
-    gram[np.diag_indices_from(gram)] += EASE_REGULARISATION
+    gram[np.diag_indices_from(gram)] += regularisation
     inverse = np.linalg.inv(gram)
     weights = -inverse / np.diag(inverse)
     weights[np.diag_indices_from(weights)] = 0.0

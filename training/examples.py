@@ -1,4 +1,4 @@
-"""Training examples: predict a rated item from what its user liked before (no time: from the user's other likes)."""
+"""Training examples: predict a rated item from its user's history before it (no time: from the user's other likes)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ class Forget:
 
 @dataclass(frozen=True)
 class Batch:
-    """`user`, `target`, `weight` (n,); `liked`, `recent` (n, at most MAX_RECENT) items, most recent first, -1 for none.
+    """`user`, `target`, `weight` (n,); `known`, `recent` (n, at most MAX_RECENT) items, most recent first, -1 for none.
 
-    `liked` is what the user liked before; `recent` what of it the model is shown.
+    `known` is the user's history before the target; `recent` what of it the model is shown.
     """
 
     user: Tensor
     target: Tensor
     weight: Tensor
-    liked: Tensor
+    known: Tensor
     recent: Tensor
 
 
@@ -42,8 +42,8 @@ class Examples:
     def __init__(self, data: RatingData, known: Flags, disliked_weight: float) -> None:
         self._ordered, self._n_users = data.time is not None, len(data.users)
         chosen = known & (data.liked | (disliked_weight > 0))
-        self._user, self._item, self._liked = data.user[chosen], data.item[chosen], data.liked[chosen]
-        self._weight = np.where(self._liked, 1.0, disliked_weight).astype(np.float32)
+        self._user, self._item, self._looked_at = data.user[chosen], data.item[chosen], data.looked_at[chosen]
+        self._weight = np.where(data.liked[chosen], 1.0, disliked_weight).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self._user)
@@ -53,26 +53,26 @@ class Examples:
         order = (
             np.arange(len(self._user)) if self._ordered else np.lexsort((random.random(len(self._user)), self._user))
         )
-        user, item, is_liked = self._user, self._item[order], self._liked[order]
-        likes = _Likes(user[is_liked], item[is_liked], self._n_users)
-        # How many likes of all users lie before each example: where its user's history ends.
-        end: Indices = np.cumsum(is_liked) - is_liked
+        user, item, looked_at = self._user, self._item[order], self._looked_at[order]
+        past = _Past(user[looked_at], item[looked_at], self._n_users)
+        # How much of all users' histories lies before each example: where its own ends.
+        end: Indices = np.cumsum(looked_at) - looked_at
         shuffled = random.permutation(len(user))
         for begin in range(0, len(shuffled), size):
             rows = shuffled[begin : begin + size]
             if self._ordered:
-                liked = likes.before(user[rows], end[rows])
+                known = past.before(user[rows], end[rows])
             else:
-                liked = likes.others(user[rows], end[rows], is_liked[rows])
-            hidden = random.random(liked.shape) < forget.items
+                known = past.others(user[rows], end[rows], looked_at[rows])
+            hidden = random.random(known.shape) < forget.items
             hidden |= (random.random(len(rows)) < forget.history)[:, None]
-            recent = _packed(np.where(hidden, -1, liked))
-            arrays = (user[rows], item[rows], self._weight[order][rows], liked, recent)
+            recent = _packed(np.where(hidden, -1, known))
+            arrays = (user[rows], item[rows], self._weight[order][rows], known, recent)
             yield Batch(*map(torch.from_numpy, arrays))
 
 
-class _Likes:
-    """Liked items by user, one user after the other."""
+class _Past:
+    """Items of the histories, one user's after the other's."""
 
     def __init__(self, user: Indices, item: Indices, n_users: int) -> None:
         self._item = np.append(item, -1)  # never empty
@@ -82,11 +82,11 @@ class _Likes:
         position = end[:, None] - 1 - np.arange(MAX_RECENT)
         return self._at(position, position >= self._start[user][:, None])
 
-    def others(self, user: Indices, end: Indices, is_liked: Flags) -> Indices:
-        """Goes round the user's likes from `end` backwards, up to the example itself where that is one of them."""
+    def others(self, user: Indices, end: Indices, looked_at: Flags) -> Indices:
+        """Goes round the user's history from `end` backwards, up to the example itself where that is one of them."""
         first, count = self._start[user][:, None], np.diff(self._start)[user][:, None]
         position = end[:, None] - 1 - np.arange(MAX_RECENT)
-        there = np.arange(MAX_RECENT) < count - is_liked[:, None]
+        there = np.arange(MAX_RECENT) < count - looked_at[:, None]
         return self._at(np.where(position < first, position + count, position), there)
 
     def _at(self, position: Indices, there: Flags) -> Indices:

@@ -18,9 +18,12 @@ class Verdict:
     reason: str
 
 
-def judge(evaluation: Mapping[str, Any]) -> Verdict:
-    """A model must beat popularity by more than chance, and keep up with the active version where there is one."""
-    verdict = _against_popularity(evaluation)
+def judge(evaluation: Mapping[str, Any], cut_short: bool = False) -> Verdict:
+    """A model must beat popularity by more than chance, and keep up with the active version where there is one.
+
+    `cut_short` says that training reached its last epoch and was still getting better.
+    """
+    verdict = _against_popularity(evaluation, cut_short)
     served = evaluation.get("as_served")
     if not verdict.passed or served is None:
         return verdict
@@ -31,7 +34,7 @@ def judge(evaluation: Mapping[str, Any]) -> Verdict:
     return Verdict(True, f"{verdict.reason}; and it keeps up with the active version: {figures}")
 
 
-def _against_popularity(evaluation: Mapping[str, Any]) -> Verdict:
+def _against_popularity(evaluation: Mapping[str, Any], cut_short: bool) -> Verdict:
     lift, results = evaluation["lift_over_popularity"], evaluation["all"]
     cases = results["model"]["cases"]
     if not cases:
@@ -44,6 +47,9 @@ def _against_popularity(evaluation: Mapping[str, Any]) -> Verdict:
     )
     if lift["difference"] > needed:
         return Verdict(True, f"the model beats popularity: {figures}")
-    return Verdict(
-        False, f"the model does not beat popularity: {figures}: no taste to learn was found in these ratings"
+    cause = (
+        "training reached its last epoch and was still getting better: allow it more (--epochs)"
+        if cut_short
+        else "no taste to learn was found in these ratings"
     )
+    return Verdict(False, f"the model does not beat popularity: {figures}: {cause}")

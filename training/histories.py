@@ -1,4 +1,4 @@
-"""What each user liked, and the splits of it: the last liked item for the test, the one before for validation."""
+"""Each user's history, and the splits of it: the last liked item for the test, the one before for validation."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Histories:
-    """Liked items of all users, in one array `item` (n,), oldest first (no time: lowest rating first).
+    """Items of all users' histories, in one array `item` (n,), oldest first (no time: lowest rating first).
 
     User `u` has `item[start[u]:start[u + 1]]`; `user` (n,) is each one's user.
     """
@@ -30,7 +30,7 @@ class Histories:
         return np.where(there, self.item[np.maximum(position, 0)], -1) if len(self.item) else np.full(there.shape, -1)
 
     def counts(self) -> Indices:
-        """(n_users,) liked items of each user."""
+        """(n_users,) items of each user."""
         return np.diff(self.start)
 
 
@@ -54,8 +54,8 @@ class Split:
 
 
 def histories(data: RatingData, known: Flags | None = None) -> Histories:
-    """The liked items among the known ratings (default: all)."""
-    chosen = data.liked if known is None else data.liked & known
+    """What users looked at, of the known ratings (default: all)."""
+    chosen = data.looked_at if known is None else data.looked_at & known
     user = data.user[chosen]
     start = np.searchsorted(user, np.arange(len(data.users) + 1))
     return Histories(user, data.item[chosen], start.astype(np.int64))

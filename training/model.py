@@ -112,7 +112,7 @@ class UserTower(nn.Module):
         self.features = FeatureTower(shape.user_encodings, dim)
         self.width = max(8, dim // shape.heads)
         self.query = nn.Linear(2 * dim, self.heads * self.width)
-        self.key = nn.Linear(dim, self.heads * self.width)
+        self.key = nn.Linear(dim, self.heads * self.width, bias=False)
         self.start = nn.Parameter(torch.full((self.heads,), -2.0))
         slopes = torch.linspace(0.0, 1.0, self.heads).unsqueeze(1) if shape.ordered else torch.zeros(self.heads, 1)
         self.position = nn.Parameter(-slopes * torch.arange(MAX_RECENT).log1p(), requires_grad=shape.ordered)
@@ -128,8 +128,10 @@ class UserTower(nn.Module):
     def forward(self, features: Sequence[Tensor], recent: Tensor, mask: Tensor) -> Tensor:
         """recent (batch, n, dim), most recent first; mask (batch, n), 1 where there is an item, 0 where padding."""
         recent, mask = recent[:, :MAX_RECENT], mask[:, :MAX_RECENT]
-        recent = recent * mask.unsqueeze(-1)
-        latest = recent[:, 0] if self.ordered else recent.sum(1) / mask.sum(1, keepdim=True).clamp(min=1.0)
+        if self.ordered:
+            latest = recent[:, 0] * mask[:, :1]
+        else:
+            latest = (mask.unsqueeze(1) @ recent).squeeze(1) / mask.sum(1, keepdim=True).clamp(min=1.0)
         profile = self.features(features) + torch.zeros_like(latest)
         pooled = self.attend(latest, profile, recent, mask)
         vector = profile + self.mix(torch.cat([pooled, latest], dim=-1))
@@ -137,15 +139,19 @@ class UserTower(nn.Module):
         return functional.normalize(vector, dim=-1) if self.cosine else vector
 
     def attend(self, latest: Tensor, profile: Tensor, recent: Tensor, mask: Tensor) -> Tensor:
-        """(batch, heads * dim). A start slot that is always there takes the attention where there is no item."""
+        """(batch, heads * dim). A start slot that is always there takes the attention where there is no item.
+
+        The keys' projection is applied to the one query instead: the same products, for a fraction of the work.
+        """
         query = self.query(torch.cat([latest, profile], dim=-1)).unflatten(-1, (self.heads, self.width))
-        key = self.key(recent).unflatten(-1, (self.heads, self.width))
-        logits = torch.einsum("bhw,bnhw->bhn", query, key) / self.width**0.5
-        logits = logits + self.position[:, : recent.shape[1]]
+        key = self.key.weight.view(self.heads, self.width, -1)
+        query = torch.einsum("bhw,hwd->bhd", query, key) / self.width**0.5
+        logits = query @ recent.transpose(1, 2) + self.position[:, : recent.shape[1]]
         logits = logits + (mask.unsqueeze(1) - 1.0) * 1e9
         start = self.start.view(1, -1, 1) + torch.zeros_like(logits[:, :, :1])
         weights = torch.softmax(torch.cat([logits, start], dim=-1), dim=-1)[:, :, :-1]
-        return torch.einsum("bhn,bnd->bhd", self.dropout(weights), recent).flatten(1)
+        pooled: Tensor = self.dropout(weights) @ recent
+        return pooled.flatten(1)
 
 
 class TwoTower(nn.Module):

@@ -78,7 +78,9 @@ def run(
     shutil.rmtree(staged, ignore_errors=True)
     manifest = artifacts.write(trained, staged)
     (staged / contract.MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-    folder = staged.rename(run_folder / manifest.version)
+    folder = run_folder / manifest.version
+    shutil.rmtree(folder, ignore_errors=True)  # a run again in the same second gives the same version
+    staged.rename(folder)
     gate = trained.metrics["gate"]
     verdict = Verdict(gate["passed"], gate["reason"])
     result = Result(manifest.version, folder, verdict, verdict.passed or force, dict(trained.metrics))
@@ -110,7 +112,7 @@ def train(
     if active is not None:
         final_scorer = scoring.scorer(final, inputs, histories(data, parts.test.known), parts.test.user)
         evaluation["as_served"] = as_served(final_scorer, active, data, parts.test)
-    verdict = judge(evaluation)
+    verdict = judge(evaluation, cut_short=curve.best_epoch == settings.epochs)
     metrics = {
         **evaluation,
         "gate": {"passed": verdict.passed, "reason": verdict.reason, "forced": force and not verdict.passed},

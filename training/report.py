@@ -25,7 +25,7 @@ img { max-width: 100% } .passed { color: #176b2c } .refused { color: #a11 } smal
 PARTS = {
     "all": ("All cases", "each user's last liked item, to be found among all items that the user has not rated"),
     "cold_items": ("Cold items", "the cases whose held-out item has hardly been rated"),
-    "cold_users": ("Cold users", "the same cases with what the user liked hidden: only the user's features are left"),
+    "cold_users": ("Cold users", "the same cases with the user's history hidden: only the user's features are left"),
 }
 
 
@@ -47,7 +47,7 @@ Coverage: share of the catalogue that anybody is recommended. Novelty: mean of �
 <h2>Metrics against baselines</h2>{_image(plots["plots/metrics.png"])}
 <h2>Learning curves</h2>{_image(plots["plots/learning_curves.png"])}
 <h2>Embedding map</h2>{_image(plots["plots/embedding_map.png"])}
-<h2>Liked these → gets these</h2>{examples}
+<h2>These lately → gets these</h2>{examples}
 </body></html>
 """
 
@@ -72,7 +72,7 @@ def _image(content: bytes) -> str:
 
 
 def examples(data: RatingData, items: Vectors, users: Vectors) -> str:
-    """A few users with a history: what they liked last, and what the model recommends them."""
+    """A few users with a history: the latest of it, and what the model recommends them."""
     recent = scoring.recent_items(data)
     long_enough = np.flatnonzero((recent >= 0).sum(1) >= min(SHOWN, (recent >= 0).sum(1).max()))
     chosen = long_enough[np.linspace(0, len(long_enough) - 1, min(EXAMPLES, len(long_enough))).astype(int)]
@@ -80,9 +80,9 @@ def examples(data: RatingData, items: Vectors, users: Vectors) -> str:
     for user in chosen:
         scores = items @ users[user]
         scores[data.item[data.user == user]] = -np.inf
-        liked = [item for item in recent[user, :SHOWN] if item >= 0]
+        latest = [item for item in recent[user, :SHOWN] if item >= 0]
         best = np.argsort(-scores, kind="stable")[:SHOWN]
-        rows.append(f"<tr><td>{_names(data, liked)}</td><td>→</td><td>{_names(data, best)}</td></tr>")
+        rows.append(f"<tr><td>{_names(data, latest)}</td><td>→</td><td>{_names(data, best)}</td></tr>")
     return f"<table>{''.join(rows)}</table>"
 
 

@@ -111,7 +111,7 @@ def item_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[s
 
 
 def user_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[str, list[str]]]:
-    """(id, recent liked items); nothing where the version has no catalog. Raises `ManifestError`."""
+    """(id, recent items); nothing where the version has no catalog. Raises `ManifestError`."""
     row = 1
     for rows in _chunks(bucket, manifest, USER_CATALOG, USER_CATALOG_COLUMNS):
         _check_ids(USER_CATALOG, row, [values[0] for values in rows])

@@ -65,7 +65,7 @@ class VersionTables:
     users: sql.Identifier
     """(id, embedding)"""
     recent_items: sql.Identifier
-    """(user_id, item_ids): what a user liked lately, the latest first"""
+    """(user_id, item_ids): what a user rated lately (no time: liked), the latest first"""
 
 
 def schema_name(version: str) -> str:

@@ -43,6 +43,17 @@ def test_ratings_are_sorted_by_time_within_a_user(views: pa.Table) -> None:
     assert (np.diff(data.time)[same_user] >= 0).all()
 
 
+def test_ratings_of_one_time_are_in_an_order_by_lot_that_no_row_order_and_no_item_key_decides(views: pa.Table) -> None:
+    at_once = views.set_column(
+        views.column_names.index("seen_at"), "seen_at", pa.array([1_000_000_000] * len(views), pa.timestamp("s"))
+    )
+    shuffled = at_once.take(np.random.default_rng(1).permutation(len(views)))
+    data, again = (training_data.from_table(table, worlds.FILMS, "views") for table in (at_once, shuffled))
+    assert np.array_equal(data.item, again.item)
+    steps = np.diff(data.item)[np.diff(data.user) == 0]
+    assert 0.4 < (steps > 0).mean() < 0.6
+
+
 def test_of_several_ratings_of_an_item_the_last_counts(views: pa.Table) -> None:
     again = views.slice(0, 1).set_column(views.column_names.index("stars"), "stars", pa.array([1]))
     again = again.set_column(

@@ -17,6 +17,7 @@ from training.examples import Examples, Forget
 from training.fit import Inputs, Settings, Trainer
 from training.histories import histories, split
 from training.metrics import rank
+from training.model import MAX_RECENT
 
 
 def test_a_sampled_softmax_learns_the_shop_as_well() -> None:
@@ -32,7 +33,7 @@ def test_the_correction_of_the_sampled_softmax_is_how_often_an_item_comes_in() -
     target = torch.tensor([5])
     for _ in range(4_000):
         target = torch.multinomial(torch.from_numpy(counts / counts.sum()), 1)
-        candidates, log_drawn = catalogue.candidates(target)
+        candidates, log_drawn = catalogue.draw(target)
         seen[candidates.numpy()] += 1
         assert set(target.tolist()) <= set(candidates.tolist())
     assert np.exp(log_drawn.numpy()) == pytest.approx(seen[candidates.numpy()] / 4_000, abs=0.03)
@@ -63,16 +64,18 @@ def test_an_item_never_rated_lies_where_its_features_put_it() -> None:
     assert np.mean(place) > 0.6
 
 
-def test_no_example_shows_what_comes_after_its_target(film_model: TrainedModel) -> None:
+def test_an_example_shows_what_its_user_rated_before_liked_or_not_and_nothing_after(film_model: TrainedModel) -> None:
     data = film_model.data
     place = {pair: k for k, pair in enumerate(zip(data.user.tolist(), data.item.tolist(), strict=True))}
+    first = np.searchsorted(data.user, np.arange(len(data.users))).tolist()
     everything = np.ones(len(data.user), dtype=bool)
     seen = 0
     for batch in Examples(data, everything, 0.3).batches(256, Forget(0.0, 0.0), np.random.default_rng(0)):
         for user, target, recent in zip(batch.user.tolist(), batch.target.tolist(), batch.recent.tolist(), strict=True):
             places = [place[user, item] for item in recent if item >= 0]
             assert places == sorted(places, reverse=True)
-            assert all(before < place[user, target] and data.liked[before] for before in places)
+            before = place[user, target]
+            assert places == list(range(max(first[user], before - MAX_RECENT), before))[::-1]
             seen += 1
     assert seen == len(data.user)
 
