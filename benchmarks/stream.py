@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from rich.console import Console
@@ -35,7 +36,7 @@ from contracts.artifacts import USER_TOWER
 from functions.model_inference import handler as inference
 from functions.model_inference.store import EF_SEARCH, Store
 from functions.shared.database import Connection
-from functions.shared.vectors import VectorArray
+from functions.shared.vectors import VectorArray, Vectors
 from functions.stream_transformation import handler as stream
 from functions.stream_transformation.inference import InferenceClient
 from local.ministack import MiniStack
@@ -149,7 +150,11 @@ class Measured:
 
 def _measure(connection: Connection, store: Store, size: int) -> list[Measured]:
     """The limit first, then the ways, both functions last and with the largest batch at the end."""
-    queries = shop.clustered(BATCHES[-1], seed=2)
+    stream._client = InferenceClient("inference", LIMIT, LambdaService())
+    batches = {
+        count: firehose_event(*(json.dumps(event).encode() for event in _events(count, size))) for count in BATCHES
+    }
+    queries = _searched(batches[BATCHES[-1]])
     bare, cursor = store.statement(BARE, LIMIT), connection.cursor(binary=True)
     connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}")
     rows = [
@@ -163,11 +168,18 @@ def _measure(connection: Connection, store: Store, size: int) -> list[Measured]:
     for way, indexed in (("naive, as the lab: exact scans", False), ("naive, with our index", True)):
         naive = NaiveWay(connection, store, indexed)
         rows.append(Measured(way, 1, _times(lambda naive=naive: naive.answer(next(events)))))  # type: ignore[misc]
-    stream._client = InferenceClient("inference", LIMIT, LambdaService())
-    for count in BATCHES:
-        event = firehose_event(*(json.dumps(event).encode() for event in _events(count, size)))
-        rows.append(Measured("both functions", count, _times(lambda event=event: _deliver(event))))  # type: ignore[misc]
+    for count, batch in batches.items():
+        rows.append(Measured("both functions", count, _times(lambda batch=batch: _deliver(batch))))  # type: ignore[misc]
     return rows
+
+
+def _searched(batch: dict[str, Any]) -> Vectors:
+    """The vectors that the functions search with for the batch, so that the limit is that of the same search."""
+    with mock.patch.object(Store, "nearest", autospec=True, side_effect=Store.nearest) as nearest:
+        _deliver(batch)
+    (call,) = nearest.call_args_list
+    vectors: Vectors = call.args[1]
+    return vectors
 
 
 def _rate_table(rows: list[Measured], size: int) -> Table:

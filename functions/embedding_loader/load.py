@@ -68,9 +68,9 @@ _SIMILAR = """
 CREATE TABLE {similar_items} AS
 SELECT q.id, n.nearest
 FROM {items} q CROSS JOIN LATERAL (
-    SELECT coalesce(
-        json_agg(json_build_array(near.id, near.distance::real) ORDER BY near.distance, near.id), '[]'
-    )::text AS nearest
+    SELECT coalesce(json_agg(
+        json_build_array(near.id, round(near.distance::numeric, {digits})) ORDER BY near.distance, near.id
+    ), '[]')::text AS nearest
     FROM (
         SELECT i.id, i.embedding {operator} q.embedding AS distance FROM {items} i
         WHERE i.in_stock AND i.id <> q.id ORDER BY i.embedding {operator} q.embedding LIMIT {similar}
@@ -237,6 +237,7 @@ def _run(connection: Connection, statements: str, manifest: Manifest) -> None:
             ef=sql.Literal(HNSW_EF_CONSTRUCTION),
             popular=sql.Literal(POPULAR_ITEMS),
             similar=sql.Literal(SIMILAR_ITEMS),
+            digits=sql.Literal(versions.DIGITS),
         )
     )
 

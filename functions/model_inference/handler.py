@@ -1,5 +1,6 @@
 """Lambda: recommendations for a batch of requests."""
 
+import gc
 from collections import Counter
 from typing import Any
 
@@ -46,6 +47,8 @@ def _warm() -> Inference:
         settings = environment.storage()
         connection = KeptConnection(settings.database, statement_timeout=STATEMENT_SECONDS, prepare=store.prepare)
         _inference = Inference(connection, ArtifactBucket(settings.artifacts_bucket))
+        # What is loaded by now stays: a collection in the middle of a large batch need not look at all of it.
+        gc.freeze()
     return _inference
 
 

@@ -12,9 +12,7 @@ from functions.model_inference.model import UserTower
 from functions.model_inference.requests import MAX_HISTORY, Request
 from functions.model_inference.store import Item, Scored, Store, User
 from functions.shared.vectors import Vectors
-
-DIGITS = 6
-"""Of scores and distances in answers: more than a 32-bit float of about 1 has, and half the bytes of all of them."""
+from functions.shared.versions import DIGITS
 
 
 @dataclass
@@ -112,7 +110,7 @@ def _similar(plan: _Plan, items: Mapping[str, Item], limit: int) -> list[dict[st
         {
             PRODUCT: item,
             "similar_items": [
-                {"id": near.id, "distance": round(near.distance, DIGITS)}
+                {"id": near.id, "distance": near.distance}
                 for near in islice((near for near in items[item].similar if near.id not in hidden), limit)
             ],
         }

@@ -33,6 +33,8 @@ INSERT INTO recommender.active_version (version) VALUES (%s)
 ON CONFLICT (only_row) DO UPDATE SET version = excluded.version, since = now()
 """
 
+DIGITS = 6
+"""Of scores and distances in answers: more than a 32-bit float of about 1 has, and half the bytes of all of them."""
 DISTANCE_OPERATOR = {"cosine": "<=>", "inner_product": "<#>"}
 OPERATOR_CLASS = {"cosine": "vector_cosine_ops", "inner_product": "vector_ip_ops"}
 # A score is better the larger it is: cosine similarity, and the inner product (pgvector gives its negative).
