@@ -1,8 +1,7 @@
 """The whole system once through, a stage after the other: from a shop's MySQL to recommendations on S3."""
 
-import contextlib
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,7 +140,7 @@ def _wait_for_interrupt(folder: Path, console: Console, deployment: Deployment) 
     """Leaves everything up until Ctrl-C, with a note by which `replay --run` finds it."""
     aws = deployment.cloud.aws
     bucket, stream = deployment.output("recommendations_bucket"), deployment.output("event_stream_name")
-    with noted_run(folder, aws.environment(aws.root), bucket, stream), contextlib.suppress(KeyboardInterrupt):
+    with noted_run(folder, aws.environment(aws.root), bucket, stream), suppress(KeyboardInterrupt):
         console.print(f"\nstill up, until Ctrl-C. Failed events go back by: python -m local replay --run {folder}")
         threading.Event().wait()
 

@@ -2,29 +2,20 @@
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from local.deploy.resource import Resource
 from local.program import read_stack
 from local.session import deploy, running_services
 from local.streaming import Streaming
 from tests.faults.system import System
-from tests.local.harness import QUICK, make_artifacts
+from tests.local.harness import QUICK, make_artifacts, with_timeout
 
 INFERENCE_SECONDS = 5
 SETTINGS = {**QUICK, "stream.processor_buffer_mb": 3}
 """The largest buffer that Lambda takes, so that a batch can be larger than its answer may be."""
-
-
-def hasty(resource: Resource) -> Resource:
-    """Shortens the inference function's timeout, so that a test sees it pass."""
-    if resource.type != "aws:lambda/function:Function" or "inference" not in resource.name:
-        return resource
-    return replace(resource, inputs={**resource.inputs, "timeout": INFERENCE_SECONDS})
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +25,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         tempfile.TemporaryDirectory(prefix="recommender-test-") as folder,
         running_services(Path(folder), "us-east-1") as cloud,
     ):
-        deployment = deploy(cloud, read_stack("dev", SETTINGS), hasty)
+        deployment = deploy(cloud, read_stack("dev", SETTINGS), with_timeout("inference", INFERENCE_SECONDS))
         with Streaming(deployment) as streaming:
             system = System(deployment, streaming, artifacts, count())
             system.load()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,9 +112,13 @@ Exercise = Callable[[System], None]
 
 
 @contextmanager
-def running_system(artifacts: Path, folder: Path, settings: dict[str, object]) -> Iterator[System]:
-    """The whole system with a version loaded. `folder` must be one that the database servers' users can enter."""
-    with running_services(folder, "us-east-1") as cloud:
+def running_system(artifacts: Path, settings: dict[str, object]) -> Iterator[System]:
+    """The whole system with a version loaded."""
+    with (
+        # pytest's own folders are closed to the database servers' users
+        tempfile.TemporaryDirectory(prefix="recommender-test-") as temporary,
+        running_services(folder := Path(temporary), "us-east-1") as cloud,
+    ):
         deployment = deploy(cloud, read_stack("dev", {**QUICK, **settings}), impatient)
         with Streaming(deployment) as streaming:
             system = System(deployment, streaming, artifacts, folder, count())

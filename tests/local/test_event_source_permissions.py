@@ -1,6 +1,5 @@
 """No permission of the second way in is unused either: what it gives the transformation's role."""
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +19,7 @@ EXERCISES: dict[tuple[str, str], Exercise] = {
 
 @pytest.fixture(scope="module")
 def system(artifacts: Path) -> Iterator[System]:
-    with (
-        tempfile.TemporaryDirectory(prefix="recommender-test-") as temporary,
-        running_system(artifacts, Path(temporary), {"stream.delivery": "event_source"}) as system,
-    ):
+    with running_system(artifacts, {"stream.delivery": "event_source"}) as system:
         yield system
 
 

@@ -1,6 +1,5 @@
 """No permission is unused: without any one statement of any one role, what it is for fails, and the error says so."""
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,10 +42,7 @@ EXERCISES: dict[tuple[str, str], Exercise] = {
 
 @pytest.fixture(scope="module")
 def system(artifacts: Path) -> Iterator[System]:
-    with (
-        tempfile.TemporaryDirectory(prefix="recommender-test-") as temporary,
-        running_system(artifacts, Path(temporary), {"source.sample_shop": True}) as system,
-    ):
+    with running_system(artifacts, {"source.sample_shop": True}) as system:
         fill(system.deployment, system.folder)
         yield system
 
