@@ -4,11 +4,14 @@ import itertools
 import json
 import time
 from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ClientError
 
+from local.delivery import DeliveryStream
 from local.errors import LocalRunError
 from local.events import Event
 from local.replay import replay
@@ -121,15 +124,13 @@ def test_what_of_a_batch_over_6_mb_does_not_fit_is_kept_and_comes_back_by_replay
 ) -> None:
     """Lambda's answer may have 6 MB, and with recommendations this batch has more."""
     stream = system.streaming.streams[0]
-    stream.stop(drain=True)
-    assert stream.settings.processor is not None
-    patient = replace(stream.settings.processor, buffer_seconds=1.0)  # time for the batch to gather
-    monkeypatch.setattr(stream, "settings", replace(stream.settings, processor=patient))
-    events = [{**event, "note": "x" * 400} for event in system.events(5_500)]
+    events = [{**event, "note": "x" * 400} for event in system.events(8_000)]  # more than fill the buffer of 3 MB
     sessions = {event["session_id"] for event in events}
     failed = len(system.streaming.failures())
-    sent = system.streaming.put(events)
-    stream.start()
+    with filled_by_size_alone(stream, monkeypatch):
+        batches = stream.counters.lambda_batches
+        sent = system.streaming.put(events)
+        wait_until(lambda: stream.counters.lambda_batches > batches, seconds=60)
     missing = system.streaming.wait_for(sent, timeout=60)
     kept = [json.loads(line["rawData"]) for line in system.streaming.failures()[failed:]]
     assert 0 < len(kept) == len(missing) < len(events)
@@ -141,6 +142,20 @@ def test_what_of_a_batch_over_6_mb_does_not_fit_is_kept_and_comes_back_by_replay
         replay(s3, kinesis, bucket, "processing-failed/", name)
         stream.flush()
     assert Counter(came_back(system, sessions)) == Counter(sessions)
+
+
+@contextmanager
+def filled_by_size_alone(stream: DeliveryStream, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The processor's buffer waits until it is full, however slowly records come in; the rest goes out at the end."""
+    assert stream.settings.processor is not None
+    patient = replace(stream.settings.processor, buffer_seconds=900.0)
+    stream.stop(drain=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(stream, "settings", replace(stream.settings, processor=patient))
+        stream.start()
+        yield
+        stream.stop(drain=True)
+    stream.start()
 
 
 def came_back(system: System, sessions: set[str]) -> list[str]:
