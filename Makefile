@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt requirements-local.txt functions/constraints.txt
 INSTALLED := $(VENV)/installed-$(shell cat $(REQUIREMENTS) | cksum | cut -d' ' -f1)
-SOURCES := __main__.py settings.py contracts components functions etl training local tests benchmarks
+SOURCES := __main__.py settings.py contracts components functions etl training operations local emulator tests benchmarks
 
 .PHONY: help setup demo test lint types check bench clean
 

@@ -21,8 +21,8 @@ from rich.table import Table
 
 from contracts import dataset as datasets
 from contracts.training_data import read_marker
-from local.mariadb import MariaDB
-from local.requirements import JDBC_DRIVER
+from emulator.mariadb import MariaDB
+from emulator.requirements import JDBC_DRIVER
 from local.shop import Login
 
 PROJECT = Path(__file__).parents[1]

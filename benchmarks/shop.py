@@ -11,6 +11,7 @@ import numpy as np
 from psycopg import sql
 
 from contracts.artifacts import ITEM_EMBEDDINGS, USER_EMBEDDINGS, Manifest
+from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading
 from functions.embedding_loader.reader import CHUNK_ROWS, Embeddings
 from functions.model_inference import store as retrieval
@@ -18,7 +19,6 @@ from functions.shared import versions
 from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
 from functions.shared.vectors import Vectors
-from local.postgres import Postgres
 
 DIM = 32
 PASSWORD = "benchmark"

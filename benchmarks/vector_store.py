@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import shop
+from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading
 from functions.model_inference import store as retrieval
 from functions.shared.database import Connection
 from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, VectorArray, Vectors, pack_rows
-from local.postgres import Postgres
 
 BATCH, TOP = 500, 10
 

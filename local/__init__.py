@@ -1,0 +1,1 @@
+"""The run on one machine that a person starts."""

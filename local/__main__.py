@@ -1,4 +1,4 @@
-"""The command line: `python -m local` runs the whole system on this machine; `graph` and `replay` are commands."""
+"""The command line: `python -m local` runs the whole system on this machine; `graph` is a command."""
 
 import argparse
 import sys
@@ -9,15 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from local import replay, requirements
-from local.errors import LocalRunError
+from emulator import requirements
+from emulator.errors import LocalRunError
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0 only if every event came back, 1 if not, 2 where it cannot be run, 130 on Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["replay"]:
-        return replay.main(arguments[1:])
     if arguments[:1] == ["graph"]:
         from local.graph import command
 

@@ -9,11 +9,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from contracts import dataset, training_data
-from local.crawler import crawl
-from local.deploy.resource import Resource
-from local.errors import LocalRunError
-from local.glue.job import GlueJob, run_job
-from local.process import log_tail
+from emulator.crawler import crawl
+from emulator.deploy.resource import Resource
+from emulator.errors import LocalRunError
+from emulator.glue.job import GlueJob, run_job
+from emulator.process import log_tail
 from local.session import Deployment
 
 JOB_LOG_GROUP, CRAWLER_LOG_GROUP = "/aws-glue/jobs/output", "/aws-glue/crawlers"

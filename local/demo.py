@@ -8,17 +8,17 @@ from pathlib import Path
 from rich.console import Console
 
 from contracts import dataset
+from emulator.errors import LocalRunError
+from emulator.program import ROOT, Stack, read_stack
 from local import batch, model, source
-from local.errors import LocalRunError
 from local.events import Event, describe, make_events, read_events
-from local.program import ROOT, Stack, read_stack
-from local.replay import noted_run
 from local.session import Deployment, deploy, running_services
 from local.shop import Login, Shop, read_shop
 from local.streaming import Streaming
 from local.summary import show_examples, show_places, write_records
 from local.switchover import MIN_EVENTS, Switchover
 from local.ui import Stages
+from operations.replay import noted_run
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _wait_for_interrupt(folder: Path, console: Console, deployment: Deployment) 
     aws = deployment.cloud.aws
     bucket, stream = deployment.output("recommendations_bucket"), deployment.output("event_stream_name")
     with noted_run(folder, aws.environment(aws.root), bucket, stream), suppress(KeyboardInterrupt):
-        console.print(f"\nstill up, until Ctrl-C. Failed events go back by: python -m local replay --run {folder}")
+        console.print(f"\nstill up, until Ctrl-C. Failed events go back by: python -m operations replay --run {folder}")
         threading.Event().wait()
 
 

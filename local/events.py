@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.dataset import Dataset
-from local.errors import LocalRunError
+from emulator.errors import LocalRunError
 from local.shop import Customer, Shop
 
 Event = dict[str, Any]

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from contracts import artifacts
-from local.errors import LocalRunError
-from local.process import log_tail
-from local.program import ROOT
+from emulator.errors import LocalRunError
+from emulator.process import log_tail
+from emulator.program import ROOT
 from local.session import Deployment
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import local.deploy  # noqa: F401  (registers what makes each resource type real)
-from local.deploy.cloud import Cloud, DatabaseInstance
-from local.deploy.monitor import Edit, LocalMocks, LocalMonitor, Registered
-from local.deploy.resource import Resource
-from local.errors import LocalRunError
-from local.ministack import MiniStack
-from local.program import ROOT, Stack, run_program
+import emulator.deploy  # noqa: F401  (registers what makes each resource type real)
+from emulator.deploy.cloud import Cloud, DatabaseInstance
+from emulator.deploy.monitor import Edit, LocalMocks, LocalMonitor, Registered
+from emulator.deploy.resource import Resource
+from emulator.errors import LocalRunError
+from emulator.ministack import MiniStack
+from emulator.program import ROOT, Stack, run_program
 
 
 @dataclass(frozen=True)

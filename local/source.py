@@ -13,8 +13,8 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from contracts.dataset import Dataset, Entity, KeyType
-from local.errors import LocalRunError
-from local.mariadb import quoted
+from emulator.errors import LocalRunError
+from emulator.mariadb import quoted
 from local.shop import Login
 
 MYSQL_PORT = 3306

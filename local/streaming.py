@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Self
 
-from local.delivery import DeliveryStream
-from local.errors import LocalRunError
-from local.event_source import EventSource
-from local.event_targets import EventDelivery
+from emulator.delivery import DeliveryStream
+from emulator.errors import LocalRunError
+from emulator.event_source import EventSource
+from emulator.event_targets import EventDelivery
 from local.events import Event, put_events
 from local.recommendations import Receiver, Record
 from local.session import Deployment

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from emulator.errors import LocalRunError
 from local import model
-from local.errors import LocalRunError
 from local.events import Event
 from local.session import Deployment
 from local.streaming import Streaming

@@ -1,12 +1,16 @@
 """Services that tests of several parts share; each is started by the first test that asks for it."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from local.mariadb import MariaDB
+from emulator.mariadb import MariaDB
+from emulator.ministack import MiniStack
 from local.shop import Login
 from tests.databases import new_database, running_mariadb
+from tests.emulator.aws import Aws
 
 SLOWEST = ("local/test_permissions", "local/test_demo", "local/test_other_shop", "local/test_wiring", "faults/", "etl/")
 """Files that run the whole system or Spark; the slowest first, so that no one of them is left for the end."""
@@ -30,3 +34,24 @@ def mariadb() -> Iterator[MariaDB]:
 def shop_database(mariadb: MariaDB) -> Login:
     """An empty database of the test's own."""
     return new_database(mariadb)
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
+    folder = tmp_path_factory.mktemp("ministack")
+    server = MiniStack(folder / "data", folder / "ministack.log")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def aws(ministack: MiniStack) -> Aws:
+    return Aws(ministack)
+
+
+@pytest.fixture
+def run_folder() -> Iterator[Path]:
+    """A folder that the database servers' own users can enter; pytest's are closed to them."""
+    with tempfile.TemporaryDirectory(prefix="recommender-test-") as folder:
+        yield Path(folder)

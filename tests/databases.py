@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pymysql
 
-from local.mariadb import MariaDB
+from emulator.mariadb import MariaDB
 from local.shop import Login
 
 MASTER = ("admin", "master-password")

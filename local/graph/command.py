@@ -4,9 +4,9 @@ import argparse
 import runpy
 from pathlib import Path
 
+from emulator.program import ROOT, read_stack
 from local.graph.recorder import build
 from local.graph.render import as_svg, as_text
-from local.program import ROOT, read_stack
 
 
 def main(arguments: list[str]) -> int:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from components.vector_store import IAM_USER
+from emulator.program import ROOT, read_stack
 from functions.shared import environment
 from local.graph.recorder import Graph, build, without_secrets
-from local.program import ROOT, read_stack
 
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
 

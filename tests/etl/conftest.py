@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from local.requirements import JDBC_DRIVER
+from emulator.requirements import JDBC_DRIVER
 from tests.etl.shops import configured_spark
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.program import read_stack
+from emulator.program import read_stack
 from local.session import deploy, running_services
 from local.streaming import Streaming
 from tests.faults.system import System

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from local.deploy.cloud import DatabaseInstance
+from emulator.deploy.cloud import DatabaseInstance
 from local.events import Event
 from local.session import Deployment
 from local.streaming import Streaming

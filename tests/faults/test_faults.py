@@ -11,13 +11,13 @@ from dataclasses import replace
 import pytest
 from botocore.exceptions import ClientError
 
-from local.delivery import DeliveryStream
-from local.errors import LocalRunError
+from emulator.delivery import DeliveryStream
+from emulator.errors import LocalRunError
 from local.events import Event
-from local.replay import replay
 from local.switchover import flow
+from operations.replay import replay
+from tests.emulator.aws import wait_until
 from tests.faults.system import System
-from tests.local.aws import wait_until
 from tests.local.harness import publish, version_name
 
 POISON: list[bytes] = [

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import pytest
 
 from functions.embedding_loader.load import LOCK
+from tests.emulator.aws import wait_until
 from tests.faults.system import System
-from tests.local.aws import wait_until
 from tests.local.harness import publish, version_name
 
 STAGES = {

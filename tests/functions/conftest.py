@@ -9,11 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from emulator.ministack import MiniStack
+from emulator.postgres import Postgres
 from functions.model_inference import handler as inference
 from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
-from local.ministack import MiniStack
-from local.postgres import Postgres
 
 PASSWORD = "pass'word \\ 1"
 

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading
 from functions.model_inference import handler as inference
 from functions.model_inference import inference as warm
@@ -19,7 +20,6 @@ from functions.shared import environment
 from functions.shared.database import CERTIFICATES, DatabaseUnavailableError, KeptConnection, encryption
 from functions.shared.environment import SettingError
 from functions.shared.versions import NoActiveVersionError
-from local.postgres import Postgres
 from tests.functions.conftest import Store
 from tests.functions.lambdas import LIMIT, LambdaService, act, deliver, infer, load, request
 from tests.functions.worlds import DATASET, expected_user_vector, user_tower, world

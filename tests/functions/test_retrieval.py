@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
+from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading
 from functions.embedding_loader.reader import Embeddings
 from functions.model_inference import store as retrieval
@@ -19,7 +20,6 @@ from functions.shared import versions
 from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
 from functions.shared.vectors import VectorArray, Vectors, pack_array, unpack
-from local.postgres import Postgres
 from tests.functions.conftest import PASSWORD
 from tests.functions.worlds import clustered
 

@@ -3,8 +3,8 @@
 import pytest
 
 from contracts import dataset
+from emulator.program import ROOT
 from functions.shop_seeder import handler as seeder
-from local.program import ROOT
 from local.shop import Login
 from local.source import check_existing
 

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from contracts import artifacts
 from contracts.dataset import load
-from local.program import ROOT
+from emulator.program import ROOT
 
 DATASET = load(ROOT / "dataset.toml")
 DIM = 8

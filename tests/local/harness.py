@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from contracts.artifacts import MANIFEST
+from emulator.deploy.resource import Resource
 from functions.shop_seeder.sample_shop import generate
-from local.deploy.resource import Resource
 from local.events import Event
 from local.session import Deployment
 from tests.training import worlds

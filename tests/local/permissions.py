@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
+from emulator.delivery import DeliveryStream
+from emulator.deploy.compute import act_as_lambda_does
+from emulator.errors import LocalRunError
+from emulator.event_source import EventSource
+from emulator.program import read_stack
 from local import batch
-from local.delivery import DeliveryStream
-from local.deploy.compute import act_as_lambda_does
-from local.errors import LocalRunError
-from local.event_source import EventSource
-from local.program import read_stack
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming
-from tests.local.aws import wait_until
+from tests.emulator.aws import wait_until
 from tests.local.harness import EVENT, QUICK, impatient, publish, version_name
 
 REFUSED = r"(?i)access ?denied|not authorized|forbidden"

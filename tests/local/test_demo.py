@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from local.program import ROOT
-from local.replay import RUN_NOTE
-from tests.local.aws import wait_until
+from emulator.program import ROOT
+from operations.replay import RUN_NOTE
+from tests.emulator.aws import wait_until
 
 CLASSICMODELS = Path(os.environ.get("CLASSICMODELS", ROOT.parent / "shared" / "data" / "classicmodels"))
 
@@ -73,7 +73,7 @@ def kept_up(folder: Path) -> Run:
     process = start_local(folder, "--keep-running")
     try:
         wait_until(lambda: (folder / RUN_NOTE).exists() or process.poll() is not None, seconds=280)
-        command = [sys.executable, "-m", "local", "replay", "--run", str(folder)]
+        command = [sys.executable, "-m", "operations", "replay", "--run", str(folder)]
         replayed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     finally:
         process.send_signal(signal.SIGINT)

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from local.program import read_stack
+from emulator.program import read_stack
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming
-from tests.local.aws import wait_until
+from tests.emulator.aws import wait_until
 from tests.local.harness import EVENT, QUICK, publish, version_name
 
 

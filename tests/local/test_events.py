@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from contracts import dataset
-from local.errors import LocalRunError
+from emulator.errors import LocalRunError
+from emulator.program import ROOT
 from local.events import make_events, read_events
-from local.program import ROOT
 from local.shop import Customer, Shop
 
 SPEC = dataset.load(ROOT / "dataset.toml")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.dataset import Dataset, load
-from local.errors import LocalRunError
+from emulator.errors import LocalRunError
 from local.shop import Login
 from local.source import check_existing, load_dump, parse_url
 from tests.databases import execute

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from local.deploy.resource import Resource
-from local.errors import LocalRunError
-from local.program import Stack, read_stack
+from emulator.deploy.resource import Resource
+from emulator.errors import LocalRunError
+from emulator.program import Stack, read_stack
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming
 from tests.local.harness import EVENT, QUICK, Edit, impatient, publish, version_name

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from contracts import artifacts as contract
+from emulator.ministack import MiniStack
 from functions.shop_seeder.sample_shop import generate
-from local.ministack import MiniStack
 from tests.training import worlds
 from tests.training.conftest import Published
 from training import pipeline, storage

@@ -1,0 +1,186 @@
+"""Lambda's asynchronous invocation: its retries, its failure destinations and dead-letter queues.
+
+MiniStack has it, but tells nobody how a call ended; the local run must know whether, say, a loader failed.
+"""
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from emulator.clock import Clock
+from emulator.errors import LocalRunError
+from emulator.ministack import MiniStack
+
+SERVICE = "lambda.amazonaws.com"
+DEFAULT_RETRIES = 2
+DEFAULT_EVENT_AGE = 6 * 3600.0
+RETRY_SECONDS = (60.0, 120.0)
+"""After the first and the second error of the function."""
+MAX_THROTTLED_SECONDS = 300.0
+
+_FINAL = {
+    "AccessDenied": "NO_PERMISSIONS",
+    "AccessDeniedException": "NO_PERMISSIONS",
+    "AuthorizationError": "NO_PERMISSIONS",
+    "ResourceNotFoundException": "RESOURCE_NOT_FOUND",
+    "NotFound": "RESOURCE_NOT_FOUND",
+    "AWS.SimpleQueueService.NonExistentQueue": "RESOURCE_NOT_FOUND",
+    "QueueDoesNotExist": "RESOURCE_NOT_FOUND",
+}
+"""What trying again cannot mend: by the services' error codes, EventBridge's."""
+_THROTTLED = ("TooManyRequestsException", "ServiceException", "ResourceConflictException")
+
+
+class RefusedError(Exception):
+    """A service did not take the event; `code` is EventBridge's error code for its dead letters."""
+
+    def __init__(self, code: str, message: str, is_retriable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.is_retriable = is_retriable
+
+    @classmethod
+    def from_client_error(cls, error: ClientError) -> "RefusedError":
+        code = _FINAL.get(error.response["Error"]["Code"])
+        return cls(code or "SDK_CLIENT_ERROR", str(error), is_retriable=code is None)
+
+
+@dataclass
+class AsyncResult:
+    """How the last try ended: `response` is the function's answer, `error` the reason it failed."""
+
+    response: Any = None
+    error: str | None = None
+    attempts: int = 0
+    dead_lettered_to: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    retries: int
+    event_age: float
+    on_success: str | None
+    on_failure: str | None
+    dead_letter: str | None
+    role_arn: str
+
+
+class AsyncInvoke:
+    """Invokes functions as Lambda does for an event that it has accepted; `time_scale` shortens its waits."""
+
+    def __init__(self, ministack: MiniStack, clock: Clock, time_scale: float) -> None:
+        self._ministack = ministack
+        self._clock = clock
+        self._time_scale = time_scale
+
+    def invoke(self, function_arn: str, payload: str, client: Any) -> AsyncResult:
+        """Invokes with the caller's client until it succeeds or the rules end it.
+
+        Raises `RefusedError` where Lambda does not take the event: the caller may not invoke, or there is no function.
+        """
+        rules = self._rules(function_arn)
+        result = AsyncResult()
+        errors, throttles, age = 0, 0, 0.0
+        while True:
+            result.attempts += 1
+            started = self._clock.monotonic()
+            throttled = self._try(function_arn, payload, client, result)
+            age += self._clock.monotonic() - started
+            if result.error is None:
+                self._to_destination(rules.on_success, rules, function_arn, payload, result)
+                return result
+            if throttled:
+                wait, throttles = min(2.0**throttles, MAX_THROTTLED_SECONDS), throttles + 1
+            else:
+                wait, errors = RETRY_SECONDS[min(errors, 1)], errors + 1
+            if errors > rules.retries or age + wait > rules.event_age:
+                self._give_up(rules, function_arn, payload, result)
+                return result
+            age += wait
+            self._clock.sleep(wait * self._time_scale)
+
+    def _try(self, function_arn: str, payload: str, client: Any, result: AsyncResult) -> bool:
+        """One call; fills the result. Whether it failed for want of capacity rather than by the function's error."""
+        try:
+            answer = client.invoke(FunctionName=function_arn, Payload=payload.encode())
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _THROTTLED:
+                raise RefusedError.from_client_error(error) from error
+            result.response, result.error = None, str(error)
+            return True
+        except BotoCoreError as error:
+            result.response, result.error = None, str(error)
+            return True
+        result.response = json.loads(answer["Payload"].read() or b"null")
+        result.error = f"{function_arn}: {result.response}" if answer.get("FunctionError") else None
+        return False
+
+    def _rules(self, function_arn: str) -> _Rules:
+        functions = self._ministack.client("lambda")
+        try:
+            configuration = functions.get_function_configuration(FunctionName=function_arn)
+        except ClientError as error:
+            raise RefusedError.from_client_error(error) from error
+        try:
+            declared = functions.get_function_event_invoke_config(FunctionName=function_arn)
+        except ClientError:
+            declared = {}  # none declared: Lambda's defaults
+        destinations = declared.get("DestinationConfig") or {}
+        return _Rules(
+            retries=int(declared.get("MaximumRetryAttempts", DEFAULT_RETRIES)),
+            event_age=float(declared.get("MaximumEventAgeInSeconds", DEFAULT_EVENT_AGE)),
+            on_success=(destinations.get("OnSuccess") or {}).get("Destination"),
+            on_failure=(destinations.get("OnFailure") or {}).get("Destination"),
+            dead_letter=(configuration.get("DeadLetterConfig") or {}).get("TargetArn"),
+            role_arn=configuration["Role"],
+        )
+
+    def _give_up(self, rules: _Rules, function_arn: str, payload: str, result: AsyncResult) -> None:
+        self._to_destination(rules.on_failure, rules, function_arn, payload, result)
+        if rules.dead_letter:
+            self._send(rules.dead_letter, rules, payload, result)
+        if not result.dead_lettered_to:
+            result.error = f"{result.error} (no failure destination took the event: it is lost)"
+
+    def _to_destination(
+        self, arn: str | None, rules: _Rules, function_arn: str, payload: str, result: AsyncResult
+    ) -> None:
+        """The record of the Lambda developer guide, "Capturing records of Lambda asynchronous invocations"."""
+        if arn is None:
+            return
+        record = {
+            "version": "1.0",
+            "timestamp": datetime.fromtimestamp(self._clock.time(), UTC).isoformat(timespec="milliseconds"),
+            "requestContext": {
+                "requestId": str(uuid.uuid4()),
+                "functionArn": function_arn,
+                "condition": "RetriesExhausted" if result.error else "Success",
+                "approximateInvokeCount": result.attempts,
+            },
+            "requestPayload": json.loads(payload),
+            "responseContext": {"statusCode": 200} | ({"functionError": "Unhandled"} if result.error else {}),
+            "responsePayload": result.response,
+        }
+        self._send(arn, rules, json.dumps(record), result)
+
+    def _send(self, arn: str, rules: _Rules, body: str, result: AsyncResult) -> None:
+        """Sends in the function's own role, as Lambda does; a refusal is added to the result's error."""
+        service, name = arn.split(":")[2], arn.rsplit(":", 1)[-1]
+        try:
+            role = self._ministack.role(rules.role_arn, SERVICE, "destination")
+            if service == "sqs":
+                url = self._ministack.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
+                role.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+            elif service == "sns":
+                role.client("sns").publish(TopicArn=arn, Message=body)
+            else:
+                raise LocalRunError(f"{arn}: expected a queue or a topic: no other destination is realised")
+        except (ClientError, BotoCoreError, LocalRunError) as error:
+            result.error = f"{result.error or ''} (destination {arn} refused: {error})".strip()
+            return
+        if result.error:
+            result.dead_lettered_to.append(arn)

@@ -1,0 +1,72 @@
+"""The source of a delivery stream that takes direct puts (`PutRecord`, `PutRecordBatch`).
+
+MiniStack's Firehose takes the records, with IAM asking for `firehose:PutRecordBatch`, and lays each at once into a
+bucket of the run's own, where the delivery stream finds it. It is deleted there once it is delivered.
+"""
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from emulator.delivery.records import SourceRecord
+from emulator.ministack import MiniStack
+
+MAX_RECORDS = 500
+"""Read at once."""
+
+
+class DirectPutSource:
+    """What was put onto the delivery stream `name` since it was made."""
+
+    def __init__(self, ministack: MiniStack, name: str) -> None:
+        self.stream_arn = f"arn:aws:firehose:{ministack.region}:{ministack.account_id}:deliverystream/{name}"
+        self.is_caught_up = False
+        self._name = name
+        self._ministack = ministack
+        self._bucket = f"local-run-put-{uuid.uuid4().hex}"
+        self._is_made = False
+        self._in_hand: set[str] = set()
+
+    def open(self) -> None:
+        """Makes the delivery stream in MiniStack; later calls find again what was not delivered."""
+        self._in_hand.clear()
+        if self._is_made:
+            return
+        self._s3.create_bucket(Bucket=self._bucket)
+        self._ministack.client("firehose").create_delivery_stream(
+            DeliveryStreamName=self._name,
+            DeliveryStreamType="DirectPut",
+            ExtendedS3DestinationConfiguration={
+                "BucketARN": f"arn:aws:s3:::{self._bucket}",
+                # Never assumed: MiniStack writes by itself.
+                "RoleARN": f"arn:aws:iam::{self._ministack.account_id}:role/local-run",
+            },
+        )
+        self._is_made = True
+
+    def read(self) -> list[SourceRecord]:
+        """What was put since the last read, at most `MAX_RECORDS`, oldest second first."""
+        self.is_caught_up = False
+        found = self._s3.list_objects_v2(Bucket=self._bucket, MaxKeys=MAX_RECORDS + len(self._in_hand))
+        new = [item for item in found.get("Contents", []) if item["Key"] not in self._in_hand]
+        self.is_caught_up = not found["IsTruncated"]
+        self._in_hand.update(item["Key"] for item in new)
+        return [self._record(item) for item in new]
+
+    def look_everywhere(self) -> None:
+        """A direct put knows no shards."""
+
+    def checkpoint(self, records: Iterable[SourceRecord]) -> None:
+        """Deletes what is delivered."""
+        for record in records:
+            self._s3.delete_object(Bucket=self._bucket, Key=record.sequence_number)
+            self._in_hand.discard(record.sequence_number)
+
+    @property
+    def _s3(self) -> Any:
+        return self._ministack.client("s3")
+
+    def _record(self, item: dict[str, Any]) -> SourceRecord:
+        body = self._s3.get_object(Bucket=self._bucket, Key=item["Key"])["Body"].read()
+        arrival_ms = round(item["LastModified"].timestamp() * 1000)
+        return SourceRecord(body, arrival_ms, shard_id="", sequence_number=item["Key"], partition_key="")

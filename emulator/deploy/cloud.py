@@ -1,0 +1,108 @@
+"""What the realisers share: the emulated AWS, the run's folder, and what has been made so far."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from emulator.deploy.resource import Resource
+from emulator.errors import LocalRunError
+from emulator.event_rules import EventRules
+from emulator.ministack import MiniStack
+
+
+class Database(Protocol):
+    """A database server of the run."""
+
+    host: str
+    port: int
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class DatabaseInstance:
+    """An RDS instance made real: the server, and the login that the program gave it."""
+
+    resource: Resource
+    server: Database
+    database: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass
+class Cloud:
+    """One run's AWS. Realisers are called from several threads, in the order of the resources' dependencies."""
+
+    folder: Path
+    aws: MiniStack
+    databases: dict[str, DatabaseInstance] = field(default_factory=dict)
+    """By engine: `postgres`, `mysql`."""
+    parameter_groups: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    functions: dict[str, Resource] = field(default_factory=dict)
+    """By physical name."""
+    glue_jobs: dict[str, Resource] = field(default_factory=dict)
+    crawlers: dict[str, Resource] = field(default_factory=dict)
+    glue_triggers: dict[str, Resource] = field(default_factory=dict)
+    delivery_streams: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By name: the inputs of each."""
+    event_sources: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Event source mappings, by name: the inputs of each."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.event_rules = EventRules(self.aws)
+
+    def client(self, service: str) -> Any:
+        """A client with the run's root credentials: the deployer's, never a part's."""
+        return self.aws.client(service)
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{self.aws.region}:{self.aws.account_id}:{resource}"
+
+    def invoke(self, token: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Answers the program's look-ups. Raises `LocalRunError` on one that is not known here."""
+        if token not in _LOOKUPS:
+            raise LocalRunError(
+                f"{token}: the local run does not answer this look-up: add it to emulator/deploy/cloud.py"
+            )
+        return _LOOKUPS[token](self, args)
+
+
+def _identity(cloud: Cloud, _: Mapping[str, Any]) -> dict[str, Any]:
+    identity = cloud.client("sts").get_caller_identity()
+    return {"accountId": identity["Account"], "arn": identity["Arn"], "userId": identity["UserId"], "id": "caller"}
+
+
+def _region(cloud: Cloud, _: Mapping[str, Any]) -> dict[str, Any]:
+    return {"region": cloud.aws.region, "id": cloud.aws.region}
+
+
+def _zones(cloud: Cloud, _: Mapping[str, Any]) -> dict[str, Any]:
+    zones = cloud.client("ec2").describe_availability_zones()["AvailabilityZones"]
+    return {"names": [zone["ZoneName"] for zone in zones], "id": cloud.aws.region}
+
+
+def _prefix_list(cloud: Cloud, args: Mapping[str, Any]) -> dict[str, Any]:
+    lists = cloud.client("ec2").describe_prefix_lists()["PrefixLists"]
+    for prefix_list in lists:
+        if prefix_list["PrefixListName"] == args["name"]:
+            return {"id": prefix_list["PrefixListId"], "name": args["name"]}
+    raise LocalRunError(f"prefix list {args['name']}: found only {[entry['PrefixListName'] for entry in lists]}")
+
+
+def _subnet(cloud: Cloud, args: Mapping[str, Any]) -> dict[str, Any]:
+    subnet = cloud.client("ec2").describe_subnets(SubnetIds=[args["id"]])["Subnets"][0]
+    return {"id": subnet["SubnetId"], "vpcId": subnet["VpcId"], "availabilityZone": subnet["AvailabilityZone"]}
+
+
+_LOOKUPS: dict[str, Callable[[Cloud, Mapping[str, Any]], dict[str, Any]]] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": _identity,
+    "aws:index/getRegion:getRegion": _region,
+    "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
+    "aws:ec2/getManagedPrefixList:getManagedPrefixList": _prefix_list,
+    "aws:ec2/getSubnet:getSubnet": _subnet,
+}

@@ -1,0 +1,23 @@
+"""The alarm topic on MiniStack; alarms and dashboards watch metrics that only AWS's own services give out."""
+
+from emulator.deploy.cloud import Cloud
+from emulator.deploy.resource import Realised, Resource, no_local_effect, realises
+
+no_local_effect("aws:cloudwatch/metricAlarm:MetricAlarm", "it watches metrics of AWS's services")
+no_local_effect("aws:cloudwatch/dashboard:Dashboard", "it shows metrics of AWS's services")
+no_local_effect("aws:sns/topicSubscription:TopicSubscription", "no mail leaves this machine")
+
+
+@realises("aws:sns/topic:Topic")
+def topic(cloud: Cloud, resource: Resource) -> Realised:
+    name = resource.physical_name(limit=256)
+    arn = cloud.client("sns").create_topic(Name=name, Tags=resource.tags)["TopicArn"]
+    return Realised(arn, {"name": name, "arn": arn})
+
+
+@realises("aws:sns/topicPolicy:TopicPolicy")
+def topic_policy(cloud: Cloud, resource: Resource) -> Realised:
+    cloud.client("sns").set_topic_attributes(
+        TopicArn=resource["arn"], AttributeName="Policy", AttributeValue=resource["policy"]
+    )
+    return Realised(resource["arn"])

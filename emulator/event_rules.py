@@ -1,0 +1,162 @@
+"""EventBridge rules of the local run: MiniStack emits and matches the events, this loop delivers them as AWS does.
+
+MiniStack would call a rule's targets at once, asking for nobody's permission and trying once. So each rule is made
+there with queues of the run's own as its targets, and what arrives in them is delivered by `emulator.event_targets`.
+"""
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from emulator.clock import Clock, InterruptedWaitError, SystemClock
+from emulator.errors import LocalRunError
+from emulator.event_targets import EventDelivery, Target, TargetDelivery, read_target
+from emulator.ministack import MiniStack
+
+TIME_SCALE = 1 / 60
+"""A minute that AWS waits before a retry is a second here."""
+
+POLL_SECONDS = 0.1
+_HIDDEN_SECONDS = 12 * 3600
+"""An event in delivery stays hidden in its queue for the longest that SQS knows; it is deleted when it is done."""
+
+
+class _Run:
+    """From one start to the next stop."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="event delivery")
+
+
+class EventRules:
+    """All rules of a run. `deliveries` lists what became of each event, in the order in which they ended."""
+
+    def __init__(self, ministack: MiniStack, clock: Clock | None = None, time_scale: float = TIME_SCALE) -> None:
+        self.deliveries: list[EventDelivery] = []
+        self._ministack = ministack
+        self._clock = clock or SystemClock()
+        self._sender = TargetDelivery(ministack, self._clock, time_scale)
+        self._queues: dict[str, Target] = {}
+        self._rules: dict[str, str] = {}
+        self._in_delivery = 0
+        self._changed = threading.Condition()
+        self._run: _Run | None = None
+
+    def add_rule(self, inputs: Mapping[str, Any]) -> str:
+        """Makes an `aws.cloudwatch.EventRule`; its ARN. Raises `LocalRunError` where the pattern is refused."""
+        name = inputs["name"]
+        if not inputs.get("eventPattern"):
+            raise LocalRunError(f"rule {name}: expected an eventPattern: schedules have no local effect")
+        try:
+            answer = self._ministack.client("events").put_rule(
+                Name=name, EventPattern=inputs["eventPattern"], State=inputs.get("state") or "ENABLED"
+            )
+        except ClientError as error:
+            raise LocalRunError(
+                f"rule {name}: EventBridge refuses the pattern {inputs['eventPattern']}: {error}"
+            ) from error
+        arn: str = answer["RuleArn"]
+        self._rules[name] = arn
+        return arn
+
+    def add_target(self, inputs: Mapping[str, Any]) -> None:
+        """Makes an `aws.cloudwatch.EventTarget` of a rule added before. Raises `LocalRunError` for an unknown kind."""
+        rule = inputs["rule"]
+        if rule not in self._rules:
+            raise LocalRunError(f"target {inputs.get('targetId')}: expected a rule made before, found {rule!r}")
+        target = read_target(self._rules[rule], inputs)
+        queue = f"local-run-events-{uuid.uuid4().hex}"
+        url = self._ministack.client("sqs").create_queue(QueueName=queue)["QueueUrl"]
+        arn = f"arn:aws:sqs:{self._ministack.region}:{self._ministack.account_id}:{queue}"
+        entry: dict[str, Any] = {"Id": target.target_id, "Arn": arn}
+        if inputs.get("input"):
+            entry["Input"] = inputs["input"]
+        if inputs.get("inputPath"):
+            entry["InputPath"] = inputs["inputPath"]
+        if transformer := inputs.get("inputTransformer"):
+            entry["InputTransformer"] = {
+                "InputPathsMap": transformer.get("inputPaths") or {},
+                "InputTemplate": transformer["inputTemplate"],
+            }
+        self._ministack.client("events").put_targets(Rule=rule, Targets=[entry])
+        self._queues[url] = target
+        if self._run is not None:
+            self._watch(url, self._run)
+
+    def start(self) -> None:
+        self._clock.resume()
+        self._run = _Run()
+        for url in self._queues:
+            self._watch(url, self._run)
+
+    def stop(self) -> None:
+        """Ends the loop; a delivery that waits for its next try is given up."""
+        run, self._run = self._run, None
+        if run is not None:
+            run.stopping.set()
+            self._clock.interrupt()
+            run.pool.shutdown(wait=False, cancel_futures=True)
+
+    def wait_idle(self, timeout: float, at_least: int = 0) -> list[EventDelivery]:
+        """Waits until every event was delivered or given up, `at_least` so many in all since the start; all of them.
+
+        MiniStack emits an event moments after the request that caused it: say `at_least` where one is expected.
+        Raises `LocalRunError` where that takes more than `timeout` seconds.
+        """
+        with self._changed:
+            done = self._changed.wait_for(lambda: len(self.deliveries) >= at_least and self._is_idle(), timeout)
+            if not done:
+                raise LocalRunError(
+                    f"events: expected {at_least} or more delivered within {timeout:.0f} s, found "
+                    f"{len(self.deliveries)} delivered and {self._in_delivery} in delivery"
+                )
+            return list(self.deliveries)
+
+    def _watch(self, url: str, run: _Run) -> None:
+        threading.Thread(target=self._poll, args=(url, run), name="event rule", daemon=True).start()
+
+    def _poll(self, url: str, run: _Run) -> None:
+        sqs = self._ministack.client("sqs")
+        while not run.stopping.is_set():
+            try:
+                answer = sqs.receive_message(
+                    QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1, VisibilityTimeout=_HIDDEN_SECONDS
+                )
+            except (ClientError, BotoCoreError):
+                run.stopping.wait(POLL_SECONDS)
+                continue
+            for message in answer.get("Messages", []):
+                with self._changed:
+                    self._in_delivery += 1
+                with contextlib.suppress(RuntimeError):  # the pool was shut down this moment: the run is over
+                    run.pool.submit(self._deliver, url, message)
+
+    def _deliver(self, url: str, message: Mapping[str, Any]) -> None:
+        target = self._queues[url]
+        try:
+            delivery = self._sender.deliver(target, message["Body"])
+        except InterruptedWaitError:
+            delivery = EventDelivery(target, message["Body"], error="given up: the run was stopped")
+        except Exception as error:
+            delivery = EventDelivery(target, message["Body"], error=f"the local run could not deliver: {error!r}")
+        self._ministack.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        with self._changed:
+            self.deliveries.append(delivery)
+            self._in_delivery -= 1
+            self._changed.notify_all()
+
+    def _is_idle(self) -> bool:
+        return self._in_delivery == 0 and not any(self._has_messages(url) for url in self._queues)
+
+    def _has_messages(self, url: str) -> bool:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self._ministack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)[
+            "Attributes"
+        ]
+        return any(int(attributes[name]) for name in names)

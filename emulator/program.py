@@ -1,0 +1,100 @@
+"""Runs the Pulumi program of this project in this process, under a monitor that answers for the engine."""
+
+import asyncio
+import json
+import os
+import runpy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+# An f-string over an Output would otherwise put a placeholder into a resource's input without a word.
+os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "true"
+
+import pulumi
+import pulumi.runtime
+from pulumi.runtime import rpc
+from pulumi.runtime.mocks import MockMonitor, Mocks, set_mocks
+from pulumi.runtime.settings import SETTINGS, set_root_resource
+from pulumi.runtime.stack import wait_for_rpcs
+
+from emulator.errors import LocalRunError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack's name and its configuration: full keys (`recommender:shards`) to the texts that Pulumi would pass."""
+
+    name: str
+    config: Mapping[str, str]
+    project: str = "recommender"
+
+
+def read_stack(name: str, overrides: Mapping[str, Any] | None = None) -> Stack:
+    """Reads `Pulumi.<name>.yaml`; `overrides` are keys such as `common.bundle_dependencies`, set on top.
+
+    Raises `LocalRunError` where there is no such stack, or where it holds a secret, which only Pulumi can decrypt.
+    """
+    path = ROOT / f"Pulumi.{name}.yaml"
+    if not path.is_file():
+        found = ", ".join(sorted(p.name.split(".")[1] for p in ROOT.glob("Pulumi.*.yaml")))
+        raise LocalRunError(f"stack {name}: expected {path.name}, found stacks {found}")
+    config = yaml.safe_load(path.read_text())["config"]
+    for path_, value in (overrides or {}).items():
+        key, *inner = f"recommender:{path_}".split(".")
+        if inner:
+            config.setdefault(key, {})[inner[0]] = value
+        else:
+            config[key] = value
+    return Stack(name, {key: _config_text(key, value) for key, value in config.items()})
+
+
+def _config_text(key: str, value: Any) -> str:
+    if isinstance(value, dict) and any(entry == "secure" for entry in [*value, *_inner_keys(value)]):
+        raise LocalRunError(f"{key}: an encrypted value, which the local run cannot read: set it on the command line")
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _inner_keys(value: Mapping[str, Any]) -> list[str]:
+    return [key for inner in value.values() if isinstance(inner, dict) for key in inner]
+
+
+def run_program(mocks: Mocks, monitor: MockMonitor, stack: Stack, *, preview: bool = False) -> dict[str, Any]:
+    """Runs `__main__.py` until every resource is registered, and returns the stack's outputs, secrets unwrapped.
+
+    In a preview, outputs that are not known yet are left out. Raises what the program or the monitor raises.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(_run(mocks, monitor, stack, preview))
+    finally:
+        pending = asyncio.all_tasks(loop)
+        for task in pending:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_default_executor())
+        asyncio.set_event_loop(None)
+        loop.close()
+        set_root_resource(None)  # type: ignore[arg-type]  # the next program registers a stack of its own
+
+
+async def _run(mocks: Mocks, monitor: MockMonitor, stack: Stack, preview: bool) -> dict[str, Any]:
+    SETTINGS.outputs.clear()
+    pulumi.runtime.set_all_config(dict(stack.config))
+    set_mocks(mocks, project=stack.project, stack=stack.name, preview=preview, monitor=monitor)
+    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+    await wait_for_rpcs()
+    root = pulumi.runtime.get_root_resource()
+    assert root is not None
+    outputs = {}
+    for name, value in root.outputs.items():  # type: ignore[attr-defined]
+        output = pulumi.Output.from_input(value)
+        if await output.is_known():
+            outputs[name] = rpc.unwrap_rpc_secret(await output.future())
+    return outputs

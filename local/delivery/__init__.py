@@ -1,5 +1,0 @@
-"""The delivery stream of the local run: Kinesis → Lambda → S3 as Amazon Data Firehose does it."""
-
-from local.delivery.stream import Counters, DeliveryStream
-
-__all__ = ["Counters", "DeliveryStream"]

@@ -1,3 +1,0 @@
-"""Realises the Pulumi program's resources on this machine, as they are registered, with their inputs resolved."""
-
-from local.deploy import batch, compute, databases, identity, monitoring, network, storage, streams  # noqa: F401  (they register)

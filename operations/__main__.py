@@ -1,0 +1,21 @@
+"""The operator's commands, for a stack on AWS or a local run that is up: `python -m operations`."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+from operations import replay
+
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"replay": replay.main}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the command's exit status; 2 for a command that there is none of."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] not in COMMANDS:
+        print(f"usage: python -m operations {{{','.join(COMMANDS)}}} …", file=sys.stderr)
+        return 2
+    return COMMANDS[arguments[0]](arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

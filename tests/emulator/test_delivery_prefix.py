@@ -1,0 +1,121 @@
+"""Firehose's prefix expressions, by the examples and the rules of its developer guide."""
+
+import re
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emulator.delivery.prefix import MAX_LENGTH, format_timestamp, read_prefixes
+from emulator.errors import LocalRunError
+
+MOMENT = datetime(2018, 8, 27, 10, 30, tzinfo=UTC)
+"""The moment of the guide's examples."""
+
+FAILED = "processing-failed"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "error_prefix", "data", "error"),
+    [
+        (None, None, "2018/08/27/10/", "processing-failed/2018/08/27/10/"),
+        ("myPrefix/", None, "myPrefix/2018/08/27/10/", "myPrefix/processing-failed/2018/08/27/10/"),
+        (
+            None,
+            "myFirehoseFailures/!{firehose:error-output-type}/",
+            "2018/08/27/10/",
+            "myFirehoseFailures/processing-failed/",
+        ),
+        (
+            "myPrefix/year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/hour=!{timestamp:HH}/",
+            "myErrorPrefix/!{timestamp:yyyy}/anyMonth/!{timestamp:dd}/!{firehose:error-output-type}",
+            "myPrefix/year=2018/month=08/day=27/hour=10/",
+            "myErrorPrefix/2018/anyMonth/27/processing-failed",
+        ),
+        ("data/", "errors/", "data/2018/08/27/10/", "errors/processing-failed/2018/08/27/10/"),
+    ],
+)
+def test_a_pair_of_prefixes_evaluates_as_documented(
+    prefix: str | None, error_prefix: str | None, data: str, error: str
+) -> None:
+    prefixes = read_prefixes(prefix, error_prefix, "stream")
+    assert prefixes.for_data(MOMENT) == data
+    assert prefixes.for_errors(MOMENT, FAILED) == error
+
+
+@pytest.mark.parametrize(
+    ("prefix", "error_prefix", "message"),
+    [
+        ("!{timestamp:yyyy}/", None, "errorOutputPrefix must be set"),
+        ("!{timestamp:yyyy}/", "errors/", "must contain"),
+        ("a/", "errors/!{timestamp:yyyy}/", "must contain"),
+        ("a/!{firehose:error-output-type}/", "e/!{firehose:error-output-type}/", "only the error prefix"),
+        ("a!{/", None, "may only open an expression"),
+        ("a/!{firehose:}/", "e/!{firehose:error-output-type}/", "found !{firehose:}"),
+        ("a/!{partitionKeyFromQuery:city}/", "e/!{firehose:error-output-type}/", "partitionKeyFromQuery"),
+        ("!{timestamp:YYYY}/", "e/!{firehose:error-output-type}/", "'YYYY' is none of the pattern letters"),
+        ("!{timestamp:yyyy'}/", "e/!{firehose:error-output-type}/", "not closed"),
+        ("!{timestamp:yyyy[MM]}/", "e/!{firehose:error-output-type}/", "reserved"),
+    ],
+)
+def test_a_pair_that_firehose_refuses_is_refused(prefix: str, error_prefix: str | None, message: str) -> None:
+    with pytest.raises(LocalRunError, match=re.escape(message)) as refused:
+        read_prefixes(prefix, error_prefix, "delivery stream clicks")
+    assert "delivery stream clicks" in str(refused.value)
+
+
+def test_a_random_string_is_new_at_each_place() -> None:
+    prefixes = read_prefixes(
+        "!{firehose:random-string}/!{firehose:random-string}/", f"!{{{'firehose'}:error-output-type}}", "s"
+    )
+    first, second, *_ = prefixes.for_data(MOMENT).split("/")
+    assert first != second
+    assert re.fullmatch(r"[0-9a-z]{11}", first)
+
+
+def test_an_evaluated_prefix_is_at_most_512_characters_long() -> None:
+    with pytest.raises(LocalRunError, match="at most 512"):
+        read_prefixes("x" * MAX_LENGTH, None, "s").for_data(MOMENT)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("yyyy/MM/dd/HH/", "2018/08/27/10/"),
+        ("yy-M-d H", "18-8-27 10"),
+        ("DDD", "239"),
+        ("MMM MMMM EEE EEEE a", "Aug August Mon Monday AM"),
+        ("hh kk KK mm ss SSS", "10 10 10 30 00 000"),
+        ("'dt='yyyy'-'MM", "dt=2018-08"),
+        ("''yyyy''", "'2018'"),
+        ("'it''s' HH", "it's 10"),
+    ],
+)
+def test_a_timestamp_pattern_is_javas(pattern: str, expected: str) -> None:
+    assert format_timestamp(pattern, MOMENT) == expected
+
+
+@given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1)))
+def test_a_formatted_date_names_its_moment(moment: datetime) -> None:
+    text = format_timestamp("yyyy-MM-dd'T'HH:mm:ss.SSS", moment)
+    assert text == moment.isoformat(timespec="milliseconds")
+    assert datetime.strptime(format_timestamp("yyyy DDD hh a", moment), "%Y %j %I %p") == moment.replace(
+        minute=0, second=0, microsecond=0
+    )
+
+
+@given(st.text(max_size=30))
+def test_any_pattern_is_either_formatted_or_refused(pattern: str) -> None:
+    try:
+        text = format_timestamp(pattern, MOMENT)
+    except ValueError:
+        assert re.search(r"[A-Za-z'{}#\[\]]", pattern), "only letters, quotes and reserved characters can be refused"
+    else:
+        assert format_timestamp(pattern, MOMENT.astimezone(ZoneInfo("Europe/London"))) or not text
+
+
+@given(st.text(st.characters(exclude_characters="'"), max_size=30))
+def test_what_is_quoted_is_taken_literally(text: str) -> None:
+    assert format_timestamp(f"'{text}'", MOMENT) == (text or "'")

@@ -1,0 +1,245 @@
+"""EventBridge rules on real MiniStack: an object arrives in a bucket, and a target is called, or is not."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from emulator.errors import LocalRunError
+from emulator.event_rules import EventRules
+from tests.emulator.aws import Aws, FakeClock, allow, policy, trust, unique
+
+ECHO = "def handler(event, context):\n    return event['detail']['object']['key']"
+FAILING = "def handler(event, context):\n    raise ValueError('cannot load')"
+
+
+class Setup:
+    """A bucket and a rule for the manifests that arrive in it."""
+
+    def __init__(self, aws: Aws) -> None:
+        self.aws = aws
+        self.clock = FakeClock()
+        self.rules = EventRules(aws.ministack, self.clock)
+        self.bucket = aws.bucket(eventbridge=True)
+        self.rule = unique("rule")
+        pattern = {
+            "source": ["aws.s3"],
+            "detail-type": ["Object Created"],
+            "detail": {"bucket": {"name": [self.bucket]}, "object": {"key": [{"suffix": "manifest.json"}]}},
+        }
+        self.rule_arn = self.rules.add_rule({"name": self.rule, "eventPattern": json.dumps(pattern)})
+        self.rules.start()
+
+    def allow_invoke(self, function: str, source_arn: str | None = None) -> None:
+        name, alias = function.split(":")[-2:]
+        self.aws.client("lambda").add_permission(
+            FunctionName=name,
+            Qualifier=alias,
+            StatementId=unique("sid"),
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+            SourceArn=source_arn or self.rule_arn,
+        )
+
+    def target(self, arn: str, **more: Any) -> None:
+        self.rules.add_target({"rule": self.rule, "targetId": "loader", "arn": arn, **more})
+
+    def put(self, key: str) -> None:
+        self.aws.client("s3").put_object(Bucket=self.bucket, Key=key, Body=b"{}")
+
+    def dead_letter_queue(self) -> str:
+        """A queue into which EventBridge may put this rule's events."""
+        return self.aws.queue(
+            lambda arn: policy(
+                allow(
+                    "sqs:SendMessage",
+                    arn,
+                    Principal={"Service": "events.amazonaws.com"},
+                    Condition={"ArnEquals": {"aws:SourceArn": self.rule_arn}},
+                )
+            )
+        )
+
+
+@pytest.fixture
+def setup(aws: Aws) -> Iterator[Setup]:
+    made = Setup(aws)
+    yield made
+    made.rules.stop()
+
+
+def test_an_object_that_matches_calls_the_function_and_another_does_not(setup: Setup) -> None:
+    function = setup.aws.function(ECHO)
+    setup.allow_invoke(function)
+    setup.target(function)
+    setup.put("v1/embeddings/item_embeddings.csv")
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert (delivery.response, delivery.error) == ("v1/manifest.json", None)
+
+
+@pytest.mark.parametrize("granted", [None, "arn:aws:events:us-east-1:111122223333:rule/another"])
+def test_without_the_functions_leave_for_this_rule_the_event_is_a_dead_letter(
+    setup: Setup, granted: str | None
+) -> None:
+    function, queue = setup.aws.function(ECHO), setup.dead_letter_queue()
+    if granted:
+        setup.allow_invoke(function, granted)
+    setup.target(function, deadLetterConfig={"arn": queue})
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert delivery.error is not None
+    assert "AccessDenied" in delivery.error
+    assert delivery.attempts == 1, "what is forbidden is not tried again"
+    (message,) = setup.aws.messages(queue)
+    assert json.loads(message["Body"])["detail"]["object"]["key"] == "v1/manifest.json"
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+    assert message["MessageAttributes"]["TARGET_ARN"]["StringValue"] == function
+
+
+def test_a_failing_function_is_tried_three_times_and_its_own_destination_gets_the_event(setup: Setup) -> None:
+    failures, dead_letters = setup.aws.queue(), setup.dead_letter_queue()
+    function = setup.aws.function(FAILING, allow("sqs:SendMessage", failures))
+    name, alias = function.split(":")[-2:]
+    setup.aws.client("lambda").put_function_event_invoke_config(
+        FunctionName=name, Qualifier=alias, DestinationConfig={"OnFailure": {"Destination": failures}}
+    )
+    setup.allow_invoke(function)
+    setup.target(function, deadLetterConfig={"arn": dead_letters})
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert delivery.error is not None
+    assert "cannot load" in delivery.error
+    assert setup.clock.slept == [1.0, 2.0], "a minute and two, at a second a minute"
+    (message,) = setup.aws.messages(failures)
+    record = json.loads(message["Body"])
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["requestContext"]["approximateInvokeCount"] == 3
+    assert record["requestPayload"]["detail"]["object"]["key"] == "v1/manifest.json"
+    assert setup.aws.messages(dead_letters) == [], "the target's queue is for what Lambda did not take"
+
+
+def test_a_failing_function_without_a_destination_says_that_the_event_is_lost(setup: Setup) -> None:
+    function = setup.aws.function(FAILING)
+    setup.allow_invoke(function)
+    setup.target(function)
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert delivery.error is not None
+    assert "lost" in delivery.error
+
+
+def test_a_throttled_function_is_tried_for_six_hours_and_then_the_event_is_in_its_dead_letter_queue(
+    setup: Setup,
+) -> None:
+    dead_letters = setup.aws.queue()
+    function = setup.aws.function(
+        ECHO, allow("sqs:SendMessage", dead_letters), DeadLetterConfig={"TargetArn": dead_letters}
+    )
+    setup.aws.client("lambda").put_function_concurrency(
+        FunctionName=function.split(":")[-2], ReservedConcurrentExecutions=0
+    )
+    setup.allow_invoke(function)
+    setup.target(function)
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert delivery.error is not None
+    assert "TooManyRequests" in delivery.error
+    assert delivery.dead_lettered_to == [dead_letters]
+    waited = sum(setup.clock.slept) * 60
+    assert 5.5 * 3600 < waited < 6 * 3600
+    assert len(setup.aws.messages(dead_letters)) == 1
+
+
+def test_a_topic_is_a_target_where_its_policy_allows_it(setup: Setup) -> None:
+    sns, queue = setup.aws.client("sns"), setup.aws.queue()
+    topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    setup.target(topic)
+    setup.put("v1/manifest.json")
+    (refused,) = setup.rules.wait_idle(20, at_least=1)
+    assert refused.error is not None
+    assert "sns:Publish" in refused.error
+    statement = allow("sns:Publish", topic, Principal={"Service": "events.amazonaws.com"})
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy(statement))
+    setup.put("v2/manifest.json")
+    _, taken = setup.rules.wait_idle(20, at_least=2)
+    assert taken.error is None
+
+
+def test_a_target_with_a_role_is_called_in_that_role(setup: Setup) -> None:
+    function = setup.aws.function(ECHO)
+    role = setup.aws.role(trust("events.amazonaws.com"))
+    setup.target(function, roleArn=role)
+    setup.put("v1/manifest.json")
+    (refused,) = setup.rules.wait_idle(20, at_least=1)
+    assert "lambda:InvokeFunction" in str(refused.error)
+    setup.aws.allow(role, allow("lambda:InvokeFunction", function))
+    setup.put("v2/manifest.json")
+    _, taken = setup.rules.wait_idle(20, at_least=2)
+    assert (taken.response, taken.error) == ("v2/manifest.json", None)
+
+
+def test_a_targets_input_transformer_shapes_what_the_function_gets(setup: Setup) -> None:
+    function = setup.aws.function("def handler(event, context):\n    return event")
+    setup.allow_invoke(function)
+    setup.target(
+        function,
+        inputTransformer={"inputPaths": {"key": "$.detail.object.key"}, "inputTemplate": '{"manifest": <key>}'},
+    )
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert delivery.response == {"manifest": "v1/manifest.json"}
+
+
+def test_a_rule_that_is_disabled_delivers_nothing(setup: Setup) -> None:
+    function = setup.aws.function(ECHO)
+    rule = {"name": setup.rule, "eventPattern": json.dumps({"source": ["aws.s3"]}), "state": "DISABLED"}
+    setup.rules.add_rule(rule)
+    setup.target(function)
+    setup.put("v1/manifest.json")
+    with pytest.raises(LocalRunError, match="expected 1 or more"):
+        setup.rules.wait_idle(1, at_least=1)
+
+
+def test_a_queue_is_a_target_where_its_policy_allows_it(setup: Setup) -> None:
+    queue = setup.dead_letter_queue()
+    setup.target(queue)
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert delivery.error is None
+    assert len(setup.aws.messages(queue)) == 1
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "lambda:us-east-1:111122223333:function:gone:live",
+        "sns:us-east-1:111122223333:gone",
+        "sqs:us-east-1:111122223333:gone",
+    ],
+)
+def test_a_target_that_is_gone_is_not_tried_again_and_the_event_is_a_dead_letter(setup: Setup, kind: str) -> None:
+    queue = setup.dead_letter_queue()
+    setup.target(f"arn:aws:{kind}", deadLetterConfig={"arn": queue})
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert (delivery.attempts, delivery.dead_lettered_to) == (1, [queue])
+    (message,) = setup.aws.messages(queue)
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "RESOURCE_NOT_FOUND"
+
+
+def test_a_dead_letter_queue_that_does_not_let_eventbridge_in_is_reported_as_a_loss(setup: Setup) -> None:
+    function = setup.aws.function(ECHO)
+    setup.target(function, deadLetterConfig={"arn": setup.aws.queue()})
+    setup.put("v1/manifest.json")
+    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    assert delivery.error is not None
+    assert "and lost" in delivery.error
+    assert delivery.dead_lettered_to == []
+
+
+def test_another_kind_of_target_is_refused_by_name(setup: Setup) -> None:
+    with pytest.raises(LocalRunError, match="expected one of lambda, sns, sqs"):
+        setup.target("arn:aws:glue:us-east-1:111122223333:workflow/nightly")

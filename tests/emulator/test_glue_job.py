@@ -1,0 +1,106 @@
+"""Glue jobs on local Spark: role credentials only, real S3 calls, and the ratings job end to end."""
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from contracts.dataset import load
+from contracts.training_data import read_marker
+from emulator.errors import LocalRunError
+from local.shop import Login
+from local.source import load_dump
+from tests.emulator.aws import Aws
+from tests.emulator.glue_jobs import PROJECT, JobStack
+from tests.local.test_source import CLASSICMODELS
+
+FOLDER = "ratings-ml-training"
+
+
+@pytest.mark.skipif(not CLASSICMODELS.is_dir(), reason=f"no sample database at {CLASSICMODELS} (set CLASSICMODELS)")
+def test_the_public_sample_database_becomes_training_data_and_a_rerun_replaces_it(
+    aws: Aws, shop_database: Login, tmp_path: Path
+) -> None:
+    dataset = load(PROJECT / "dataset.toml")
+    load_dump(shop_database, CLASSICMODELS / "mysqlsampledatabase.sql", CLASSICMODELS / "ratings.csv", dataset)
+    stack = JobStack(aws, shop_database, tmp_path)
+    markers = []
+    for _ in range(2):
+        stack.run()
+        marker = read_marker(stack.read(f"{FOLDER}/_SUCCESS").decode())
+        listed = {f"{FOLDER}/{name}" for name in marker.files}
+        assert listed == {key for key in stack.keys(f"{FOLDER}/") if not key.endswith("/_SUCCESS")}
+        tables = [pq.read_table(io.BytesIO(stack.read(key)), partitioning=None) for key in listed]
+        assert marker.rows == sum(table.num_rows for table in tables) == 2_532
+        assert len({name.split("/")[0] for name in marker.files}) == len(marker.files) == 98
+        assert len(set(pa.concat_tables(tables)["productCode"].to_pylist())) == 109
+        markers.append(marker)
+    assert markers[0].run != markers[1].run
+    assert not set(markers[0].files) & set(markers[1].files)
+    assert tables[0].schema.types == [
+        *[pa.string()] * 4, pa.float64(), *[pa.string()] * 3, pa.int32(), pa.float64(), pa.float64(), pa.int32(),
+    ]  # fmt: skip
+
+
+PROBE = """
+import os, sys
+from pyspark.sql import SparkSession
+from awsglue.utils import getResolvedOptions
+options = getResolvedOptions(sys.argv, ["JOB_NAME", "data_lake_uri", "connection-name"])
+print("CONNECTION", options["connection_name"])
+print("ENVIRONMENT", *sorted(os.environ))
+try:
+    import local
+except ImportError:
+    print("ISOLATED")
+spark = SparkSession.builder.getOrCreate()
+uri = options["data_lake_uri"] + "/probe"
+rows = spark.range(1000).selectExpr("id", "id % 3 AS part")
+rows.write.partitionBy("part").parquet(uri)
+rows.write.mode("overwrite").partitionBy("part").parquet(uri)
+print("READ", spark.read.parquet(uri).count(), spark.read.parquet(uri + "/part=1").count())
+"""
+
+
+def test_a_job_reads_and_writes_s3_as_its_role_and_knows_nothing_else_of_the_machine(
+    aws: Aws, shop_database: Login, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_OF_THE_MACHINE", "x")
+    stack = JobStack(aws, shop_database, tmp_path, script=PROBE)
+    run = stack.run(**{"connection-name": "with-dash"})
+    log = run.log.read_text()
+    assert "CONNECTION with-dash" in log
+    assert "ISOLATED" in log
+    assert "SECRET_OF_THE_MACHINE" not in log
+    assert "READ 1000 333" in log
+    assert len([key for key in stack.keys("probe/") if key.endswith(".parquet")]) == len(stack.keys("probe/")) - 1
+
+
+def test_a_failure_names_the_refused_action_and_leaves_nothing_running(
+    aws: Aws, shop_database: Login, tmp_path: Path
+) -> None:
+    stack = JobStack(aws, shop_database, tmp_path, script=PROBE)
+    allowed = stack.statements()
+    allowed["ReplaceTrainingData"]["Action"].remove("s3:PutObject")
+    aws.allow(stack.role, *allowed.values())
+    with pytest.raises(LocalRunError, match=r"not authorized to perform: s3:PutObject.*/probe/"):
+        stack.run(**{"connection-name": "unused"})
+    assert stack.keys() == []
+    folder = str(tmp_path)
+    assert not [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and folder in _command(entry)]
+
+
+def test_a_script_that_the_role_may_not_read_is_named(aws: Aws, shop_database: Login, tmp_path: Path) -> None:
+    stack = JobStack(aws, shop_database, tmp_path, script="print('not reached')")
+    aws.allow(stack.role, *[entry for name, entry in stack.statements().items() if name != "ReadCode"])
+    with pytest.raises(LocalRunError, match=r"its role cannot read s3://code-.*/etl/job.py"):
+        stack.run()
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -1,0 +1,37 @@
+"""Which folder may import which: the parts meet in `contracts`, and the product never needs the emulator."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FORBIDDEN = {
+    "components": {"functions", "etl", "training", "operations", "local", "emulator"},
+    "functions": {"components", "training", "operations", "local", "emulator"},
+    "etl": {"components", "functions", "training", "operations", "local", "emulator"},
+    "training": {"components", "operations", "local", "emulator"},
+    "operations": {"local", "emulator"},
+    "emulator": {"local"},
+    "contracts": {"components", "functions", "etl", "training", "operations", "local", "emulator"},
+}
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_a_folder_imports_only_what_the_layout_allows(folder: str) -> None:
+    imported = {
+        (name.partition(".")[0], str(path.relative_to(ROOT)))
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in _imported(node)
+    }
+    assert imported
+    assert [f"{path} imports {name}" for name, path in sorted(imported) if name in FORBIDDEN[folder]] == []
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [node.module]
+    return []
