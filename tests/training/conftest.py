@@ -6,14 +6,11 @@ from pathlib import Path
 import pytest
 
 from functions.shop_seeder.sample_shop import generate
-from tests.local.conftest import ministack
 from tests.training import worlds
 from training import pipeline
 from training.artifacts import TrainedModel
 from training.data import from_table
 from training.fit import Settings
-
-__all__ = ["ministack"]
 
 
 @dataclass(frozen=True)
