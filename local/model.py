@@ -25,7 +25,9 @@ class Trained:
 
     def describe(self) -> str:
         """The metrics in a line: what every other way of recommending reached in the same run, too."""
-        reached = {name: summary["ndcg@10"] for name, summary in self.metrics["all"].items()}
+        reached = {name: summary.get("ndcg@10") for name, summary in self.metrics["all"].items()}
+        if reached["model"] is None:  # nobody has three liked items
+            return "two-tower model, not measured"
         others = ", ".join(f"{name} {value:.3f}" for name, value in reached.items() if name != "model")
         return f"two-tower model: NDCG@10 {reached['model']:.3f} ({others})"
 

@@ -34,12 +34,15 @@ def page(data: RatingData, metrics: Mapping[str, Any], plots: Mapping[str, bytes
     gate = metrics["gate"]
     state = "passed" if gate["passed"] else "refused"
     forced = " Published by force." if gate["forced"] else ""
-    counts = f"{len(data.user):,} ratings by {len(data.users):,} users of {len(data.items):,} items"
+    ratings = data.dataset.ratings
+    rows = "ratings" if ratings.rating else "purchases"
+    counts = f"{len(data.user):,} {rows} by {len(data.users):,} users of {len(data.items):,} items"
+    if ratings.rating:
+        counts += f"; {int(data.liked.sum()):,} of them liked ({escape(ratings.rating)} of {ratings.liked} or more)"
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Model report</title><style>{STYLE}</style></head><body>
 <h1>Model report</h1>
-<p>{counts}; {int(data.liked.sum()):,} of them liked ({escape(data.dataset.ratings.rating or "")} of
-{data.dataset.ratings.liked} or more). Trained for {metrics["training"]["epochs"]} epochs.</p>
+<p>{counts}. Trained for {metrics["training"]["epochs"]} epochs.</p>
 <p class="{state}"><strong>Gate: {state}.</strong> {escape(gate["reason"])}.{forced}</p>
 {"".join(_table(metrics[part], *texts) for part, texts in PARTS.items())}
 <p><small>Full ranking, no sampled candidates. One item is held out a user, so recall@{K} equals the hit rate.

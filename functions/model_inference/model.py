@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -51,8 +52,9 @@ class UserTower:
         return output
 
     def _value(self, column: Column, user: Mapping[str, Any]) -> Any:
-        key = self._event_key.get(column.name)
-        return None if key is None else user.get(key)
+        key = self._event_key.get(column.source or column.name)
+        value = None if key is None else user.get(key)
+        return value if column.part is None else column.part.of(_day(value), datetime.now(UTC).date())
 
     def _feature(self, column: Column, users: Sequence[Mapping[str, Any]]) -> Any:
         values = [self._value(column, user) for user in users]
@@ -79,11 +81,20 @@ def _number(value: Any) -> float:
 
 
 def _text(value: Any) -> str:
-    """Text, trimmed as the training data is; numbers as their text; whatever else came counts as missing."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value)
+    """Text, trimmed as the training data is; numbers as their text, true and false as MySQL's 1 and 0; whatever else
+    came counts as missing."""
+    if isinstance(value, int | float):
+        value = str(int(value) if isinstance(value, bool) else value)
     # ONNX Runtime takes UTF-8: half a surrogate pair has none.
     return value.strip().encode(errors="ignore").decode() if isinstance(value, str) else ""
+
+
+def _day(value: Any) -> date | None:
+    """A date of an event, in ISO 8601, with a time or without; whatever else came counts as missing."""
+    try:
+        return date.fromisoformat(_text(value)[: len("2026-01-31")])
+    except ValueError:
+        return None
 
 
 def _tags(column: Column, value: Any) -> list[str]:

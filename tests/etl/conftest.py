@@ -7,12 +7,14 @@ import pytest
 from pyspark.sql import SparkSession
 
 from emulator.requirements import JDBC_DRIVER
+from tests.etl import connector_j
 from tests.etl.shops import configured_spark
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    session = configured_spark(tmp_path_factory.mktemp("spark"), JDBC_DRIVER)
+    drivers = filter(None, (JDBC_DRIVER, connector_j.fetch()))
+    session = configured_spark(tmp_path_factory.mktemp("spark"), *drivers)
     yield session
     session.stop()
 
