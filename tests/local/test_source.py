@@ -8,8 +8,9 @@ import pytest
 
 from contracts.dataset import Dataset, load
 from emulator.errors import LocalRunError
+from local.login import parse_url
 from local.shop import Login
-from local.source import check_existing, load_dump, parse_url
+from local.source import check_existing, load_dump
 from tests.databases import execute
 
 PROJECT = Path(__file__).parents[2]
@@ -76,10 +77,10 @@ def test_a_broken_dump_and_missing_files_are_named(
     shop_database: Login, dataset: Dataset, files: tuple[Path, Path]
 ) -> None:
     dump, ratings = files
-    with pytest.raises(LocalRunError, match=r"--ratings .*nowhere.csv: expected a file"):
+    with pytest.raises(LocalRunError, match=r"--ratings .*nowhere.csv: cannot be read"):
         load_dump(shop_database, dump, ratings.with_name("nowhere.csv"), dataset)
     dump.write_text("CREATE TABLE broken (")
-    with pytest.raises(LocalRunError, match=r"--sql-dump .*dump.sql: ERROR 1064"):
+    with pytest.raises(LocalRunError, match=r"--sql-dump .*dump.sql, line 1: You have an error"):
         load_dump(shop_database, dump, ratings, dataset)
 
 
