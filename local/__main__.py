@@ -15,7 +15,7 @@ from emulator import requirements
 from emulator.errors import LocalRunError
 from local import folder, options, source
 
-COMMANDS = {"graph": "local.graph.command", "send": "local.send"}
+COMMANDS = {"check": "local.check.command", "graph": "local.graph.command", "send": "local.send"}
 """Name → module, imported when it is asked for: Pulumi's AWS package takes seconds."""
 
 
@@ -57,7 +57,7 @@ def _run(asked: options.Options, place: Path, console: Console) -> int:
         with contextlib.suppress(OSError):
             (place / "error.log").write_text(traceback.format_exc())
             where = f"its traceback is {place / 'error.log'}, logs are beside it"
-    if folder.disk_is_full(place):
+    if folder.disk_is_full(place) and "no space left" not in told:
         told = f"no space left on the disk of {place}: {told.splitlines()[0]}"
     console.print(f"[red]error[/] {escape(told)}\n{escape(where)}", soft_wrap=True)
     return 1

@@ -27,12 +27,15 @@ def run(options: Options, place: Path, console: Console) -> int:
         with stages.stage("services") as stage:
             cloud = services.enter_context(running_services(place, options.stack.config["aws:region"]))
             stage.result = "AWS, emulated by MiniStack with IAM enforced"
+        services.enter_context(folder.watched(place))
         with stages.stage("pulumi program") as stage:
             deployment = deploy(cloud, options.stack)
             stage.result = (
                 f"{len(deployment.resources)} resources, {deployment.n_realised} of them realised on this machine"
             )
         login = _load_source(options, stages, deployment)
+        shop = read_shop(login, options.spec)
+        model.write_names(place, shop.item_names)
         kept = None if options.retrain else folder.kept_model(place, options.made_of)
         if kept is None:
             _make_training_data(stages, deployment, place)
@@ -40,7 +43,6 @@ def run(options: Options, place: Path, console: Console) -> int:
         version = _first_version(options, stages, deployment, place, kept)
         with stages.stage("loader") as stage:
             stage.result = streaming.wait_for_load(version)
-        shop = read_shop(login, options.spec)
         events = options.events or make_events(shop, options.spec, options.n_events, options.seed)
         missing, switched = _recommend(options, stages, deployment, streaming, place, version, events, kept)
         summary = {

@@ -1,10 +1,11 @@
 """The training part of a run: the data scientist's own command, from the data lake to published artifacts."""
 
+import csv
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from contracts import artifacts
 from emulator.errors import LocalRunError
 from emulator.program import ROOT
 from local.session import Deployment
+
+NAMES = "item-names.csv"
+"""What the report calls items."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,12 @@ class Trained:
     def describe(self) -> str:
         """The metrics in a line: what every other way of recommending reached in the same run, too."""
         summaries = self.metrics["all"]
+        stock = f"; {self.metrics['recommendable']:,} items can be recommended"
         if not summaries["model"]["cases"]:
-            return "two-tower model, not measured: no customer has the three liked items that it takes"
+            return f"two-tower model, not measured: no customer has the three liked items that it takes{stock}"
         reached = {name: summary["ndcg@10"] for name, summary in summaries.items()}
         others = ", ".join(f"{name} {value:.3f}" for name, value in reached.items() if name != "model")
-        return f"two-tower model: NDCG@10 {reached['model']:.3f} ({others})"
+        return f"two-tower model: NDCG@10 {reached['model']:.3f} ({others}){stock}"
 
     def remark(self) -> str:
         """What the gate has against the model; empty where it has nothing."""
@@ -58,6 +63,8 @@ def train_and_publish(
     arguments = ["train", "--data", f"s3://{deployment.output('data_lake_bucket')}"]
     arguments += ["--dataset", str(deployment.dataset_file), "--output", f"s3://{bucket}"]
     arguments += ["--work", str(folder / "training"), "--seed", str(seed), "--force"]
+    if (names := folder / NAMES).is_file():
+        arguments += ["--names", str(names)]
     if epochs is not None:
         arguments += ["--epochs", str(epochs)]
     say("two-tower model")
@@ -65,6 +72,11 @@ def train_and_publish(
     version = (_versions(deployment, bucket) - known).pop()
     body = deployment.cloud.client("s3").get_object(Bucket=bucket, Key=f"{version}/{artifacts.METRICS}")["Body"].read()
     return Trained(version, next((folder / "training").glob(f"*/{version}")), json.loads(body))
+
+
+def write_names(folder: Path, names: Mapping[str, str]) -> None:
+    with (folder / NAMES).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(names.items())
 
 
 def publish_kept(deployment: Deployment, version: Path, folder: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pymysql.cursors
 
-from contracts.dataset import Dataset, Entity
+from contracts.dataset import Dataset, Entity, quoted
 from local.login import Login as Login
 from local.login import connected
 
@@ -46,26 +46,25 @@ def read_shop(login: Login, dataset: Dataset) -> Shop:
     users, ratings = dataset.users, dataset.ratings
     with _cursor(login) as cursor:
         names = _names(cursor, dataset.items)
-        cursor.execute(f"SELECT {_customer_columns(users)} FROM `{users.table}` ORDER BY 1 LIMIT {MAX_CUSTOMERS}")  # noqa: S608
+        cursor.execute(f"SELECT {_customer_columns(users)} FROM {users.sql} ORDER BY 1 LIMIT {MAX_CUSTOMERS}")  # noqa: S608
         rows = cursor.fetchall()
+        is_liked = f"WHERE {quoted(ratings.rating)} >= {ratings.liked}" if ratings.rating else ""
         cursor.execute(
-            f"SELECT `{ratings.user}` AS user, `{ratings.item}` AS item FROM `{ratings.table}` "  # noqa: S608
-            f"WHERE `{ratings.rating}` >= {ratings.liked} ORDER BY 1, 2 LIMIT {MAX_CUSTOMERS * 50}"
+            f"SELECT {quoted(ratings.user)} AS user, {quoted(ratings.item)} AS item FROM {ratings.sql} {is_liked} "  # noqa: S608
+            f"ORDER BY 1, 2 LIMIT {MAX_CUSTOMERS * 50}"
         )
         liked: dict[Any, list[str]] = {}
         for row in cursor.fetchall():
-            liked.setdefault(row["user"], []).append(str(row["item"]).strip())
-    return Shop(tuple(_customer(row, tuple(liked.get(row[ID], ()))) for row in rows), names)
+            liked.setdefault(_plain(row["user"]), []).append(str(_plain(row["item"])))
+    return Shop(tuple(_customer(row, tuple(liked.get(_plain(row[ID]), ()))) for row in rows), names)
 
 
 def read_customer(login: Login, dataset: Dataset, key: str) -> Customer | None:
     """One customer with features, without likes."""
     users = dataset.users
     with _cursor(login) as cursor:
-        cursor.execute(
-            f"SELECT {_customer_columns(users)} FROM `{users.table}` WHERE `{users.key}` = %s",  # noqa: S608
-            (key,),
-        )
+        wanted = f"{quoted(users.key)} = {cursor.mogrify('%s', (key,))}"
+        cursor.execute(f"SELECT {_customer_columns(users)} FROM {users.sql} WHERE {wanted}")  # noqa: S608
         row = cursor.fetchone()
     return None if row is None else _customer(row, ())
 
@@ -84,16 +83,15 @@ def _cursor(login: Login) -> Iterator[pymysql.cursors.DictCursor]:
 
 
 def _names(cursor: pymysql.cursors.DictCursor, items: Entity, ids: Collection[str] | None = None) -> dict[str, str]:
-    sql = f"SELECT `{items.key}` AS id, `{items.name or items.key}` AS name FROM `{items.table}`"  # noqa: S608
-    if ids is not None:
-        sql += f" WHERE `{items.key}` IN %s"
-    cursor.execute(sql, None if ids is None else (tuple(ids) or ("",),))
-    return {str(row["id"]).strip(): str(row["name"]).strip() for row in cursor.fetchall()}
+    key = quoted(items.key)
+    wanted = "" if ids is None else f"WHERE {key} IN {cursor.mogrify('%s', (tuple(ids) or ('',),))}"
+    cursor.execute(f"SELECT {key} AS id, {quoted(items.name or items.key)} AS name FROM {items.sql} {wanted}")  # noqa: S608
+    return {str(_plain(row["id"])): str(_plain(row["name"])) for row in cursor.fetchall()}
 
 
 def _customer_columns(users: Entity) -> str:
-    columns = [f"`{users.key}` AS `{ID}`", *(f"`{column.name}`" for column in users.features)]
-    return ", ".join(columns)
+    own = [column.source or column.name for column in users.features]
+    return ", ".join([f"{quoted(users.key)} AS `{ID}`", *(quoted(name) for name in dict.fromkeys(own))])
 
 
 def _customer(row: Mapping[str, Any], liked: tuple[str, ...]) -> Customer:

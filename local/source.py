@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pymysql.cursors import Cursor
 
-from contracts.dataset import Dataset, Entity, KeyType
+from contracts.dataset import Dataset, Entity, KeyType, quoted
 from emulator.errors import LocalRunError
-from emulator.mariadb import quoted
 from local import dump as dump_file
+from local.check import columns
 from local.login import Login, connected
 
 MAX_KEY_LENGTH = 191
@@ -58,33 +58,9 @@ def load_dump(login: Login, dump: Path, ratings_file: Path | None, dataset: Data
 
 
 def _check_tables(cursor: Cursor, login: Login, dataset: Dataset) -> str:
-    cursor.execute(
-        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s", (login.database,)
-    )
-    found: dict[str, set[str]] = {}
-    for table, column in cursor.fetchall():
-        found.setdefault(table, set()).add(column.lower())  # MySQL's column names know no case
-    mistakes, counts = [], []
-    for table, columns in _expected_columns(dataset).items():
-        if table not in found:
-            mistakes.append(f"table {table}: expected one, found {', '.join(sorted(found)) or 'no tables'}")
-            continue
-        mistakes += [f"{table}.{column}: no such column" for column in columns if column.lower() not in found[table]]
-        cursor.execute(f"SELECT COUNT(*) FROM {quoted(table)}")  # noqa: S608
-        counts.append(f"{cursor.fetchone()[0]:,} {table}")
-    if mistakes:
-        raise LocalRunError(f"source database {login.database} is not as dataset.toml says:\n" + "\n".join(mistakes))
-    return ", ".join(counts)
-
-
-def _expected_columns(dataset: Dataset) -> dict[str, list[str]]:
-    users, items, ratings = dataset.users, dataset.items, dataset.ratings
-    named = [items.name] if items.name else []
-    return {
-        users.table: [users.key, *(column.name for column in users.columns)],
-        items.table: [items.key, *(column.name for column in items.columns), *named],
-        ratings.table: _columns(dataset),
-    }
+    counts = columns.check(cursor, login, dataset)
+    labels = {role: rows.table or role for role, rows in columns.roles(dataset).items()}
+    return ", ".join(f"{number:,} {labels[role]}" for role, number in counts.items())
 
 
 def _columns(dataset: Dataset) -> list[str]:

@@ -1,6 +1,7 @@
 """The command line: `python -m training train | evaluate | publish`."""
 
 import argparse
+import csv
 import sys
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--dim", type=int, default=Settings.dim, help="numbers a vector (default: %(default)s)")
     train.add_argument("--epochs", type=int, default=Settings.epochs, help="passes at most (default: %(default)s)")
     train.add_argument("--similarity", choices=SIMILARITIES, default=Settings.similarity, help=SIMILARITY)
+    train.add_argument("--names", type=Path, metavar="FILE", help="csv of id,name: what the report calls items")
     train.add_argument("--active", help="the served version's folder, a path or s3://bucket/version, to keep up with")
     measure = commands.add_parser("evaluate", help="measure a published version on training data, beside baselines")
     measure.set_defaults(command=_evaluate)
@@ -75,11 +77,20 @@ def _train(options: argparse.Namespace) -> None:
             settings,
             active=options.active,
             force=options.force,
+            names=_read_names(options.names) if options.names else None,
             work=options.work,
             progress=progress,
         )
     print_metrics(result.metrics)
     print(f"{result.version} published to {options.output}: {result.verdict.reason}")
+
+
+def _read_names(path: Path) -> dict[str, str]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return {row[0]: row[1] for row in csv.reader(file) if len(row) == 2}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TrainingError(f"--names {path}: expected csv of id,name: {error}") from error
 
 
 def _evaluate(options: argparse.Namespace) -> None:
