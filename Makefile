@@ -29,6 +29,7 @@ demo: setup
 	@$(BIN)/python -m local $(ARGS)
 
 test: setup lint types
+	@tools/pulumi/build.sh
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup
