@@ -196,11 +196,13 @@ def expression(read: Read, column: ColumnType) -> str:
     `CAST(… AS DOUBLE)`, which MySQL 5.7 lacks; a BIT is bytes until it is used as a number.
     """
     name = quoted(read.column)
+    if column.family is Family.BITS:  # as text first: MariaDB takes a BIT(64) for a signed number
+        return f"CONVERT({name} + 0 USING utf8mb4){' + 0e0' if read.use is Use.NUMBER else ''}"
     if read.use is Use.NUMBER:
         return f"{name} + 0e0"
     if read.use is Use.INTEGER and column.fits_bigint:
         return f"CAST({name} AS SIGNED)"
-    return f"CONVERT({name}{' + 0' if column.family is Family.BITS else ''} USING utf8mb4)"
+    return f"CONVERT({name} USING utf8mb4)"
 
 
 def _entity_reads(role: str, entity: Entity, dataset: Dataset) -> Iterator[Read]:
