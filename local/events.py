@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.dataset import Dataset
-<<<<<<< HEAD
-from contracts.events import CUSTOMER, HISTORY, IN_CART, MAX_HISTORY, PRODUCT, QUANTITY, SESSION
-=======
-from contracts.events import SESSION, partition_key
->>>>>>> main
+from contracts.events import CUSTOMER, HISTORY, IN_CART, MAX_HISTORY, PRODUCT, QUANTITY, SESSION, partition_key
 from emulator.errors import LocalRunError
 from local.shop import Customer, Shop
 

@@ -98,7 +98,7 @@ def test_a_database_that_exists_is_checked_for_every_table_and_column(
     execute(shop_database, ["ALTER TABLE customers DROP city", "ALTER TABLE products DROP MSRP", "DROP TABLE ratings"])
     with pytest.raises(LocalRunError) as raised:
         check_existing(shop_database, dataset)
-    for mistake in ("customers.city: no such column", "products.MSRP", "table ratings: expected one, found customers"):
+    for mistake in ("customers has no column city", "products has no column MSRP", "no table ratings in the database"):
         assert mistake in str(raised.value)
     with pytest.raises(LocalRunError, match=r"cannot be reached: Access denied") as refused:
         check_existing(replace(shop_database, password="wrong-secret"), dataset)
