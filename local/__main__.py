@@ -1,4 +1,4 @@
-"""The command line: `python -m local` runs the whole system on this machine; `graph` is a command."""
+"""The command line: `python -m local` runs the whole system on this machine; `graph` and `cost` are commands."""
 
 import argparse
 import sys
@@ -20,6 +20,10 @@ def main(arguments: list[str] | None = None) -> int:
         from local.graph import command
 
         return command.main(arguments[1:])
+    if arguments[:1] == ["cost"]:
+        from local.cost import command as cost
+
+        return cost.main(arguments[1:])
     options = _parser().parse_args(arguments)
     console = Console(highlight=False)
     if (options.sql_dump is None) != (options.ratings is None):
