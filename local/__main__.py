@@ -15,7 +15,12 @@ from emulator import requirements
 from emulator.errors import LocalRunError
 from local import folder, options, source
 
-COMMANDS = {"check": "local.check.command", "graph": "local.graph.command", "send": "local.send"}
+COMMANDS = {
+    "check": "local.check.command",
+    "cost": "local.cost.command",
+    "graph": "local.graph.command",
+    "send": "local.send",
+}
 """Name → module, imported when it is asked for: Pulumi's AWS package takes seconds."""
 
 
