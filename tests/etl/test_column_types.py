@@ -4,7 +4,7 @@ The table in docs/batch.md says the same; a case here is a row there.
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import pytest
@@ -137,13 +137,12 @@ def test_each_value_arrives_unchanged_or_is_rejected_with_its_column_and_value(
 ) -> None:
     if driver == connector_j.DRIVER and connector_j.fetch() is None:
         pytest.skip("Maven brought no Connector/J: mvn, or a repository that it reaches, is missing")
-    query = {"table": "", "query": "SELECT * FROM things"}
-    spec = SPEC if place == "table" else replace(SPEC, users=replace(ALL, **query))
+    users = ALL if place == "table" else replace(ALL, table="", query="SELECT * FROM things")
+    spec = replace(SPEC, users=users)
     source = shops.source_of(things, driver)
     execute(things, ["SET GLOBAL time_zone = '+02:00'"])  # a server in another zone: what is read is UTC all the same
     try:
-        types = source.column_types(spark, spec)
-        assert column_types.mistakes(spec, types) == []
+        types = shops.ratings_etl.checked_types(spark, source, spec)
         rows = tables.load(spark, source, spec, types, "users").collect()
     finally:
         execute(things, ["SET GLOBAL time_zone = 'SYSTEM'"])
@@ -226,17 +225,15 @@ def test_a_time_is_read_in_utc(spark: SparkSession, shop_database: Login) -> Non
         ],
     )
     execute(shop_database, ["SET GLOBAL time_zone = '+02:00'"])
+    expected = {"at": "2026-10-25 00:30:00.000001", "local": "2026-10-25 02:30:00.500000"}
     try:
         for driver in (shops.MARIADB_DRIVER, *([connector_j.DRIVER] if connector_j.fetch() else [])):
-            for column, expected in (
-                ("at", datetime(2026, 10, 25, 0, 30, 0, 1)),
-                ("local", datetime(2026, 10, 25, 2, 30, 0, 500_000)),
-            ):
+            source = shops.source_of(shop_database, driver)
+            for column, time in expected.items():
                 spec = replace(SPEC, users=replace(OTHER, key="id"), ratings=replace(SPEC.ratings, time=column))
-                source = shops.source_of(shop_database, driver)
-                rows = tables.load(spark, source, spec, source.column_types(spark, spec), "ratings")
-                assert rows.selectExpr(f"date_format({column}, 'yyyy-MM-dd HH:mm:ss.SSSSSS')").first()[0] == str(
-                    expected.strftime("%Y-%m-%d %H:%M:%S.%f")
-                )
+                types = shops.ratings_etl.checked_types(spark, source, spec)
+                rows = tables.load(spark, source, spec, types, "ratings")
+                (row,) = rows.selectExpr(f"date_format({column}, 'yyyy-MM-dd HH:mm:ss.SSSSSS') AS shown").collect()
+                assert row["shown"] == time
     finally:
         execute(shop_database, ["SET GLOBAL time_zone = 'SYSTEM'"])

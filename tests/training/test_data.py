@@ -216,5 +216,5 @@ def test_a_shop_too_small_to_be_measured_is_trained_reported_and_refused_in_a_se
     artifacts.write(trained, tmp_path)
     assert not trained.metrics["gate"]["passed"]
     report = (tmp_path / "report.html").read_text()
-    assert f"{len(data.user)} purchases by {n_users} users of 12 items" in report
-    assert Trained("v", dict(trained.metrics)).describe()
+    assert f"{len(data.user)} ratings by {n_users} users of 12 items" in report
+    assert Trained("v", tmp_path, {**trained.metrics, "recommendable": 1}).describe()
