@@ -1,6 +1,5 @@
 """The wiring is proved by the run: a wrong name, type or output fails it, and the error names it."""
 
-import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,17 +63,3 @@ def test_a_resource_type_that_nobody_listed_is_an_error_that_names_it(run_folder
 
     with running_services(run_folder, "us-east-1") as cloud, pytest.raises(LocalRunError, match="aws:sns/platform"):
         deploy(cloud, read_stack("dev", QUICK), edit)
-
-
-def test_a_resource_that_fails_is_told_once_however_many_wait_for_it(
-    run_folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    def edit(resource: Resource) -> Resource:
-        if resource.type.startswith("aws:rds/instance"):
-            raise LocalRunError("no such database")
-        return resource
-
-    with running_services(run_folder, "us-east-1") as cloud, pytest.raises(LocalRunError, match=r"^no such database$"):
-        deploy(cloud, read_stack("dev", QUICK), edit)
-    gc.collect()  # asyncio tells of a future's error when the future goes
-    assert "never retrieved" not in caplog.text
