@@ -27,6 +27,8 @@ class SourceDatabaseSettings(TypedDict):
     """Of the existing database, where it needs `SELECT` on the three tables. Default: `shop`."""
     password: NotRequired[pulumi.Input[str] | None]
     """Of the existing database; give it as a secret."""
+    options: NotRequired[pulumi.Input[str]]
+    """Options of the JDBC driver, as a URL has them, TLS above all: `sslMode=VERIFY_CA`. Default: none."""
     instance_class: NotRequired[pulumi.Input[str]]
     """Of the trial database. Default: `db.t4g.micro`."""
     sample_shop: NotRequired[bool]
@@ -81,7 +83,8 @@ class SourceDatabase(pulumi.ComponentResource):
             raise ValueError("SourceDatabase: expected the password of the existing database, got its host alone")
         else:
             self._allow_egress(name, client, port)
-        self.jdbc_url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}", host, port, self._database(args))
+        options = pulumi.Output.from_input(args.get("options", "")).apply(lambda text: f"?{text}" if text else "")
+        self.jdbc_url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}{3}", host, port, self._database(args), options)
         self.secret_arn = self._secret(name, username, password)
         self.client_security_group_id = client.id
         self.register_outputs(

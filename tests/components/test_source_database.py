@@ -37,6 +37,11 @@ def test_an_existing_database_is_reached_and_nothing_but_its_login_is_made() -> 
     assert login == {"username": "reader", "password": "hidden"}
 
 
+def test_options_of_the_driver_are_part_of_the_url() -> None:
+    graph = source(**EXISTING, options="sslMode=VERIFY_CA")
+    assert graph.outputs["jdbc_url"][0] == "jdbc:mysql://mysql.internal:3307/shop?sslMode=VERIFY_CA"
+
+
 def test_the_trial_database_is_private_and_filled_once_from_inside_the_vpc() -> None:
     graph = source()
     assert graph.one("Instance").inputs["publiclyAccessible"] is False
