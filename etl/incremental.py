@@ -26,7 +26,7 @@ STATE_VERSION = 1
 MAX_LISTED = 10_000
 """Partitions, or items, that a statement names; where more have changed, reading everything costs less."""
 
-_SPACE = "_utf8mb4 0x" + rb"^[ \t\n\r\f\v]+|[ \t\n\r\f\v]+$".hex()
+_SPACE = "_utf8mb4 0x" + b"^[ \t\n\r\f\v]+|[ \t\n\r\f\v]+$".hex()
 """What `tables` trims, as a regular expression that no SQL mode reads in a way of its own."""
 
 

@@ -80,7 +80,8 @@ def targets(dataset: Dataset, types: Types) -> dict[str, str]:
 
 def typed(frame: DataFrame, columns: tuple[Read, ...], target: Mapping[str, str]) -> DataFrame:
     """The columns in their types; a row with a value that its type cannot hold has a reason and that value."""
-    good = {read.name: _typed(F.col(read.name), read.use, target[read.name]) for read in columns}
+    given = dict(frame.dtypes)
+    good = {read.name: _typed(F.col(read.name), given[read.name], read.use, target[read.name]) for read in columns}
     reason, value = [], []
     for read in columns:
         text = F.col(read.name).cast("string")
@@ -203,9 +204,11 @@ def _target(read: Read, column: ColumnType) -> str:
     return {Use.NUMBER: "double", Use.DATE: "date", Use.TIME: "timestamp"}.get(read.use, "string")
 
 
-def _typed(column: SparkColumn, use: Use, target: str) -> SparkColumn:
+def _typed(column: SparkColumn, given: str, use: Use, target: str) -> SparkColumn:
+    if use is Use.INTEGER and given == target:
+        return column
     if use is Use.INTEGER:
-        whole = column.cast("decimal(38,0)")
+        whole = column.cast("decimal(38,0)") if given == "string" else column
         return F.when(whole.between(*(_INT if target == "int" else _BIGINT)), whole.cast(target))
     if use is Use.NUMBER:
         return column.cast("double")
