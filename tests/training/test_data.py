@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from contracts import artifacts as contract
 from contracts import dataset as datasets
 from contracts.training_data import SUCCESS_MARKER, items_folder, read_marker
+from functions.model_inference.model import UserTower
 from local.model import Trained
 from tests.training import worlds
 from training import artifacts, pipeline
@@ -167,6 +169,8 @@ table = "line"
 user = "customer"
 item = "track"
 time = "bought"
+[event.features]
+birthday = "born"
 """)
 
 
@@ -218,3 +222,16 @@ def test_a_shop_too_small_to_be_measured_is_trained_reported_and_refused_in_a_se
     report = (tmp_path / "report.html").read_text()
     assert f"{len(data.user)} ratings by {n_users} users of 12 items" in report
     assert Trained("v", tmp_path, {**trained.metrics, "recommendable": 1}).describe()
+
+
+def test_a_date_of_an_event_is_read_as_training_read_it(tmp_path: Path) -> None:
+    data = training_data.from_table(purchases(8, 3)[0], PURCHASES, "shop")
+    artifacts.write(pipeline.train(data, Settings(epochs=1)), tmp_path)
+    tower = UserTower((tmp_path / contract.USER_TOWER).read_bytes(), PURCHASES)
+    events = [{"birthday": "1990-05-01"}, {"birthday": "1990-05-01T10:00:00Z"}, {"birthday": "May"}, {}]
+    assert [tower.has_features(event) for event in events] == [True, True, False, False]
+    nothing = np.empty((0, Settings.dim), dtype=np.float32)
+    born, with_time, wrong, none = tower.vectors(events, [nothing] * len(events))
+    assert np.array_equal(born, with_time)
+    assert np.array_equal(wrong, none)
+    assert not np.allclose(born, none)
