@@ -14,10 +14,10 @@ from contracts.artifacts import ITEM_EMBEDDINGS, USER_EMBEDDINGS, Manifest
 from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading
 from functions.embedding_loader.reader import CHUNK_ROWS, Embeddings
-from functions.model_inference import store as retrieval
 from functions.shared import versions
 from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
+from functions.shared.serving import store as retrieval
 from functions.shared.vectors import Vectors
 
 DIM = 32

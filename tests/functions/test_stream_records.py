@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.model_inference.requests import RequestError, read_request
 from functions.shared.limits import ResponseTooLargeError
+from functions.shared.serving.requests import RequestError, read_request
 from functions.stream_transformation import event_source
 from functions.stream_transformation import handler as stream
 from functions.stream_transformation.inference import InferenceClient, InferenceError
