@@ -9,11 +9,12 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any
 
+from contracts.dataset import Column, Kind
 from contracts.events import MAX_TAGS, MAX_TAGS_CHARACTERS, MAX_TEXT_CHARACTERS
 
 FLOAT32_MAX = 3.4028234663852886e38
@@ -22,6 +23,17 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _FRACTION = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
 _PLAIN_DIGITS = 40
 """A number of more digits than this is written with an exponent."""
+
+
+def value(column: Column, raw: Any, today: date) -> float | str | tuple[str, ...]:
+    """What a tower reads of a column's raw value: a float, a text, or a tuple of texts (tags)."""
+    if column.part is not None:
+        return column.part.of(day(raw), today)
+    if column.kind.is_number:
+        return number(raw)
+    if column.kind is Kind.TAGS:
+        return tags(raw, column.separator)
+    return boolean(raw) if column.kind is Kind.BOOLEAN else text(raw)
 
 
 def number(value: Any) -> float:
@@ -60,6 +72,24 @@ def _category(value: str) -> str:
     if _FRACTION.fullmatch(value) and not value.lstrip("-").isdigit():
         return _one_way(value)
     return _TRUTH.get(value.lower(), value)
+
+
+def boolean(value: Any) -> str:
+    """`1`, `0`, or empty: a number other than zero is true, as in the source."""
+    found = number(value)
+    return "" if math.isnan(found) else str(int(found != 0))
+
+
+def day(value: Any) -> date | None:
+    """A date, or a text that begins with one (ISO 8601)."""
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value.strip()[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def tags(value: Any, separator: str) -> tuple[str, ...]:

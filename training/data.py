@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
@@ -71,7 +72,7 @@ def load(data: str, dataset: Dataset) -> RatingData:
 def from_table(table: pa.Table, dataset: Dataset, source: str) -> RatingData:
     """Builds the arrays of a table with one row a rating. Raises `TrainingError` naming `source` and the column."""
     names = dataset.ratings
-    rating = _numbers(table, names.rating, source, may_miss=False)
+    rating = _numbers(table, names.rating or "", source, may_miss=False)
     time = _numbers(table, names.time, source, may_miss=False) if names.time else None
     users, user = _entity(table, dataset.users, source)
     items, item = _entity(table, dataset.items, source)
@@ -148,7 +149,7 @@ def _wanted(dataset: Dataset) -> Iterable[tuple[str, Kind | None]]:
     for entity in (dataset.users, dataset.items):
         yield entity.key, None
         yield from ((column.name, column.kind) for column in entity.columns)
-    yield dataset.ratings.rating, None
+    yield dataset.ratings.rating or "", None
     if dataset.ratings.time:
         yield dataset.ratings.time, None
 
@@ -167,18 +168,18 @@ def _entity(table: pa.Table, entity: Entity, source: str) -> tuple[EntityTable, 
     last_row = np.zeros(len(names), dtype=np.int64)
     np.maximum.at(last_row, index, np.arange(len(index)))
     rows = table.take(pa.array(last_row))
-    columns = {column.name: _values(rows, column, source) for column in entity.columns}
+    columns = {column.name: _values(rows, column, source) for column in (*entity.columns, *entity.features)}
     return EntityTable(tuple(names[by_name]), columns), index
 
 
 def _values(rows: pa.Table, column: Column, source: str) -> npt.NDArray[Any]:
-    if column.kind.is_number:
+    if column.kind.is_number and column.part is None:
         return _numbers(rows, column.name, source, may_miss=True)
     # Not cast by Arrow, which writes numbers in a way of its own.
-    told = rows[column.name].to_pylist()
-    values = np.empty(len(told), dtype=object)
-    tags = column.kind is Kind.TAGS
-    values[:] = [features.tags(value, column.separator) if tags else features.text(value) for value in told]
+    told = rows[column.source or column.name].to_pylist()
+    values = np.empty(len(told), dtype=np.float64 if column.kind.is_number else object)
+    today = datetime.now(UTC).date()
+    values[:] = [features.value(column, value, today) for value in told]
     return values
 
 

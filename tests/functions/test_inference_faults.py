@@ -177,8 +177,7 @@ def test_a_model_file_that_was_replaced_is_not_run(store: Store) -> None:
 
 
 def test_a_tower_whose_inputs_are_no_features_is_refused() -> None:
-    users = DATASET.users
-    less = type(users)(users.table, users.key, users.key_type, users.columns[1:])
+    less = replace(DATASET.users, columns=DATASET.users.columns[1:])
     changed = type(DATASET)(less, DATASET.items, DATASET.ratings, {}, DATASET.name)
     with pytest.raises(ModelError, match="city"):
         UserTower(user_tower(8), changed)
@@ -398,9 +397,8 @@ def test_an_answer_without_items_is_not_counted_as_one(store: Store, capsys: pyt
 
 def test_large_events_take_memory_that_does_not_grow_with_them(store: Store) -> None:
     """Issue 13: tags of 100 kB in a batch of 200 took 3.4 GB."""
-    users = DATASET.users
-    tagged = type(users)(users.table, users.key, users.key_type, (Column("tags", Kind.TAGS, "|"),))
-    dataset = type(DATASET)(tagged, DATASET.items, DATASET.ratings, {"tags": "tags"}, DATASET.name)
+    tagged = replace(DATASET.users, columns=(Column("tags", Kind.TAGS, "|"),))
+    dataset = replace(DATASET, users=tagged, event_features={"tags": "tags"})
     tower = UserTower(tags_tower(), dataset)
     history = np.zeros((1, 2), np.float32)
     event = {"tags": [f"tag {n}" for n in range(50_000)]}

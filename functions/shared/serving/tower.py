@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -77,11 +78,12 @@ class UserTower:
     @property
     def event_features(self) -> Mapping[str, Column]:
         """The keys of an event that the tower reads."""
-        return {self._event_key[column.name]: column for column in self._columns if column.name in self._event_key}
+        keys = ((self._event_key.get(column.source or column.name), column) for column in self._columns)
+        return {key: column for key, column in keys if key is not None}
 
     def has_features(self, user: Mapping[str, Any]) -> bool:
         """Whether the event brings a value for any feature."""
-        return any(_present(column, self._value(column, user)) for column in self._columns)
+        return not all(_is_missing(self._value(column, user)) for column in self._columns)
 
     def vectors(self, users: Sequence[Mapping[str, Any]], recent: Sequence[Vectors]) -> Vectors:
         """(len(users), dim). `recent[i]` are the vectors of a user's recent items, (n, dim), the most recent first.
@@ -120,23 +122,18 @@ class UserTower:
         return output
 
     def _value(self, column: Column, user: Mapping[str, Any]) -> Any:
-        key = self._event_key.get(column.name)
-        return None if key is None else user.get(key)
+        key = self._event_key.get(column.source or column.name)
+        return features.value(column, None if key is None else user.get(key), datetime.now(UTC).date())
 
     def _feature(self, column: Column, users: Sequence[Mapping[str, Any]]) -> Any:
         values = [self._value(column, user) for user in users]
-        if column.kind.is_number:
-            return np.array([features.number(value) for value in values], dtype=np.float32)
         if column.kind is Kind.TAGS:
-            tags = [features.tags(value, column.separator) for value in values]
-            return _pad_tags(tags, self._tag_counts.get(column.name))
-        return np.array([features.text(value) for value in values], dtype=object)
+            return _pad_tags(values, self._tag_counts.get(column.name))
+        return np.array(values, dtype=np.float32 if column.kind.is_number else object)
 
 
-def _present(column: Column, value: Any) -> bool:
-    if column.kind.is_number:
-        return not math.isnan(features.number(value))
-    return bool(features.tags(value, column.separator) if column.kind is Kind.TAGS else features.text(value))
+def _is_missing(value: float | str | tuple[str, ...]) -> bool:
+    return math.isnan(value) if isinstance(value, float) else not value
 
 
 def _pad_tags(tags: Sequence[Sequence[str]], width: int | str | None) -> Any:
