@@ -1,4 +1,4 @@
-"""What an event says of a customer reaches the tower as what the lake says of the same customer (contracts/features)."""
+"""What an event says of a customer reaches the tower as what the lake says of the same one (contracts/features)."""
 
 import json
 import math
