@@ -18,6 +18,7 @@ from tests.training.worlds import CLASSIC
 from training.data import _values
 
 SEPARATOR = "|"
+NO_VALUES: list[Any] = [None, {}, [], "x" * 2000]
 TEXTS = st.text(max_size=30).filter(lambda text: "\0" not in text)
 DECIMALS = st.decimals(-(10**12), 10**12, places=2)
 DOUBLES = st.floats(allow_nan=False, allow_infinity=False, width=64)
@@ -111,7 +112,7 @@ def test_a_boolean_is_one_value_however_it_is_said(kind: Kind, truth: bool) -> N
 
 @pytest.mark.parametrize(
     ("kind", "said"),
-    [(kind, said) for kind in (Kind.CATEGORICAL, Kind.NUMERIC, Kind.BOOLEAN) for said in (None, {}, [], "x" * 2000)],
+    [(kind, said) for kind in (Kind.CATEGORICAL, Kind.NUMERIC, Kind.BOOLEAN) for said in NO_VALUES],
 )
 def test_what_is_no_value_counts_as_missing(kind: Kind, said: Any) -> None:
     value = served(Column("c", kind), said)
