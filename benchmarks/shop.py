@@ -77,8 +77,8 @@ def load_version(
     `files` are digests of the files that lie in the bucket. Returns the manifest and the seconds of each stage.
     """
     count = len(vectors)
-    version = f"20261101T{count % 1_000_000:06}Z-000000"
-    embeddings = dict.fromkeys((ITEM_EMBEDDINGS, USER_EMBEDDINGS), "")
+    version = f"20261101T000000Z-{count:06x}"
+    embeddings = dict.fromkeys((ITEM_EMBEDDINGS, USER_EMBEDDINGS), "0" * 64)
     manifest = Manifest(version, DIM, "cosine", count, count, {**embeddings, **(files or {})}, dataset)
     tables = versions.tables(version)
     stages: dict[str, float] = {}
