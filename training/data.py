@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from contracts.dataset import Column, Dataset, Entity, Kind
+from contracts import features
+from contracts.dataset import Column, Dataset, Entity
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker, items_folder, read_marker
 from training.errors import TrainingError
 from training.storage import Folder, folder
@@ -206,46 +207,29 @@ class _Columns:
         last_row = np.zeros(len(ids), dtype=np.int64)
         np.maximum.at(last_row, index, np.arange(len(index)))
         rows = table.take(pa.array(last_row))
-        columns: dict[str, npt.NDArray[Any]] = {}
-        for column in entity.columns:
-            columns[column.name] = self._values(rows, column, names[role, column.name])
-            columns |= self._parts(rows, column, entity, names[role, column.name])
+        columns = {
+            column.name: _values(rows, column, self.source, names[role, column.source or column.name], self.today)
+            for column in (*entity.columns, *entity.features)
+        }
         return EntityTable(tuple(ids[by_id]), columns), index
 
-    def _values(self, rows: pa.Table, column: Column, name: str) -> npt.NDArray[Any]:
-        if column.kind.is_number:
-            return _numbers(rows, name, self.source, may_miss=True)
-        texts = [(text or "").strip() for text in rows[name].cast(pa.string()).to_pylist()]
-        return _objects([split_tags(text, column.separator) for text in texts] if column.kind is Kind.TAGS else texts)
 
-    def _parts(self, rows: pa.Table, column: Column, entity: Entity, name: str) -> dict[str, npt.NDArray[Any]]:
-        """What is derived from a date."""
-        derived = [feature for feature in entity.features if feature.source == column.name and feature.part]
-        if not derived:
-            return {}
-        days = rows[name].cast(pa.date32()).to_pylist()
-        values = {
-            feature.name: [feature.part.of(day, self.today) for day in days] for feature in derived if feature.part
-        }
-        return {
-            feature.name: np.array(values[feature.name]) if feature.kind.is_number else _objects(values[feature.name])
-            for feature in derived
-        }
-
-
-def _objects(values: Sequence[Any]) -> npt.NDArray[Any]:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
-def split_tags(text: str, separator: str) -> tuple[str, ...]:
-    """The tags of a joined text, trimmed, without empty ones."""
-    return tuple(tag.strip() for tag in text.split(separator) if tag.strip())
+def _values(rows: pa.Table, column: Column, source: str, name: str = "", today: date | None = None) -> npt.NDArray[Any]:
+    """A column's values, from the table's column `name`; not given, the column's own."""
+    name = name or column.source or column.name
+    if column.kind.is_number and column.part is None:
+        return _numbers(rows, name, source, may_miss=True)
+    # Not cast by Arrow, which writes numbers in a way of its own.
+    told = rows[name].to_pylist()
+    values = np.empty(len(told), dtype=np.float64 if column.kind.is_number else object)
+    values[:] = [features.value(column, value, today or datetime.now(UTC).date()) for value in told]
+    return values
 
 
 def _numbers(table: pa.Table, name: str, source: str, *, may_miss: bool) -> npt.NDArray[np.float64]:
     column = table[name]
+    if may_miss:
+        column = _feature_numbers(column)
     try:
         if pa.types.is_string(column.type) and not may_miss and not _all_numbers(column):
             column = column.cast(pa.timestamp("us"))
@@ -259,6 +243,15 @@ def _numbers(table: pa.Table, name: str, source: str, *, may_miss: bool) -> npt.
         raise TrainingError(f"{source}: {name}: expected a number in every row, found {bad} missing or NaN")
     values[~np.isfinite(values)] = np.nan
     return values
+
+
+def _feature_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A feature's numbers as `contracts.features` reads them; floats, which the ETL writes, as they are."""
+    if pa.types.is_integer(column.type) or pa.types.is_temporal(column.type):
+        return column
+    if pa.types.is_floating(column.type):
+        return pc.if_else(pc.less_equal(pc.abs(column), features.FLOAT32_MAX), column, None)
+    return pa.chunked_array([pa.array(map(features.number, column.to_pylist()), pa.float64())])
 
 
 def _all_numbers(column: pa.ChunkedArray) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from contracts import artifacts as contract
 from contracts import dataset as datasets
 from contracts.training_data import SUCCESS_MARKER, items_folder, read_marker
-from functions.model_inference.model import UserTower
+from functions.shared.serving.tower import UserTower
 from local.model import Trained
 from tests.training import worlds
 from training import artifacts, pipeline
