@@ -69,3 +69,23 @@ def test_a_folder_has_one_file_unless_that_would_be_too_large(
     shops.run(spark, shop_database, one_bucket, lake)
     assert len(shops.marker(lake, "books-ml").files) == 2
     assert len(shops.rows(lake, "books-ml")) == 4
+
+
+@pytest.mark.parametrize("only_changed", [False, True], ids=["full", "incremental"])
+def test_a_shop_that_is_read_in_many_ranges_gives_the_same_data(
+    spark: SparkSession,
+    shop_database: Login,
+    lake: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    only_changed: bool,
+) -> None:
+    collations = ("readers CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci", "books CHARACTER SET latin1")
+    shops.make_books(shop_database, *SHOP, *(f"ALTER TABLE {collation}" for collation in collations))
+    shops.run(spark, shop_database, shops.BOOKS, lake)
+    expected = sorted(map(str, shops.rows(lake, "books-ml")))
+    monkeypatch.setattr("etl.source.ROWS_A_READER", 1)
+    many = tmp_path / "many"
+    many.mkdir()
+    shops.run(spark, shop_database, shops.BOOKS, many, only_changed=only_changed)
+    assert sorted(map(str, shops.rows(many, "books-ml"))) == expected
