@@ -88,6 +88,8 @@ def _stack(options: Options) -> Stack:
         "stream.processor_buffer_seconds": 1,
         "stream.delivery_buffer_seconds": 1,
         "source.sample_shop_seed": options.seed,
+        # A stack whose source is an existing database runs here on a trial one, or on what --source names.
+        "source.trial": options.source is None,
     }
     if options.dataset:
         overrides["dataset_file"] = str(options.dataset.resolve())

@@ -77,6 +77,7 @@ def running_services(folder: Path, region: str) -> Iterator[Cloud]:
             ministack.start()
             yield cloud
     finally:
+        cloud.event_rules.stop()
         for instance in cloud.databases.values():
             instance.server.stop()
         ministack.stop()
@@ -89,6 +90,8 @@ def deploy(cloud: Cloud, stack: Stack, edit: Edit = lambda resource: resource) -
     """
     mocks = LocalMocks(cloud, edit)
     outputs = run_program(mocks, LocalMonitor(mocks), stack)
+    cloud.event_rules.check_topics()
+    cloud.event_rules.start()
     return Deployment(cloud, stack, mocks.registered, outputs)
 
 

@@ -53,6 +53,7 @@ def run_job(
     folder: Path,
     environment: Mapping[str, str],
     log: Path,
+    reach: Mapping[str, str] | None = None,
     arguments: Mapping[str, str] | None = None,
     cores: int = 2,
     memory: str = "2g",
@@ -60,8 +61,9 @@ def run_job(
     """Runs the job to its end; `arguments` override its defaults, as those of `StartJobRun` do.
 
     `environment` names AWS's endpoint and holds the role's credentials (`MiniStack.environment`); the process gets no
-    others. `folder` must be the run's own: script, scratch files and settings lie there. Raises `LocalRunError` with
-    the error's last line and the log's end where the job fails or takes longer than its timeout.
+    others, and of a job in a subnet `reach` says what it gets to AWS by (`Cloud.reach`). `folder` must be the run's
+    own: script, scratch files and settings lie there. Raises `LocalRunError` with the error's last line and the log's
+    end where the job fails or takes longer than its timeout.
     """
     started = time.monotonic()
     run = _Run(job, folder, environment)
@@ -72,7 +74,7 @@ def run_job(
     passed = {"--JOB_NAME": job.name} | {key: value for key, value in given.items() if key not in _RESERVED}
     command = [sys.executable, "-P", "-m", "runtime.launch", str(settings), str(script)]
     command += [part for argument in passed.items() for part in argument]
-    run.execute(command, run.environment(packages), log)
+    run.execute(command, {**run.environment(packages), **(reach or {})}, log)
     return JobRun(time.monotonic() - started, log)
 
 
@@ -160,9 +162,9 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _cause(log: Path) -> str:
-    """The line of the log that says why: the first refusal by IAM, else Java's root cause, else the last error."""
+    """The log's line that says why: the first refusal (IAM, network), else Java's root cause, else the last error."""
     lines = [line.strip().removeprefix(": ") for line in log.read_text(errors="replace").splitlines()]
-    refusals = [line for line in lines if "AccessDenied" in line]
+    refusals = [line for line in lines if "AccessDenied" in line or "EndpointConnectionError" in line]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
     errors = [line for line in lines if _EXCEPTION.match(line) and "Py4JJavaError" not in line]
     return (refusals[:1] or causes[-1:] or errors[-1:] or lines[-1:] or ["(no log)"])[0]

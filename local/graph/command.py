@@ -4,7 +4,7 @@ import argparse
 import runpy
 from pathlib import Path
 
-from emulator.program import ROOT, read_stack
+from emulator.program import ROOT, read_complete_stack
 from local.graph.recorder import build
 from local.graph.render import as_svg, as_text
 
@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml to draw (default: dev)")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="where to write the picture")
     options = parser.parse_args(arguments)
-    stack = read_stack(options.stack, {"common.bundle_dependencies": False})
+    stack = read_complete_stack(options.stack, {"common.bundle_dependencies": False})
     program = str(ROOT / "__main__.py")
     graph = build(lambda: runpy.run_path(program, run_name="__main__"), stack=stack.name, config=stack.config)
     print(as_text(graph))

@@ -12,6 +12,7 @@ from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import wait_for_rpcs
 
 LOOKUPS: dict[str, dict[str, Any]] = {
+    "aws:index/getPartition:getPartition": {"partition": "aws", "dnsSuffix": "amazonaws.com"},
     "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "111122223333"},
     "aws:index/getRegion:getRegion": {"region": "eu-west-1"},
     "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["eu-west-1a", "eu-west-1b", "eu-west-1c"]},

@@ -105,6 +105,10 @@ class System:
         batch.run_glue_job(self.deployment, folder)
 
     def crawl(self) -> None:
+        batch.crawl_by(self.deployment, list(self.deployment.cloud.crawlers))
+
+    def run_job_and_crawl(self) -> None:
+        self.run_job()
         batch.run_crawler(self.deployment)
 
 
