@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.dataset import Dataset
+from contracts.events import SESSION, partition_key
 from emulator.errors import LocalRunError
 from local.shop import Customer, Shop
 
@@ -69,7 +70,8 @@ def read_events(path: Path) -> list[Event]:
         document = json.loads(text)
     except ValueError:
         try:
-            document = [json.loads(line) for line in text.splitlines() if line.strip()]
+            # Not splitlines(): it also splits at U+2028 and others, which JSON has inside of text.
+            document = [json.loads(line) for line in text.split("\n") if line.strip()]
         except ValueError as error:
             raise LocalRunError(f"{path}: expected a JSON event, a list of them, or one a line: {error}") from error
     events = document if isinstance(document, list) else [document]
@@ -87,7 +89,10 @@ def put_events(
     while waiting:
         batch = waiting[:MAX_BATCH]
         records = [
-            {"Data": json.dumps(events[index]).encode(), "PartitionKey": str(events[index].get("session_id", index))}
+            {
+                "Data": json.dumps(events[index]).encode(),
+                "PartitionKey": partition_key(events[index].get(SESSION), otherwise=str(index)),
+            }
             for index in batch
         ]
         answer = kinesis.put_records(StreamName=stream_name, Records=records)

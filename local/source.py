@@ -116,8 +116,7 @@ def _expected_columns(dataset: Dataset) -> dict[str, list[str]]:
 
 def _columns(dataset: Dataset) -> list[str]:
     """The columns of the ratings table, and of its file."""
-    ratings = dataset.ratings
-    return [ratings.user, ratings.item, ratings.rating, *([ratings.time] if ratings.time else [])]
+    return list(dataset.ratings.columns)
 
 
 def _read_ratings(path: Path, dataset: Dataset) -> Iterator[list[str]]:

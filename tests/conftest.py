@@ -11,6 +11,7 @@ from emulator.ministack import MiniStack
 from local.shop import Login
 from tests.databases import new_database, running_mariadb
 from tests.emulator.aws import Aws
+from tests.engine.cli import HOW_TO
 
 SLOWEST = ("local/test_permissions", "local/test_demo", "local/test_other_shop", "local/test_wiring", "faults/", "etl/")
 """Files that run the whole system or Spark; the slowest first, so that no one of them is left for the end."""
@@ -22,6 +23,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, slow in enumerate(SLOWEST) if f"tests/{slow}" in item.nodeid), len(SLOWEST))
 
     items.sort(key=order)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A machine without a Pulumi CLI and without Go checks less than others, and says so at the end."""
+    left_out = [report for report in terminalreporter.stats.get("skipped", []) if "tests/engine/" in report.nodeid]
+    if left_out:
+        terminalreporter.write_line(
+            f"{len(left_out)} tests with the real Pulumi engine were skipped: {HOW_TO}", yellow=True
+        )
 
 
 @pytest.fixture(scope="session")

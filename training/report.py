@@ -38,7 +38,7 @@ def page(data: RatingData, metrics: Mapping[str, Any], plots: Mapping[str, bytes
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Model report</title><style>{STYLE}</style></head><body>
 <h1>Model report</h1>
-<p>{counts}; {int(data.liked.sum()):,} of them liked ({escape(data.dataset.ratings.rating)} of
+<p>{counts}; {int(data.liked.sum()):,} of them liked ({escape(data.dataset.ratings.rating or "")} of
 {data.dataset.ratings.liked} or more). Trained for {metrics["training"]["epochs"]} epochs.</p>
 <p class="{state}"><strong>Gate: {state}.</strong> {escape(gate["reason"])}.{forced}</p>
 {"".join(_table(metrics[part], *texts) for part, texts in PARTS.items())}

@@ -12,7 +12,8 @@ EXERCISES: dict[tuple[str, str], Exercise] = {
     ("stream-transformation", "CallInference"): System.recommend,
     ("stream-transformation", "ReadEvents"): System.open_event_source,
     ("stream-transformation", "PutLines"): System.recommend,
-    ("stream-transformation", "KeepFailed"): System.give_up_a_record,
+    ("stream-transformation", "KeepFailed"): System.keep_a_poison_record,
+    ("stream-transformation", "KeepGivenUp"): System.give_up_a_batch,
     ("stream-transformation", "FindBucket"): System.open_event_source,
 }
 

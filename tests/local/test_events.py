@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from contracts import dataset
+from contracts.events import partition_key
 from emulator.errors import LocalRunError
 from emulator.program import ROOT
-from local.events import make_events, read_events
+from local.events import make_events, put_events, read_events
 from local.shop import Customer, Shop
+from tests.emulator.aws import Aws
 
 SPEC = dataset.load(ROOT / "dataset.toml")
 SHOP = Shop(
@@ -37,7 +39,12 @@ def test_the_same_seed_makes_the_same_events() -> None:
 
 @pytest.mark.parametrize(
     ("text", "n"),
-    [('{"session_id": "a"}', 1), ('[{"session_id": "a"}, {"session_id": "b"}]', 2), ('{"a": 1}\n\n{"a": 2}\n', 2)],
+    [
+        ('{"session_id": "a"}', 1),
+        ('[{"session_id": "a"}, {"session_id": "b"}]', 2),
+        ('{"a": 1}\n\n{"a": 2}\n', 2),
+        ('{"a": "\u2028"}\n{"a": "\u2029 \x85"}\r\n', 2),  # line ends to Python, and text to JSON
+    ],
 )
 def test_an_event_a_list_and_a_line_each_are_read(tmp_path: Path, text: str, n: int) -> None:
     (tmp_path / "events.json").write_text(text)
@@ -55,3 +62,16 @@ def test_a_file_without_events_is_refused_by_name(tmp_path: Path, text: str) -> 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(LocalRunError, match=r"nothing\.json: cannot be read"):
         read_events(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize("session", ["", "s" * 300, "\ud800", None, 7, "line\nend", ["a list"]])
+def test_whatever_the_session_is_the_event_gets_onto_the_stream(aws: Aws, session: object) -> None:
+    events: list[dict[str, object]] = [{"session_id": session, "n": 1}, {"session_id": "good"}, {}]
+    numbers = put_events(aws.client("kinesis"), aws.stream().rsplit("/", 1)[-1], events)
+    assert len(set(numbers)) == 3
+
+
+def test_a_sessions_events_share_a_key_whatever_the_session_is() -> None:
+    for session in ("s", "", "s" * 300, "\ud800"):
+        assert partition_key(session, "1") == partition_key(session, "2")
+        assert 0 < len(partition_key(session, "1").encode()) <= 256
