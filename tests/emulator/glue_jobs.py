@@ -2,7 +2,6 @@
 
 import json
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,8 @@ class JobStack:
     script: str = (PROJECT / "etl" / "ratings_etl.py").read_text()
     runs: int = 0
     arguments: dict[str, str] = field(default_factory=dict)
+    reach: dict[str, str] = field(default_factory=dict)
+    """By which variables the job's process gets to AWS."""
 
     def __post_init__(self) -> None:
         self.code, self.lake = unique("code"), unique("lake")
@@ -67,7 +68,7 @@ class JobStack:
             "ReadSourceLogin": allow("s3:GetObject", f"arn:aws:s3:::{self.code}/source/login.json"),
         }
 
-    def run(self, reach: Mapping[str, str] | None = None, **arguments: str) -> JobRun:
+    def run(self, **arguments: str) -> JobRun:
         self.runs += 1
         job = GlueJob(
             name="ratings",
@@ -87,7 +88,7 @@ class JobStack:
             folder=self.folder / f"run-{self.runs}",
             environment=self.ministack.environment(credentials),
             log=self.folder / f"run-{self.runs}.log",
-            reach=reach,
+            reach=self.reach,
             arguments={f"--{name}": value for name, value in arguments.items()},
             memory="1g",
         )

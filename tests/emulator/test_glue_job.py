@@ -116,12 +116,12 @@ def test_a_login_from_a_secret_is_out_of_reach_in_a_subnet_without_the_services_
     allowed = [*stack.statements().values(), allow(["glue:GetConnection", "secretsmanager:GetSecretValue"], "*")]
     aws.allow(stack.role, *allowed)
     url = aws.ministack.endpoint_url
-    reach = {"AWS_ENDPOINT_URL": "https://nowhere.invalid"}
-    reach |= {f"AWS_ENDPOINT_URL_{service}": url for service in ("S3", *reached)}
+    stack.reach = {"AWS_ENDPOINT_URL": "https://nowhere.invalid"}
+    stack.reach |= {f"AWS_ENDPOINT_URL_{service}": url for service in ("S3", *reached)}
     with pytest.raises(LocalRunError, match=r"Could not connect to the endpoint URL: .https://nowhere.invalid"):
-        stack.run(reach, **{"connection-name": name})
-    everywhere = reach | {f"AWS_ENDPOINT_URL_{service}": url for service in ("GLUE", "SECRETS_MANAGER")}
-    assert "USER u" in stack.run(everywhere, **{"connection-name": name}).log.read_text()
+        stack.run(**{"connection-name": name})
+    stack.reach |= {f"AWS_ENDPOINT_URL_{service}": url for service in ("GLUE", "SECRETS_MANAGER")}
+    assert "USER u" in stack.run(**{"connection-name": name}).log.read_text()
 
 
 def test_a_script_that_the_role_may_not_read_is_named(aws: Aws, shop_database: Login, tmp_path: Path) -> None:
