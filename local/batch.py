@@ -22,6 +22,7 @@ from local.session import Deployment
 
 CRAWLER_LOG_GROUP = "/aws-glue/crawlers"
 DEFAULT_LOG_PREFIX = "/aws-glue/jobs"
+QUALITY_FOLDER = "quality"
 GLUE_SERVICE = "glue.amazonaws.com"
 EVENT_SECONDS = 20.0
 """How long the run waits for what EventBridge makes of the job's end."""
@@ -48,10 +49,13 @@ def run_glue_job(deployment: Deployment, folder: Path) -> str:
         group = job.default_arguments.get("--custom-logGroup-prefix", DEFAULT_LOG_PREFIX) + "/output"
         _write_log(role.client("logs"), group, name, log_tail(log, 200))
         _write_metrics(cloud.aws, job, role.arn)
-    except LocalRunError:
+    except LocalRunError as error:
         _tell(deployment, name, "FAILED")
-        raise
+        copied = copy_quality(deployment, folder)
+        where = f"\nquality report and rejected rows: {folder / QUALITY_FOLDER}" if copied else ""
+        raise LocalRunError(f"{error}{where}") from error
     _tell(deployment, name, "SUCCEEDED")
+    copy_quality(deployment, folder)
     return _describe(deployment)
 
 
@@ -81,6 +85,19 @@ def _tell(deployment: Deployment, job_name: str, state: str) -> None:
     """The event of a job's end (Amazon EventBridge Events Reference, "AWS Glue events")."""
     detail = {"jobName": job_name, "state": state, "jobRunId": f"jr_{uuid.uuid4().hex}"}
     deployment.cloud.event_rules.emit("aws.glue", "Glue Job State Change", detail)
+
+
+def copy_quality(deployment: Deployment, folder: Path) -> int:
+    """Copies quality reports and rejected rows into the run's folder: the emulated S3 ends with the run."""
+    s3, bucket, copied = deployment.cloud.client("s3"), deployment.output("data_lake_bucket"), 0
+    for prefix in (training_data.QUALITY, training_data.QUARANTINE):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
+            for key in [entry["Key"] for entry in page.get("Contents", []) if entry["Size"]]:
+                target = folder / QUALITY_FOLDER / key
+                target.parent.mkdir(parents=True, exist_ok=True)
+                s3.download_file(bucket, key, str(target))
+                copied += 1
+    return copied
 
 
 def _write_log(logs: Any, group: str, name: str, text: str) -> None:
