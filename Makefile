@@ -6,7 +6,7 @@ AUDIT_VENV := .venv-audit
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt requirements-local.txt functions/constraints.txt
 INSTALLED := $(VENV)/installed-$(shell cat $(REQUIREMENTS) | cksum | cut -d' ' -f1)
-SOURCES := __main__.py settings.py contracts components functions etl training operations local emulator audit tests benchmarks
+SOURCES := __main__.py settings.py contracts components functions etl training operations local emulator acceptance audit tests benchmarks
 
 .PHONY: help setup demo test lint types check bench audit clean
 

@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from local.recommendations import Record
 from local.shop import Shop
+from operations.recommendations import Record
 
 CUSTOMERS_SHOWN = 3
 
