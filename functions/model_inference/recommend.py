@@ -123,5 +123,5 @@ def _answer(plan: _Plan, found: Sequence[Scored], similar: list[dict[str, Any]])
         "id": plan.request.id,
         "recommended_items": [{"id": id_, "score": round(score, DIGITS)} for id_, score in found],
         "similar_items": similar,
-        "strategy": plan.strategy.value,
+        "strategy": (plan.strategy if found else Strategy.NOTHING).value,
     }
