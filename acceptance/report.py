@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from acceptance.target import AcceptanceError
+
 
 @dataclass
 class Report:
@@ -27,5 +29,5 @@ class Report:
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    text = (str(error).strip().splitlines() or [""])[0]
+    return text if isinstance(error, AcceptanceError) else f"{type(error).__name__}: {text}"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -30,18 +31,24 @@ def run(
     todo: Sequence[tuple[str, Callable[[steps.Run], str]]] = steps.STEPS,
 ) -> bool:
     """Whether everything passed, the destroy too. `target_of` is called when the stack is up."""
-    began, done = time.monotonic(), None
+    began = time.monotonic()
+    runs: list[steps.Run] = []
+
+    def look() -> str:
+        runs.append(steps.started(target_of()))
+        return f"{len(runs[0].target.outputs)} outputs, {len(runs[0].target.functions)} functions"
+
     try:
         report.step("up", stack.up)
-        done = steps.started(target_of())
+        report.step("outputs", look)
         for name, step in todo:
-            report.step(name, lambda step=step: step(done))  # type: ignore[misc]
+            report.step(name, partial(step, runs[0]))
     except Exception:
         report.say("a step failed: what was made is destroyed now")
     finally:
         # A Ctrl-C comes here too, and goes on when all is destroyed.
         _destroy(stack, report)
-        report.say(_cost(time.monotonic() - began, done.events if done else 0))
+        report.say(_cost(time.monotonic() - began, sum(one.events for one in runs)))
     return not report.failed
 
 

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -171,11 +172,20 @@ def ring_alarm(run: Run) -> str:
     if "FunctionError" not in answer:
         raise AcceptanceError(f"function {function}: expected an error for an action that there is none of, found none")
 
-    def executed() -> str | None:
-        items = cloudwatch.describe_alarm_history(AlarmName=name, HistoryItemType="Action")["AlarmHistoryItems"]
-        return next((str(item["HistorySummary"]) for item in items), None)
+    def ringing() -> datetime | None:
+        (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        since: datetime = alarm["StateUpdatedTimestamp"]
+        return since if alarm["StateValue"] == "ALARM" else None
 
-    told = until(executed, f"alarm {name}", ALARM_SECONDS * run.target.patience, every=2.0)
+    seconds = ALARM_SECONDS * run.target.patience
+    since = until(ringing, f"alarm {name}", seconds, every=2.0)
+
+    def executed() -> str | None:
+        # Only since it rings: becoming OK after its first data has an action too.
+        items = cloudwatch.describe_alarm_history(AlarmName=name, HistoryItemType="Action", StartDate=since)
+        return next((str(item["HistorySummary"]) for item in items["AlarmHistoryItems"]), None)
+
+    told = until(executed, f"the action of alarm {name}", seconds, every=2.0)
     if not told.startswith("Successfully"):
         raise AcceptanceError(f"alarm {name}: it rang, but nobody was told: {told}")
     return f"alarm {name} rang: {told}"

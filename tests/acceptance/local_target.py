@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,17 @@ class CloudWatch:
         assert all(alarm["alarmActions"] for alarm in found)
         return {"MetricAlarms": [{"AlarmName": "loader-errors"} for _ in found]}
 
-    def describe_alarm_history(self, AlarmName: str, HistoryItemType: str) -> dict[str, Any]:
-        rang = time.monotonic() - self._asked > 1
-        return {"AlarmHistoryItems": [{"HistorySummary": "Successfully executed action"}] if rang else []}
+    def describe_alarms(self, AlarmNames: list[str]) -> dict[str, Any]:
+        state = "ALARM" if time.monotonic() - self._asked > 1 else "OK"
+        return {"MetricAlarms": [{"StateValue": state, "StateUpdatedTimestamp": datetime.now(UTC)}]}
+
+    def describe_alarm_history(
+        self,
+        AlarmName: str,
+        HistoryItemType: str,
+        StartDate: datetime,
+    ) -> dict[str, Any]:
+        return {"AlarmHistoryItems": [{"HistorySummary": "Successfully executed action"}]}
 
 
 def _own_environment() -> dict[str, str]:

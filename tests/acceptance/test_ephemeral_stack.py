@@ -65,7 +65,7 @@ def test_a_failed_step_is_told_and_everything_is_destroyed(stack: EphemeralStack
 
     report = Report(said.append)
     assert not run(stack, lambda: target(stack, tmp_path), report, [("job", fails)])
-    assert (report.passed, report.failed) == (["up", "destroy"], ["job"])
+    assert (report.passed, report.failed) == (["up", "outputs", "destroy"], ["job"])
     assert cloud.resources == {}
     assert any("✗ job" in line and "the job did not end" in line for line in said)
 
@@ -105,3 +105,24 @@ def test_what_the_environment_lacks_is_said_in_one_line(monkeypatch: pytest.Monk
     assert "\n" not in told
     for thing in ("the Pulumi CLI", "a region (AWS_REGION)", "AWS credentials (AWS_PROFILE"):
         assert thing in told
+
+
+class Up:
+    """A stack whose outputs nobody can read."""
+
+    def up(self) -> str:
+        return "up"
+
+    def destroy(self) -> str:
+        raise AcceptanceError("a bucket is left")
+
+
+def test_what_fails_between_the_steps_fails_the_run_and_what_is_left_is_said_loudly() -> None:
+    def unreadable() -> Target:
+        raise KeyError("outputs")
+
+    said: list[str] = []
+    report = Report(said.append)
+    assert not run(Up(), unreadable, report, [])
+    assert report.failed == ["outputs", "destroy"]
+    assert any("NOT DESTROYED" in line and "a bucket is left" in line for line in said)
