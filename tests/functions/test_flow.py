@@ -101,7 +101,7 @@ def test_a_warm_function_follows_the_pointer_and_its_rollback(store: Store) -> N
     seen = [infer(asked)]
     load(store.bucket, V2)
     seen.append(infer(asked))
-    assert act("activate", version=V1) == {"active": V1, "loaded": [V1, V2]}
+    assert act("activate", version=V1) == {"active": V1, "loaded": [V1, V2], "pinned": []}
     seen.append(infer(asked))
     assert [answer["model_version"] for answer in seen] == [V1, V2, V1]
     for answer, shop in zip(seen, (first, second, first), strict=True):
