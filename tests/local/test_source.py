@@ -1,6 +1,7 @@
 """Loading a shop into the source database: dumps, ratings files, databases that exist."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,9 +91,9 @@ def test_a_dump_without_ratings_asks_for_them_and_a_file_of_purchases_fills_its_
     with pytest.raises(LocalRunError, match=r"has no table ratings: give it with --ratings"):
         load_dump(shop_database, files[0], None, dataset)
     toml = (PROJECT / "dataset.toml").read_text(encoding="utf-8")
-    before, _, after = toml.partition("\n[ratings]\n")
+    before, after = re.split(r"^\[ratings\].*?(?=^\[event)", toml, flags=re.MULTILINE | re.DOTALL)
     bought = 'table = "bought"\nuser = "customerNumber"\nitem = "productCode"\ntime = "at"\nquantity = "n"\n'
-    spec = parse(f"{before}\n[ratings]\n{bought}\n[event{after.partition('[event')[2]}")
+    spec = parse(f"{before}[ratings]\n{bought}{after}")
     files[1].write_text("customerNumber,productCode,at,n\n1,S1,2026-11-20,2\n1,S1,2026-11-20 17:30:00,0.5\n")
     assert load_dump(shop_database, *files, spec) == "1 customers, 1 products, 2 bought"
     files[1].write_text("customerNumber,productCode,at,n\n1,S1,yesterday,2\n")
