@@ -90,6 +90,7 @@ def test_a_dump_without_ratings_asks_for_them_and_a_file_of_purchases_fills_its_
 ) -> None:
     with pytest.raises(LocalRunError, match=r"has no table ratings: give it with --ratings"):
         load_dump(shop_database, files[0], None, dataset)
+    execute(shop_database, ["DROP TABLE customers, products"])
     toml = (PROJECT / "dataset.toml").read_text(encoding="utf-8")
     before, after = re.split(r"^\[ratings\].*?(?=^\[event)", toml, flags=re.MULTILINE | re.DOTALL)
     bought = 'table = "bought"\nuser = "customerNumber"\nitem = "productCode"\ntime = "at"\nquantity = "n"\n'
