@@ -71,7 +71,7 @@ class ServiceProcess:
                 stderr=subprocess.STDOUT,
                 env=None if env is None else dict(env),
                 user=as_user,
-                group=None if as_user is None else _primary_group(as_user),
+                group=None if as_user is None else primary_group(as_user),
                 cwd=cwd,
                 start_new_session=True,
             )
@@ -110,7 +110,7 @@ class ServiceProcess:
         process.wait()
 
 
-def _primary_group(user: str) -> int:
+def primary_group(user: str) -> int:
     import pwd
 
     return pwd.getpwnam(user).pw_gid

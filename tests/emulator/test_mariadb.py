@@ -15,7 +15,8 @@ from tests.databases import execute, reachable_folder
 
 
 def test_the_programs_master_user_logs_in_and_finds_its_data_again_after_a_restart() -> None:
-    with reachable_folder() as folder:
+    with reachable_folder() as outer:
+        folder = outer / "Läufe 1"
         server = MariaDB(folder, user="shop-admin", password="it's a \\ pass`word", database="shop")
         login = Login(server.host, server.port, "shop", "shop-admin", "it's a \\ pass`word")
         server.start()
