@@ -9,6 +9,7 @@ from rich.console import Console
 
 from contracts import dataset
 from emulator.errors import LocalRunError
+from emulator.process import goes_with_the_run, has_gone, left_over
 from emulator.program import ROOT, Stack, read_stack
 from local import batch, model, source
 from local.events import Event, describe, make_events, read_events
@@ -18,7 +19,7 @@ from local.streaming import Streaming
 from local.summary import show_examples, show_places, write_records
 from local.switchover import MIN_EVENTS, Switchover
 from local.ui import Stages
-from operations.replay import noted_run
+from operations.replay import RUN_NOTE, noted_run
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def run(options: Options, console: Console) -> int:
     stack = _stack(options)
     spec = dataset.load(ROOT / stack.config.get("recommender:dataset_file", "dataset.toml"))
     stages = Stages(console)
+    _tell_what_was_left(options.folder, console)
     with ExitStack() as services:
         with stages.stage("services") as stage:
             cloud = services.enter_context(running_services(options.folder, stack.config["aws:region"]))
@@ -77,6 +79,17 @@ def run(options: Options, console: Console) -> int:
         if options.keep_running:
             _wait_for_interrupt(options.folder, console, deployment)
         return status
+
+
+def _tell_what_was_left(folder: Path, console: Console) -> None:
+    """Says what a run that was killed, with its watchdog, could not clear away."""
+    if found := left_over():
+        told = "\n".join(f"  process {pid}: {command}" for pid, command in sorted(found.items()))
+        console.print(f"an earlier run was killed and left running (end them by their ids):\n{told}", markup=False)
+    note = folder / RUN_NOTE
+    if note.exists():
+        note.unlink()
+        console.print(f"an earlier run in {folder} was killed: its note for a replay, {RUN_NOTE}, is removed")
 
 
 def _stack(options: Options) -> Stack:
@@ -140,9 +153,12 @@ def _wait_for_interrupt(folder: Path, console: Console, deployment: Deployment) 
     """Leaves everything up until Ctrl-C, with a note by which `replay --run` finds it."""
     aws = deployment.cloud.aws
     bucket, stream = deployment.output("recommendations_bucket"), deployment.output("event_stream_name")
+    note = folder / RUN_NOTE
     with noted_run(folder, aws.environment(aws.root), bucket, stream), suppress(KeyboardInterrupt):
+        goes_with_the_run(note)
         console.print(f"\nstill up, until Ctrl-C. Failed events go back by: python -m operations replay --run {folder}")
         threading.Event().wait()
+    has_gone(note)
 
 
 def _finish(

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from contracts import artifacts
 from emulator.errors import LocalRunError
-from emulator.process import log_tail
+from emulator.process import log_tail, run_to_end
 from emulator.program import ROOT
 from local.session import Deployment
 
@@ -59,17 +58,8 @@ def train_and_publish(
     if epochs is not None:
         command += ["--epochs", str(epochs)]
     say("two-tower model")
-    with log.open("ab") as output:
-        environment = cloud.aws.environment(cloud.aws.root)
-        status = subprocess.run(
-            command,
-            cwd=ROOT,
-            env=_own_environment() | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        ).returncode
+    environment = _own_environment() | cloud.aws.environment(cloud.aws.root)
+    status = run_to_end(command, log, env=environment, cwd=ROOT)
     if status != 0:
         raise LocalRunError(f"training failed (exit {status}); log {log}, its end:\n{log_tail(log)}")
     version = (_versions(deployment, bucket) - known).pop()

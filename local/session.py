@@ -67,9 +67,7 @@ class Deployment:
 @contextlib.contextmanager
 def running_services(folder: Path, region: str) -> Iterator[Cloud]:
     """The emulated AWS, with nothing in it yet. Stops it, and every database made since, at the end."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # PostgreSQL and MariaDB run as users of their own, and must be able to walk into their folders.
-    folder.chmod(0o755)
+    _close(folder)
     ministack = MiniStack(folder / "aws", folder / "ministack.log", region)
     cloud = Cloud(folder, ministack)
     try:
@@ -80,6 +78,18 @@ def running_services(folder: Path, region: str) -> Iterator[Cloud]:
         for instance in cloud.databases.values():
             instance.server.stop()
         ministack.stop()
+
+
+def _close(folder: Path) -> None:
+    """Makes the folder for who runs this only: customers' data lies in it. Raises `LocalRunError`."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.stat().st_mode & 0o077:
+        if any(folder.iterdir()):
+            raise LocalRunError(
+                f"{folder}: expected a folder of the run's own that is closed to others (mode 700), found "
+                f"{folder.stat().st_mode & 0o777:o} and files in it: chmod 700 it, or choose another"
+            )
+        folder.chmod(0o700)
 
 
 def deploy(cloud: Cloud, stack: Stack, edit: Edit = lambda resource: resource) -> Deployment:
