@@ -275,7 +275,7 @@ def _record(number: int) -> tuple[bytes, list[bytes | None]]:
 def memory_by_part() -> dict[str, float]:
     """Proportional resident megabytes (shared pages by share) of this process's descendants, by what they are."""
     mine, parents = os.getpid(), _parents()
-    total: Counter[str] = Counter()
+    total: dict[str, float] = {}
     for pid in parents:
         above, line = pid, []
         while above in parents and above != mine:
@@ -284,8 +284,8 @@ def memory_by_part() -> dict[str, float]:
         if pid != mine and mine not in line:
             continue
         if part := _part(pid, mine):
-            total[part] += _megabytes(pid)
-    return {part: float(size) for part, size in total.items()}
+            total[part] = total.get(part, 0.0) + _megabytes(pid)
+    return total
 
 
 def _part(pid: int, mine: int) -> str | None:

@@ -1,6 +1,7 @@
 """One local run: the services up, the program deployed on them, and everything stopped at the end."""
 
 import contextlib
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,7 +68,9 @@ class Deployment:
 @contextlib.contextmanager
 def running_services(folder: Path, region: str) -> Iterator[Cloud]:
     """The emulated AWS, with nothing in it yet. Stops it, and every database made since, at the end."""
-    _close(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Customers' data lies in it. The databases, as root under users of their own, have their data elsewhere.
+    folder.chmod(0o700)
     ministack = MiniStack(folder / "aws", folder / "ministack.log", region)
     cloud = Cloud(folder, ministack)
     try:
@@ -75,21 +78,11 @@ def running_services(folder: Path, region: str) -> Iterator[Cloud]:
             ministack.start()
             yield cloud
     finally:
-        for instance in cloud.databases.values():
+        for engine, instance in cloud.databases.items():
             instance.server.stop()
+            # Nearly all of a run's size, and the passwords end with the run; the logs beside it stay.
+            shutil.rmtree(folder / engine / "data", ignore_errors=True)
         ministack.stop()
-
-
-def _close(folder: Path) -> None:
-    """Makes the folder for who runs this only: customers' data lies in it. Raises `LocalRunError`."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if folder.stat().st_mode & 0o077:
-        if any(folder.iterdir()):
-            raise LocalRunError(
-                f"{folder}: expected a folder of the run's own that is closed to others (mode 700), found "
-                f"{folder.stat().st_mode & 0o777:o} and files in it: chmod 700 it, or choose another"
-            )
-        folder.chmod(0o700)
 
 
 def deploy(cloud: Cloud, stack: Stack, edit: Edit = lambda resource: resource) -> Deployment:
