@@ -33,7 +33,8 @@ def main(orders: Iterable[str]) -> None:
     for group in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
-    for path in map(Path, paths):
+    # Files first: they hold keys, and a database takes a while to remove.
+    for path in sorted(map(Path, paths), key=Path.is_dir):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:

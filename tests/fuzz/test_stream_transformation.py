@@ -3,6 +3,7 @@
 import base64
 import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +19,15 @@ from tests.functions.test_stream_records import GOOD, Bucket, Firehose, Recommen
 from tests.fuzz import TIMEOUT, for_a_while
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
-stream.logger.setLevel("CRITICAL")
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    before = stream.logger.log_level
+    stream.logger.setLevel("CRITICAL")
+    yield
+    stream.logger.setLevel(before)
+
 
 KEYS = ["session_id", "browse_history", "customer_number", "city", "country", "credit_limit", "type", "event_id",
         "product_code", "quantity", "in_shopping_cart", "recommended_items", "model_version", ""]  # fmt: skip
