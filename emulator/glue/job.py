@@ -54,6 +54,7 @@ def run_job(
     folder: Path,
     environment: Mapping[str, str],
     log: Path,
+    reach: Mapping[str, str] | None = None,
     arguments: Mapping[str, str] | None = None,
     cores: int = 2,
     memory: str = "2g",
@@ -61,8 +62,9 @@ def run_job(
     """Runs the job to its end; `arguments` override its defaults, as those of `StartJobRun` do.
 
     `environment` names AWS's endpoint and holds the role's credentials (`MiniStack.environment`); the process gets no
-    others. `folder` must be the run's own: script, scratch files and settings lie there. Raises `LocalRunError` with
-    the error's last line and the log's end where the job fails or takes longer than its timeout.
+    others, and of a job in a subnet `reach` says what it gets to AWS by (`Cloud.reach`). `folder` must be the run's
+    own: script, scratch files and settings lie there. Raises `LocalRunError` with the error's last line and the log's
+    end where the job fails or takes longer than its timeout.
     """
     started = time.monotonic()
     run = _Run(job, folder, environment)
@@ -73,7 +75,7 @@ def run_job(
     passed = {"--JOB_NAME": job.name} | {key: value for key, value in given.items() if key not in _RESERVED}
     command = [sys.executable, "-P", "-m", "runtime.launch", str(settings), str(script)]
     command += [part for argument in passed.items() for part in argument]
-    run.execute(command, run.environment(packages), log)
+    run.execute(command, {**run.environment(packages), **(reach or {})}, log)
     return JobRun(time.monotonic() - started, log)
 
 
@@ -140,13 +142,13 @@ class _Run:
 
 
 def _cause(log: Path) -> str:
-    """What the log says went wrong, once: the first refusal by IAM, else Java's root cause, else Python's error.
+    """What the log says went wrong, once: the first refusal (IAM, network), else Java's root cause, else Python's.
 
     An error of the job's own script may take several lines; it is the log's end.
     """
     text = log.read_text(errors="replace") if log.exists() else ""
     lines = [line.strip().removeprefix(": ") for line in text.splitlines()]
-    refusals = [line for line in lines if "AccessDenied" in line]
+    refusals = [line for line in lines if "AccessDenied" in line or "EndpointConnectionError" in line]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
     raised = list(_EXCEPTION.finditer(text))
     own = text[raised[-1].start() :].strip() if raised and "Py4JJavaError" not in raised[-1][0] else ""
