@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests import fuzz
 
-SUPPORT = {"__main__", "calls", "services"}
+SUPPORT = {"__main__", "calls", "services", "test_handlers"}
 HANDLERS = sorted({module.name for module in pkgutil.iter_modules(fuzz.__path__)} - SUPPORT)
 
 
