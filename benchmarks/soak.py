@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local.recommendations import RECOMMENDATIONS_PREFIX
 from rich.console import Console
 from rich.table import Table
 
 from contracts.events import FAILED_PREFIX
 from emulator.program import read_stack
-from local.recommendations import RECOMMENDATIONS_PREFIX
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming
 from tests.functions.lambdas import packed

@@ -39,6 +39,8 @@ class SourceDatabaseSettings(TypedDict):
     """Of the existing database, where it needs `SELECT` on the three tables. Default: `shop`."""
     password: NotRequired[pulumi.Input[str] | None]
     """Of the existing database; give it as a secret."""
+    options: NotRequired[pulumi.Input[str]]
+    """Options of the JDBC driver, as a URL has them, TLS above all: `sslMode=VERIFY_CA`. Default: none."""
     instance_class: NotRequired[pulumi.Input[str]]
     """Of the trial database. Default: `db.t4g.micro`."""
     sample_shop: NotRequired[bool]
@@ -100,7 +102,8 @@ class SourceDatabase(pulumi.ComponentResource):
             assert given is not None  # _check
             password = given
             self._allow_egress(name, client, port)
-        jdbc_url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}", host, port, self._database(args))
+        options = pulumi.Output.from_input(args.get("options", "")).apply(lambda text: f"?{text}" if text else "")
+        jdbc_url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}{3}", host, port, self._database(args), options)
         login = self._login(name, args, {"url": jdbc_url, "username": username, "password": password})
         self.login_uri = pulumi.Output.concat("s3://", login.bucket, "/", login.key)
         self.login_arn = pulumi.Output.concat(args["code_bucket_arn"], "/", LOGIN_KEY)
