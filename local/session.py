@@ -69,8 +69,8 @@ class Deployment:
 def running_services(folder: Path, region: str) -> Iterator[Cloud]:
     """The emulated AWS, with nothing in it yet. Stops it, and every database made since, at the end."""
     folder.mkdir(parents=True, exist_ok=True)
-    # PostgreSQL and MariaDB run as users of their own, and must be able to walk into their folders.
-    folder.chmod(0o755)
+    # Customers' data lies in it. The databases, as root under users of their own, have their data elsewhere.
+    folder.chmod(0o700)
     ministack = MiniStack(folder / "aws", folder / "ministack.log", region)
     cloud = Cloud(folder, ministack)
     try:

@@ -1,10 +1,8 @@
 """Runs a Glue job: its script and packages from S3, in a process that holds its role's credentials and no others."""
 
-import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from emulator.errors import LocalRunError
+from emulator.process import run_to_end
 from emulator.requirements import JAVA_HOME, JDBC_DRIVER
 
 RUNTIME = Path(__file__).parent / "runtime"
@@ -132,33 +131,14 @@ class _Run:
         )
 
     def execute(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=dict(environment),
-                cwd=self.folder,
-                start_new_session=True,
-            )
         try:
-            status = process.wait(self.job.timeout * 60)
+            status = run_to_end(command, log, env=environment, cwd=self.folder, timeout=self.job.timeout * 60)
         except subprocess.TimeoutExpired:
             raise LocalRunError(
                 f"Glue job {self.job.name}: expected an end within its timeout of {self.job.timeout} min; log {log}"
             ) from None
-        finally:
-            _kill_group(process)
         if status != 0:
             raise LocalRunError(f"Glue job {self.job.name} failed (exit {status}): {_cause(log)}\nlog {log}")
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Ends Python and its JVM, also where the caller was interrupted."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _cause(log: Path) -> str:
