@@ -8,12 +8,12 @@ import pytest
 from tests.local.permissions import Exercise, System, declared, refused_without, running_system
 
 EXERCISES: dict[tuple[str, str], Exercise] = {
-    ("stream-transformation", "WriteLogs"): lambda system: system.start_function("stream_transformation"),
-    ("stream-transformation", "CallInference"): System.recommend,
-    ("stream-transformation", "ReadEvents"): System.open_event_source,
-    ("stream-transformation", "PutLines"): System.recommend,
-    ("stream-transformation", "KeepFailed"): System.give_up_a_record,
-    ("stream-transformation", "FindBucket"): System.open_event_source,
+    ("stream-event-transformation", "WriteLogs"): lambda system: system.start_function("stream_transformation"),
+    ("stream-event-transformation", "CallInference"): System.recommend,
+    ("stream-event-transformation", "ReadEvents"): System.open_event_source,
+    ("stream-event-transformation", "PutLines"): System.recommend,
+    ("stream-event-transformation", "KeepFailed"): System.give_up_a_record,
+    ("stream-event-transformation", "FindBucket"): System.open_event_source,
 }
 
 
@@ -24,7 +24,7 @@ def system(artifacts: Path) -> Iterator[System]:
 
 
 def test_every_statement_of_the_role_is_exercised_here(system: System) -> None:
-    assert {(role, sid) for role, sid in declared(system.deployment) if role == "stream-transformation"} == set(
+    assert {(role, sid) for role, sid in declared(system.deployment) if role == "stream-event-transformation"} == set(
         EXERCISES
     )
 
