@@ -53,7 +53,7 @@ def run_pandas(login: Login, spec: datasets.Dataset, folder: Path) -> None:
     users, items, ratings = (
         read(spec.users.table, [spec.users.key, *(column.name for column in spec.users.columns)]),
         read(spec.items.table, [spec.items.key, *(column.name for column in spec.items.columns)]),
-        read(spec.ratings.table, [spec.users.key, spec.items.key, spec.ratings.rating]),
+        read(spec.ratings.table, [spec.users.key, spec.items.key, spec.ratings.rating or ""]),
     )
     for frame in (users, items, ratings):
         for column in frame.select_dtypes("object"):
@@ -64,7 +64,7 @@ def run_pandas(login: Login, spec: datasets.Dataset, folder: Path) -> None:
             if column.kind is datasets.Kind.NUMERIC:
                 frame[column.name] = frame[column.name].astype(float)
     lowest, highest = spec.ratings.scale
-    ratings = ratings[ratings[spec.ratings.rating].between(lowest, highest)].drop_duplicates(
+    ratings = ratings[ratings[spec.ratings.rating or ""].between(lowest, highest)].drop_duplicates(
         [spec.users.key, spec.items.key]
     )
     data = ratings.merge(users, on=spec.users.key).merge(items, on=spec.items.key)

@@ -10,7 +10,11 @@ from components.iam import Statement, use_key
 BATCH_SIZE = 500
 """Records of a call at most: where the functions are fastest, and one PutRecordBatch takes as many."""
 RETRIES = 5
-"""Of a batch that the function fails, before it is halved no more and given up to the failure destination."""
+"""Of a batch that the function fails, before it is halved no more and given up to the failure destination. It fails one
+only where a later try may succeed: what can never be recommended for it keeps itself, in the same bucket."""
+GIVEN_UP_PREFIX, FAILED_PREFIX = "aws/lambda/", "processing-failed/"
+"""Where Lambda writes what it gives up (developer guide, "Retain discarded batch records"), and where the function
+keeps what it cannot recommend for, as Firehose does in the other way of delivery."""
 RECORD_AGE_SECONDS = 6 * 3600
 """An outage may last so long before events leave the stream for the failure destination."""
 
@@ -36,7 +40,16 @@ def event_source_statements(
             "resources": [stream.arn],
         },
         {"sid": "PutLines", "actions": ["firehose:PutRecordBatch"], "resources": [delivery.arn]},
-        {"sid": "KeepFailed", "actions": ["s3:PutObject"], "resources": [pulumi.Output.concat(bucket_arn, "/*")]},
+        {
+            "sid": "KeepFailed",
+            "actions": ["s3:PutObject"],
+            "resources": [pulumi.Output.concat(bucket_arn, f"/{FAILED_PREFIX}*")],
+        },
+        {
+            "sid": "KeepGivenUp",
+            "actions": ["s3:PutObject"],
+            "resources": [pulumi.Output.concat(bucket_arn, f"/{GIVEN_UP_PREFIX}*")],
+        },
         {"sid": "FindBucket", "actions": ["s3:ListBucket"], "resources": [bucket_arn]},
         *use_key(key_arn, write=True),
     ]

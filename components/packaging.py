@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,6 +14,8 @@ BUILD = ROOT / ".build"
 
 LAMBDA_PYTHON = "3.13"
 LAMBDA_PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
+LAMBDA_WHEELS = ("--python-version", LAMBDA_PYTHON, *(f"--platform={platform}" for platform in LAMBDA_PLATFORMS))
+"""What tells pip to fetch wheels for Lambda; nothing of the kind tells it to fetch this machine's own."""
 LAMBDA_UNZIPPED_LIMIT = 250 * 1024 * 1024
 """Bytes of a function's code and layers, unzipped (AWS: Lambda quotas)."""
 
@@ -25,12 +27,12 @@ class PackagingError(Exception):
     """Code that cannot be packaged; the text says what, and what to do."""
 
 
-def function_zip(function: str, *, with_dependencies: bool) -> Path:
+def function_zip(function: str, *, with_dependencies: bool, wheels: Sequence[str] = LAMBDA_WHEELS) -> Path:
     """Packages `functions/<function>` with what it imports, and returns the zip's path, named by its content.
 
-    `with_dependencies` adds the wheels of the function's `requirements.txt` for Lambda's platform; without it the zip
-    holds the sources alone, for a machine that has the packages already. Raises `PackagingError` where a wheel is not
-    to be had or the result is larger than Lambda takes.
+    `with_dependencies` adds the wheels of the function's `requirements.txt` for Lambda's platform, or for what `wheels`
+    tells pip; without it the zip holds the sources alone, for a machine that has the packages already. Raises
+    `PackagingError` where a wheel is not to be had or the result is larger than Lambda takes.
     """
     folder = ROOT / "functions" / function
     if not (folder / "handler.py").is_file():
@@ -43,8 +45,8 @@ def function_zip(function: str, *, with_dependencies: bool) -> Path:
     ]
     files = [(path.relative_to(ROOT).as_posix(), path) for path in sources]
     if with_dependencies:
-        wheels = _install_wheels(folder / "requirements.txt")
-        files += [(path.relative_to(wheels).as_posix(), path) for path in _package_files(wheels)]
+        installed = _install_wheels(folder / "requirements.txt", wheels)
+        files += [(path.relative_to(installed).as_posix(), path) for path in _package_files(installed)]
     _check_size(function, files)
     return write_zip(function, files)
 
@@ -82,23 +84,22 @@ def write_zip(name: str, files: Iterable[tuple[str, Path]]) -> Path:
     return target
 
 
-def _install_wheels(requirements: Path) -> Path:
-    """Installs a function's packages for Lambda's platform into a folder named by what was asked for."""
+def _install_wheels(requirements: Path, wheels: Sequence[str]) -> Path:
+    """Installs a function's packages for a platform into a folder named by what was asked for."""
     constraints = ROOT / "functions" / "constraints.txt"
-    asked = requirements.read_bytes() + constraints.read_bytes() + LAMBDA_PYTHON.encode()
+    asked = requirements.read_bytes() + constraints.read_bytes() + " ".join(wheels).encode()
     target = BUILD / f"wheels-{requirements.parent.name}-{hashlib.sha256(asked).hexdigest()[:16]}"
     if target.exists():
         return target
     BUILD.mkdir(exist_ok=True)
     partial = target.with_suffix(f".{os.getpid()}.partial")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(partial), "--only-binary=:all:"]
-    command += ["--implementation", "cp", "--python-version", LAMBDA_PYTHON, "--no-compile", "--upgrade"]
-    command += [f"--platform={platform}" for platform in LAMBDA_PLATFORMS]
+    command += ["--implementation", "cp", "--no-compile", "--upgrade", *wheels]
     command += ["--requirement", str(requirements), "--constraint", str(constraints)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise PackagingError(
-            f"{requirements}: pip found no wheels for Lambda (Python {LAMBDA_PYTHON}, aarch64):\n{result.stderr}"
+            f"{requirements}: pip found no wheels ({' '.join(wheels) or 'of this machine'}):\n{result.stderr}"
         )
     try:
         partial.rename(target)

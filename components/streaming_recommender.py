@@ -16,6 +16,10 @@ from components.storage import PrivateBucket
 
 RECOMMENDATIONS_PREFIX = "recommendations/!{timestamp:yyyy/MM/dd/HH}/"
 ERROR_PREFIX = "!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH}/"
+DELIVERED_TO = ("recommendations/*", "processing-failed/*")
+BACKED_UP_TO = ("source/*", "source-errors/*")
+"""What the delivery role may write. To an S3 destination, without format conversion and dynamic partitioning, the one
+error output type is `processing-failed` (Firehose developer guide, "Custom prefixes for Amazon S3 objects")."""
 
 INFERENCE_TIMEOUT_SECONDS = 60
 """Under the transformation's own limit, so that the caller lives to retry, and to tell of a timeout."""
@@ -113,7 +117,7 @@ class StreamingRecommender(pulumi.ComponentResource):
         else:
             delivery = self._delivery(name, args, bucket, None)
             statements = event_source_statements(stream, delivery, bucket.arn, args.get("kms_key_arn"))
-            variables = {"DELIVERY_STREAM_NAME": delivery.name}
+            variables = {"DELIVERY_STREAM_NAME": delivery.name, "FAILURE_BUCKET": bucket.name}
             # A function of its own: a stack that changes its way in keeps the old one whole until the new one is there.
             transformation = self._transformation(
                 f"{name}-event-transformation", args, inference, variables, statements
@@ -280,7 +284,10 @@ class StreamingRecommender(pulumi.ComponentResource):
             {
                 "sid": "Deliver",
                 "actions": ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
-                "resources": [pulumi.Output.concat(bucket.arn, "/*")],
+                "resources": [
+                    pulumi.Output.concat(bucket.arn, "/", place)
+                    for place in (*DELIVERED_TO, *(BACKED_UP_TO if args.get("backup_source") else ()))
+                ],
             },
             {
                 "sid": "FindBucket",

@@ -1,11 +1,16 @@
 """The dataset specification: which tables and columns of a shop are users, items and ratings (`dataset.toml`)."""
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from contracts.toml_lines import key_lines
 
 
 class DatasetError(ValueError):
@@ -16,8 +21,10 @@ class Kind(StrEnum):
     """What a column is to the model."""
 
     CATEGORICAL = "categorical"
+    BOOLEAN = "boolean"
     NUMERIC = "numeric"
     INTEGER = "integer"
+    DATE = "date"
     TAGS = "tags"
     PASSTHROUGH = "passthrough"
 
@@ -31,20 +38,72 @@ class KeyType(StrEnum):
     TEXT = "text"
 
 
+class DatePart(StrEnum):
+    """What the model reads of a date."""
+
+    YEAR = "year"
+    MONTH = "month"
+    WEEKDAY = "weekday"
+    AGE = "age"
+    """Years between the date and the day on which it is asked."""
+
+    @property
+    def kind(self) -> Kind:
+        return Kind.NUMERIC if self is DatePart.AGE else Kind.CATEGORICAL
+
+    def of(self, day: date | None, today: date) -> str | float:
+        """The part as its kind has it: text ("" missing) or a float (NaN missing)."""
+        if self is DatePart.AGE:
+            return float("nan") if day is None else (today - day).days / 365.25
+        if day is None:
+            return ""
+        return str({DatePart.YEAR: day.year, DatePart.MONTH: day.month}.get(self, day.isoweekday()))
+
+
 @dataclass(frozen=True)
 class Column:
-    """A column beside the key. `separator` joins the values of a `tags` column and is empty for every other kind."""
+    """A column beside the key. `separator` joins the values of a `tags` column and is empty for every other kind.
+
+    `part` is set where the column is derived from the date column `source`.
+    """
 
     name: str
     kind: Kind
     separator: str = ""
+    source: str = ""
+    part: DatePart | None = None
 
 
-@dataclass(frozen=True)
-class Entity:
-    """Users or items: a table, its key and its columns in the order of the file."""
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Where rows come from: a table, with an SQL condition or without, or one SQL statement."""
 
-    table: str
+    table: str = ""
+    where: str = ""
+    query: str = ""
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return self.table or "the query"
+
+    @property
+    def sql(self) -> str:
+        """What follows `FROM` in a statement for MySQL."""
+        if self.query:
+            return f"({self.query}\n) AS source_rows"  # the query's last line may end in a comment
+        if self.where:
+            return f"(SELECT * FROM {quoted(self.table)} WHERE {self.where}\n) AS source_rows"  # noqa: S608
+        return quoted(self.table)
+
+    def rows_to_dict(self) -> dict[str, str]:
+        return {key: value for key in ("table", "where", "query") if (value := getattr(self, key))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entity(Rows):
+    """Users or items: their rows, their key and their columns in the order of the file."""
+
     key: str
     key_type: KeyType
     columns: tuple[Column, ...]
@@ -55,21 +114,38 @@ class Entity:
 
     @property
     def features(self) -> tuple[Column, ...]:
-        """The columns that the model reads."""
-        return tuple(column for column in self.columns if column.kind is not Kind.PASSTHROUGH)
+        """The columns that the model reads; a date's parts in place of the date."""
+        return tuple(feature for column in self.columns for feature in _features(column))
 
 
-@dataclass(frozen=True)
-class Ratings:
-    """The ratings table. `scale` is (lowest, highest); a rating of `liked` or more counts as liked."""
+def _features(column: Column) -> tuple[Column, ...]:
+    if column.kind is Kind.DATE:
+        return tuple(
+            Column(f"{column.name}.{part.value}", part.kind, source=column.name, part=part) for part in DatePart
+        )
+    return () if column.kind is Kind.PASSTHROUGH else (column,)
 
-    table: str
+
+@dataclass(frozen=True, kw_only=True)
+class Ratings(Rows):
+    """Ratings, or purchases (rentals, clicks): then `rating` is None, and each row counts as a liked rating of 1.
+
+    `scale` is (lowest, highest); a rating of `liked` or more counts as liked.
+    """
+
     user: str
     item: str
-    rating: str
-    scale: tuple[int, int]
-    liked: int
+    rating: str | None = None
+    scale: tuple[int, int] = (1, 1)
+    liked: int = 1
     time: str | None = None
+    quantity: str | None = None
+    """Purchases only: how many; a pair's rows add up, and below one nothing was bought (returned)."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read."""
+        return tuple(filter(None, (self.user, self.item, self.rating, self.time, self.quantity)))
 
 
 @dataclass(frozen=True)
@@ -100,20 +176,40 @@ class Dataset:
     @property
     def partition(self) -> str:
         """The name of the partition folders' key."""
-        return "bucket" if self.buckets else self.users.key
+        return BUCKET if self.buckets else self.training_names["users", self.users.key]
+
+    @cached_property
+    def training_names(self) -> Mapping[tuple[str, str], str]:
+        """("users", "items" or "ratings", a column of the source) → the column's name in the training data.
+
+        The training data is one flat table, whose names know no case and only letters, digits and `_`. A name that
+        two tables have gets its table's role in front.
+        """
+        wanted = {place: re.sub(r"\W", "_", place[1]).lstrip("_") or "column" for place in self._training_columns()}
+        seen = [name.lower() for name in wanted.values()]
+        taken = {BUCKET}
+        clash = {place for place, name in wanted.items() if seen.count(name.lower()) > 1 or name.lower() in taken}
+        names: dict[tuple[str, str], str] = {}
+        for place in sorted(wanted, key=lambda place: place in clash):
+            name = f"{place[0]}_{wanted[place]}" if place in clash else wanted[place]
+            while name.lower() in taken:
+                name += "_"
+            taken.add(name.lower())
+            names[place] = name
+        return names
+
+    def _training_columns(self) -> Iterator[tuple[str, str]]:
+        for role, entity in (("users", self.users), ("items", self.items)):
+            yield role, entity.key
+            yield from ((role, column.name) for column in entity.columns)
+        yield from (("ratings", name) for name in self.ratings.columns[2:])
 
     def to_dict(self) -> dict[str, Any]:
         """The specification in the shape of the file, as a manifest carries it; `from_dict` reads it back."""
-        ratings = {
-            "table": self.ratings.table,
-            "user": self.ratings.user,
-            "item": self.ratings.item,
-            "rating": self.ratings.rating,
-            "scale": list(self.ratings.scale),
-            "liked": self.ratings.liked,
-        }
-        if self.ratings.time:
-            ratings["time"] = self.ratings.time
+        ratings: dict[str, Any] = {**self.ratings.rows_to_dict(), "user": self.ratings.user, "item": self.ratings.item}
+        if self.ratings.rating:
+            ratings |= {"rating": self.ratings.rating, "scale": list(self.ratings.scale), "liked": self.ratings.liked}
+        ratings |= {key: value for key in ("time", "quantity") if (value := getattr(self.ratings, key))}
         output: dict[str, Any] = {"name": self.name}
         if self.buckets:
             output["buckets"] = self.buckets
@@ -127,35 +223,55 @@ class Dataset:
         }
 
 
+BUCKET = "bucket"
+"""The partition's name in the training data where there are buckets."""
+
+
 def load(path: Path) -> Dataset:
-    """Reads `dataset.toml`. Raises `DatasetError` naming the file and every mistake in it."""
+    """Reads `dataset.toml`. Raises `DatasetError` naming the file and every mistake in it, with its line."""
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DatasetError(f"{path}:{line}: expected UTF-8, found the byte {content[error.start]:#x}") from error
     return parse(text, source=str(path))
 
 
 def parse(text: str, source: str = "dataset.toml") -> Dataset:
     """Reads the text of a `dataset.toml`. Raises `DatasetError`."""
+    text = text.removeprefix("\ufeff")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DatasetError(f"{source}: not TOML: {error}") from error
-    return from_dict(document, source)
+    return from_dict(document, source, key_lines(text))
 
 
-def from_dict(document: Mapping[str, Any], source: str = "dataset") -> Dataset:
-    """Builds a specification of the shape that `to_dict` gives. Raises `DatasetError`."""
-    reader = _Reader(source)
+def from_dict(
+    document: Mapping[str, Any], source: str = "dataset", lines: Mapping[tuple[str, ...], int] | None = None
+) -> Dataset:
+    """Builds a specification of the shape that `to_dict` gives. Raises `DatasetError`.
+
+    `lines` says where in the file the keys are, by their paths.
+    """
+    reader = _Reader(source, lines or {})
     dataset = reader.dataset(document)
     if reader.mistakes or dataset is None:
         raise DatasetError("\n".join(reader.mistakes))
     return dataset
 
 
+def quoted(name: str) -> str:
+    """A table's or column's name as MySQL has it."""
+    return "`" + name.replace("`", "``") + "`"
+
+
 def _entity_to_dict(entity: Entity) -> dict[str, Any]:
-    document: dict[str, Any] = {"table": entity.table, "key": entity.key, "key_type": entity.key_type.value}
+    document: dict[str, Any] = {**entity.rows_to_dict(), "key": entity.key, "key_type": entity.key_type.value}
     if entity.in_stock:
         document["in_stock"] = entity.in_stock
     if entity.name:
@@ -167,65 +283,116 @@ def _entity_to_dict(entity: Entity) -> dict[str, Any]:
     return document
 
 
-class _Reader:
-    """Reads a document and collects every mistake instead of stopping at the first."""
+_ROW_KEYS = {"table", "where", "query"}
+_STATEMENT = re.compile(r"\s*(?:(?:--|#).*\n\s*|/\*.*?\*/\s*)*(?:SELECT\b|WITH\b|\()", re.IGNORECASE | re.DOTALL)
 
-    def __init__(self, source: str) -> None:
+
+class _Reader:
+    """Reads a document and collects every mistake instead of stopping at the first.
+
+    What is only the consequence of a mistake is not told: a missing table's keys, a column that `in_stock` names and
+    whose own kind is wrong.
+    """
+
+    def __init__(self, source: str, lines: Mapping[tuple[str, ...], int]) -> None:
         self.source = source
+        self.lines = lines
         self.mistakes: list[str] = []
 
-    def mistake(self, where: str, expected: str, found: object) -> None:
-        self.mistakes.append(f"{self.source}: {where}: expected {expected}, found {found!r}")
+    def mistake(self, where: tuple[str, ...], expected: str, found: object) -> None:
+        line = next((self.lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in self.lines), None)
+        place = self.source if line is None else f"{self.source}:{line}"
+        shown = "nothing" if found is None else repr(found)
+        self.mistakes.append(f"{place}: {'.'.join(where)}: expected {expected}, found {shown}")
 
     def dataset(self, document: Mapping[str, Any]) -> Dataset | None:
-        self.unknown_keys("", document, {"users", "items", "ratings", "event", "output", "quality"})
-        users = self.entity("users", self.table(document, "users"))
-        items = self.entity("items", self.table(document, "items"))
-        ratings = self.ratings(self.table(document, "ratings"))
-        event = self.table(document, "event", optional=True)
-        self.unknown_keys("event", event, {"features"})
-        output = self.table(document, "output", optional=True)
-        self.unknown_keys("output", output, {"name", "buckets"})
-        name = self.text("output", output, "name", default="ratings-ml-training")
-        buckets = self.integer("output.buckets", output.get("buckets", 0), 0, 65_536)
-        features = self.event_features(self.table(event, "features", "event.", optional=True), users)
-        quality = self.quality(self.table(document, "quality", optional=True))
-        self.name_clashes(users, items, ratings)
-        if self.mistakes:
+        self.unknown_keys((), document, {"users", "items", "ratings", "event", "output", "quality"})
+        users, items = self.entity("users", document), self.entity("items", document)
+        ratings = self.ratings(document)
+        event = self.table(("event",), document)
+        self.unknown_keys(("event",), event, {"features"})
+        output = self.table(("output",), document)
+        self.unknown_keys(("output",), output, {"name", "buckets"})
+        name = self.text(("output", "name"), output, default="ratings-ml-training")
+        buckets = self.integer(("output", "buckets"), output.get("buckets", 0), 0, 65_536)
+        features = self.event_features(self.table(("event", "features"), event), document)
+        quality = self.quality(self.table(("quality",), document))
+        if self.mistakes or users is None or items is None or ratings is None:
             return None
         return Dataset(users, items, ratings, features, name, buckets, quality)
 
-    def entity(self, where: str, table: Mapping[str, Any]) -> Entity:
-        self.unknown_keys(where, table, {"table", "key", "key_type", "columns", "in_stock", "name"})
-        columns = tuple(self.columns(where, self.table(table, "columns", f"{where}.", optional=True)))
+    def entity(self, role: str, document: Mapping[str, Any]) -> Entity | None:
+        table = self.required_table(role, document)
+        if table is None:
+            return None
+        only_items = {"in_stock", "name"} if role == "items" else set()
+        self.unknown_keys((role,), table, {*_ROW_KEYS, "key", "key_type", "columns", *only_items})
+        rows, key = self.rows(role, table), self.text((role, "key"), table)
+        declared = self.table((role, "columns"), table)
+        columns = tuple(self.columns(role, declared, key))
         key_type = table.get("key_type", "text")
         if key_type not in list(KeyType):
-            self.mistake(f"{where}.key_type", "'integer' or 'text'", key_type)
+            self.mistake((role, "key_type"), "'integer' or 'text'", key_type)
             key_type = KeyType.TEXT
-        in_stock = table.get("in_stock")
-        if in_stock is not None:
-            if where != "items":
-                self.mistake(f"{where}.in_stock", "no such key: only items have a stock", in_stock)
-            elif not any(column.name == in_stock and column.kind.is_number for column in columns):
-                self.mistake(f"{where}.in_stock", "a numeric or integer column of [items.columns]", in_stock)
-        name = table.get("name")
-        if name is not None and (where != "items" or not isinstance(name, str)):
-            self.mistake(f"{where}.name", "a column's name, for items only", name)
-        return Entity(
-            self.text(where, table, "table"), self.text(where, table, "key"), KeyType(key_type), columns, in_stock, name
-        )
+        in_stock = self.name(role, "in_stock", table) if role == "items" else None
+        numbers = [column.name for column in columns if column.kind.is_number]
+        wrong_itself = in_stock in declared and in_stock not in [column.name for column in columns]
+        if in_stock is not None and in_stock not in numbers and not wrong_itself:
+            self.mistake((role, "in_stock"), "a numeric or integer column of [items.columns]", in_stock)
+        name = self.name(role, "name", table) if role == "items" else None
+        return Entity(**rows, key=key, key_type=KeyType(key_type), columns=columns, in_stock=in_stock, name=name)
 
-    def columns(self, where: str, table: Mapping[str, Any]) -> Iterator[Column]:
+    def rows(self, role: str, table: Mapping[str, Any]) -> dict[str, str]:
+        """`table`, with `where` or without, or `query`."""
+        found = {key: self.text((role, key), table) for key in ("table", "where", "query") if key in table}
+        if ("table" in found) == ("query" in found):
+            self.mistake((role,), "either table or query", " and ".join(found) or None)
+        if "query" in found:
+            query = found["query"] = found["query"].strip().removesuffix(";")
+            if query and not _STATEMENT.match(query):
+                self.mistake((role, "query"), "one SELECT statement", query[:60])
+            if "where" in found:
+                self.mistake((role, "where"), "a condition beside table only (write it into the query)", found["where"])
+        return found
+
+    def columns(self, role: str, table: Mapping[str, Any], key: str) -> Iterator[Column]:
+        seen = {key.lower(): f"{role}.key"}
         for name, value in table.items():
             kind, _, separator = value.partition(":") if isinstance(value, str) else ("", "", "")
-            if kind not in list(Kind) or (kind == Kind.TAGS) != bool(separator):
-                expected = "categorical, numeric, integer, passthrough or 'tags:<separator>'"
-                self.mistake(f"{where}.columns.{name}", expected, value)
+            if not name:
+                self.mistake((role, "columns", name), "a column's name", name)
+            elif name.lower() in seen:  # MySQL's column names know no case
+                self.mistake((role, "columns", name), f"a column that is not {seen[name.lower()]} already", name)
+            elif kind not in list(Kind) or (kind == Kind.TAGS) != bool(separator):
+                kinds = ", ".join(kind.value for kind in Kind if kind is not Kind.TAGS)
+                self.mistake((role, "columns", name), f"{kinds} or 'tags:<separator>'", value)
             else:
                 yield Column(name, Kind(kind), separator)
+            seen.setdefault(name.lower(), f"a column of [{role}.columns]")
 
-    def ratings(self, table: Mapping[str, Any]) -> Ratings:
-        self.unknown_keys("ratings", table, {"table", "user", "item", "rating", "scale", "liked", "time"})
+    def ratings(self, document: Mapping[str, Any]) -> Ratings | None:
+        table = self.required_table("ratings", document)
+        if table is None:
+            return None
+        only = {"rating", "scale", "liked"} if "rating" in table else {"quantity"}
+        for key in sorted({"scale", "liked", "quantity"} - only):
+            if key in table:
+                beside = "rating" if key != "quantity" else "purchases (no ratings.rating)"
+                self.mistake(("ratings", key), f"it only beside {beside}", table[key])
+        known = {*_ROW_KEYS, "user", "item", "time", "rating", "scale", "liked", "quantity"}
+        self.unknown_keys(("ratings",), table, known)
+        rows, user, item = (
+            self.rows("ratings", table),
+            *(self.text(("ratings", key), table) for key in ("user", "item")),
+        )
+        rating, time, quantity = (self.name("ratings", key, table) for key in ("rating", "time", "quantity"))
+        self.different_columns({"user": user, "item": item, "rating": rating, "time": time, "quantity": quantity})
+        scale, liked = self.scale(table) if "rating" in table else ((1, 1), 1)
+        return Ratings(
+            **rows, user=user, item=item, rating=rating, scale=scale, liked=liked, time=time, quantity=quantity
+        )
+
+    def scale(self, table: Mapping[str, Any]) -> tuple[tuple[int, int], int]:
         scale = table.get("scale", [1, 5])
         if not (
             isinstance(scale, list)
@@ -233,73 +400,72 @@ class _Reader:
             and all(isinstance(end, int) and not isinstance(end, bool) for end in scale)
             and scale[0] < scale[1]
         ):
-            self.mistake("ratings.scale", "[lowest, highest], two rising whole numbers", scale)
-            scale = [1, 5]
-        liked = self.integer("ratings.liked", table.get("liked", scale[1]), scale[0], scale[1])
-        time = table.get("time")
-        if time is not None and not (isinstance(time, str) and time):
-            self.mistake("ratings.time", "a column's name", time)
-        return Ratings(
-            table=self.text("ratings", table, "table"),
-            user=self.text("ratings", table, "user"),
-            item=self.text("ratings", table, "item"),
-            rating=self.text("ratings", table, "rating"),
-            scale=(scale[0], scale[1]),
-            liked=liked,
-            time=time,
-        )
+            self.mistake(("ratings", "scale"), "[lowest, highest], two rising whole numbers", scale)
+            return (1, 5), 5
+        lowest, highest = scale
+        return (lowest, highest), self.integer(("ratings", "liked"), table.get("liked", highest), lowest, highest)
+
+    def different_columns(self, names: Mapping[str, str | None]) -> None:
+        seen: dict[str, str] = {}
+        for key, name in names.items():
+            if name and name.lower() in seen:
+                self.mistake(("ratings", key), f"a column that is not ratings.{seen[name.lower()]} already", name)
+            seen.setdefault((name or "").lower(), key)
 
     def quality(self, table: Mapping[str, Any]) -> Quality:
-        self.unknown_keys("quality", table, {"max_rejected", "min_rows"})
-        return Quality(**{key: self.share(f"quality.{key}", table[key]) for key in asdict(Quality()) if key in table})
+        self.unknown_keys(("quality",), table, {"max_rejected", "min_rows"})
+        return Quality(**{key: self.share(("quality", key), table[key]) for key in asdict(Quality()) if key in table})
 
-    def event_features(self, table: Mapping[str, Any], users: Entity) -> dict[str, str]:
-        known = {column.name for column in users.features}
+    def event_features(self, table: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, str]:
+        users = document.get("users")
+        declared = users.get("columns", {}) if isinstance(users, Mapping) else None
+        if not isinstance(declared, Mapping):
+            return {}
+        known = [name for name, kind in declared.items() if kind != Kind.PASSTHROUGH]
         for field, column in table.items():
             if column not in known:
-                self.mistake(f"event.features.{field}", f"a feature of [users.columns] ({', '.join(known)})", column)
+                place = ("event", "features", field)
+                self.mistake(place, f"a feature of [users.columns] ({', '.join(known)})", column)
         return dict(table)
 
-    def name_clashes(self, users: Entity, items: Entity, ratings: Ratings) -> None:
-        """The training data is one flat table: no two of its columns share a name."""
-        seen: dict[str, str] = {"bucket": "the name of the partition"}
-        rated = [(ratings.rating, "ratings.rating"), *([(ratings.time, "ratings.time")] if ratings.time else [])]
-        for where, entity in (("users", users), ("items", items)):
-            rated += [(entity.key, f"{where}.key"), *((c.name, f"{where}.columns") for c in entity.columns)]
-        for name, where in rated:
-            if name and name.lower() in seen:
-                self.mistake(where, f"a name that is not taken by {seen[name.lower()]} (case aside)", name)
-            seen.setdefault(name.lower(), where)
-
-    def table(
-        self, document: Mapping[str, Any], key: str, prefix: str = "", optional: bool = False
-    ) -> Mapping[str, Any]:
-        value = document.get(key, {} if optional else None)
+    def required_table(self, key: str, document: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        value = document.get(key)
         if isinstance(value, Mapping):
             return value
-        self.mistake(f"[{prefix}{key}]", "a table", value)
+        self.mistake((key,), f"a table [{key}]", value)
+        return None
+
+    def table(self, path: tuple[str, ...], parent: Mapping[str, Any]) -> Mapping[str, Any]:
+        value = parent.get(path[-1], {})
+        if isinstance(value, Mapping):
+            return value
+        self.mistake(path, f"a table [{'.'.join(path)}]", value)
         return {}
 
-    def text(self, where: str, table: Mapping[str, Any], key: str, default: str | None = None) -> str:
-        value = table.get(key, default)
-        if isinstance(value, str) and value:
+    def text(self, path: tuple[str, ...], table: Mapping[str, Any], default: str | None = None) -> str:
+        value = table.get(path[-1], default)
+        if isinstance(value, str) and value.strip():
             return value
-        self.mistake(f"{where}.{key}", "a name", value)
+        self.mistake(path, {"query": "an SQL statement", "where": "an SQL condition"}.get(path[-1], "a name"), value)
         return ""
 
-    def integer(self, where: str, value: object, lowest: int, highest: int) -> int:
+    def name(self, role: str, key: str, table: Mapping[str, Any]) -> str | None:
+        """An optional column's name."""
+        return self.text((role, key), table) or None if key in table else None
+
+    def integer(self, path: tuple[str, ...], value: object, lowest: int, highest: int) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
             return value
-        self.mistake(where, f"a whole number from {lowest} to {highest}", value)
+        self.mistake(path, f"a whole number from {lowest} to {highest}", value)
         return lowest
 
-    def share(self, where: str, value: object) -> float:
+    def share(self, path: tuple[str, ...], value: object) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
             return float(value)
-        self.mistake(where, "a share from 0 to 1", value)
+        self.mistake(path, "a share from 0 to 1", value)
         return 0.0
 
-    def unknown_keys(self, where: str, table: Mapping[str, Any], known: set[str]) -> None:
+    def unknown_keys(self, path: tuple[str, ...], table: Mapping[str, Any], known: set[str]) -> None:
         for key in table:
             if key not in known:
-                self.mistake(f"{where}.{key}".lstrip("."), f"one of {', '.join(sorted(known))}", key)
+                self.mistake((*path, key), f"one of {', '.join(sorted(known))}", key)

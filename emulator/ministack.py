@@ -19,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from emulator.errors import LocalRunError
-from emulator.ministack_server import service_call
+from emulator.ministack_server import HEALTH_PATH, service_call
 from emulator.process import LOOPBACK, ServiceProcess, free_port
 
 ACCOUNT_ID = "111122223333"
@@ -185,7 +185,7 @@ class MiniStack:
             return False
         try:
             trust = ssl.create_default_context(cafile=str(self.ca_bundle))
-            url = f"{self.endpoint_url}/_ministack/health"
+            url = f"{self.endpoint_url}{HEALTH_PATH}"
             with urllib.request.urlopen(url, timeout=2, context=trust) as answer:  # noqa: S310
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError, ssl.SSLError):

@@ -5,13 +5,23 @@
 only the run's own random key is root, and a service's call says which service it is and for which resource, so that
 MiniStack's own evaluator decides by the role's trust policy with its conditions, as STS does for AWS's services. And to
 write into a log stream it asks for the permission on the log group, where AWS asks for it on the stream; and a
-function's reserved concurrency does not hold for its versions and aliases, where AWS has all share it.
+function's reserved concurrency does not hold for its versions and aliases, where AWS has all share it; and it takes
+records without a key, or larger with it than Kinesis has them.
+
+Its own control paths (`/_ministack/reset`, `/_ministack/config` and more) ask for no signature, so that anybody on the
+machine could use them: they are closed, but for the one that says that it is up. And as root it would serve on
+127.0.0.1:443 too, where nobody asked for it.
 """
 
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from typing import Any
+
+from contracts.events import MAX_RECORD_BYTES
+
+CONTROL_PATHS, HEALTH_PATH = ("/_ministack", "/_localstack"), "/_ministack/health"
 
 SERVICE_CALL = "service-call"
 """Marks an `ExternalId` that carries a service's call; AWS services send no external id of their own."""
@@ -35,6 +45,50 @@ def tighten() -> None:
     _tighten_credentials()
     _tighten_resources()
     _tighten_concurrency()
+    _tighten_kinesis()
+
+
+def _tighten_kinesis() -> None:
+    from ministack.core.responses import error_response_json
+    from ministack.services import kinesis
+
+    def checked(put: Callable[[Any], Any], records_of: Callable[[Any], list[dict[str, str]]]) -> Callable[[Any], Any]:
+        def put_checked(request: Any) -> Any:
+            for record in records_of(request):
+                key, data = record.get("PartitionKey", ""), record.get("Data", "")
+                size = len(key.encode("utf-8", "surrogatepass")) + len(data) * 3 // 4 - data[-2:].count("=")
+                if not key or size > MAX_RECORD_BYTES:
+                    found = f"a key of {len(key)} characters, and {size} bytes with the data"
+                    message = f"expected 1 to 256 characters and {MAX_RECORD_BYTES} bytes at most, found {found}"
+                    return error_response_json("ValidationException", message, 400)
+            return put(request)
+
+        return put_checked
+
+    kinesis._put_records = checked(kinesis._put_records, lambda request: request.get("Records", []))
+    kinesis._put_record = checked(kinesis._put_record, lambda request: [request])
+
+
+def _close_control_paths() -> None:
+    from ministack import app as server
+
+    serve = server.app
+
+    async def closed(scope: Any, receive: Any, send: Any) -> None:
+        path = scope.get("path", "")
+        if path.startswith(CONTROL_PATHS) and path != HEALTH_PATH:
+            await send({"type": "http.response.start", "status": 403, "headers": []})
+            await send({"type": "http.response.body", "body": b"closed by the local run"})
+            return
+        await serve(scope, receive, send)
+
+    server.app = closed
+
+
+def _stay_off_port_443() -> None:
+    from ministack import app as server
+
+    server._port_is_bindable = lambda host, port: False
 
 
 def _tighten_concurrency() -> None:
@@ -97,6 +151,8 @@ def _tighten_credentials() -> None:
 
 def main() -> None:
     tighten()
+    _close_control_paths()
+    _stay_off_port_443()
     from ministack.app import main as serve
 
     serve()

@@ -52,7 +52,7 @@ def load(spark: SparkSession, source: Source, dataset: Dataset, ratings_where: s
 
 
 def rating_columns(ratings: Ratings) -> list[str]:
-    return [ratings.user, ratings.item, ratings.rating, *([ratings.time] if ratings.time else [])]
+    return list(ratings.columns)
 
 
 def check_entity(frame: DataFrame, entity: Entity) -> DataFrame:
@@ -76,7 +76,7 @@ def check_ratings(tables: Tables, dataset: Dataset) -> DataFrame:
         .join(_known(tables.users, users, "_user_known"), users.key, "left")
         .join(_known(tables.items, items, "_item_known"), items.key, "left")
     )
-    rating = F.col(ratings.rating)
+    rating = F.col(ratings.rating or "")
     reasons = {
         "user missing": _missing(users.key),
         "item missing": _missing(items.key),
@@ -116,8 +116,8 @@ def join(checked: Tables, dataset: Dataset) -> DataFrame:
     """The training data: a row for each accepted rating, in the order of columns of DESIGN's data contract."""
     users, items, ratings = dataset.users, dataset.items, dataset.ratings
     joined = accepted(checked.ratings).join(accepted(checked.users), users.key).join(accepted(checked.items), items.key)
-    names = [users.key, *(c.name for c in users.columns), items.key, *(c.name for c in items.columns), ratings.rating]
-    last = [*([ratings.time] if ratings.time else []), *(["bucket"] if dataset.buckets else [])]
+    names = [users.key, *(c.name for c in users.columns), items.key, *(c.name for c in items.columns)]
+    last = [ratings.rating or "", *([ratings.time] if ratings.time else []), *(["bucket"] if dataset.buckets else [])]
     return joined.select(*names, *last)
 
 
@@ -140,7 +140,7 @@ def _typed_ratings(tables: Tables, dataset: Dataset) -> DataFrame:
             (ratings.item, dataset.items, tables.items),
         )
     ]
-    columns.append(frame[ratings.rating].cast("int" if _is_whole(frame, ratings.rating) else "double"))
+    columns.append(frame[ratings.rating or ""].cast("int" if _is_whole(frame, ratings.rating or "") else "double"))
     if ratings.time:
         columns.append(frame[ratings.time].cast("timestamp"))
     return frame.select(*columns)

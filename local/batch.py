@@ -17,6 +17,7 @@ from emulator.process import log_tail
 from local.session import Deployment
 
 JOB_LOG_GROUP, CRAWLER_LOG_GROUP = "/aws-glue/jobs/output", "/aws-glue/crawlers"
+QUALITY_FOLDER = "quality"
 GLUE_SERVICE = "glue.amazonaws.com"
 
 
@@ -35,9 +36,28 @@ def run_glue_job(deployment: Deployment, folder: Path) -> str:
     credentials = cloud.aws.assume_role(resource["roleArn"], GLUE_SERVICE, name, cloud.arn("glue", f"job/{name}"))
     environment = cloud.aws.environment(credentials)
     log = folder / "glue-job.log"
-    run_job(job, folder=folder / "glue", environment=environment, log=log)
+    try:
+        run_job(job, folder=folder / "glue", environment=environment, log=log)
+    except LocalRunError as error:
+        copied = copy_quality(deployment, folder)
+        where = f"\nquality report and rejected rows: {folder / QUALITY_FOLDER}" if copied else ""
+        raise LocalRunError(f"{error}{where}") from error
     _write_log(cloud.aws.client("logs", credentials), JOB_LOG_GROUP, name, log_tail(log, 200))
+    copy_quality(deployment, folder)
     return _describe(deployment)
+
+
+def copy_quality(deployment: Deployment, folder: Path) -> int:
+    """Copies quality reports and rejected rows into the run's folder: the emulated S3 ends with the run."""
+    s3, bucket, copied = deployment.cloud.client("s3"), deployment.output("data_lake_bucket"), 0
+    for prefix in (training_data.QUALITY, training_data.QUARANTINE):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
+            for key in [entry["Key"] for entry in page.get("Contents", []) if entry["Size"]]:
+                target = folder / QUALITY_FOLDER / key
+                target.parent.mkdir(parents=True, exist_ok=True)
+                s3.download_file(bucket, key, str(target))
+                copied += 1
+    return copied
 
 
 def _write_log(logs: Any, group: str, name: str, text: str) -> None:

@@ -2,133 +2,121 @@
 
 import threading
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from contracts import dataset
 from emulator.errors import LocalRunError
-from emulator.program import ROOT, Stack, read_stack
-from local import batch, model, source
-from local.events import Event, describe, make_events, read_events
+from local import batch, folder, keep, model, source
+from local.events import Event, describe, make_events
+from local.login import Login
+from local.options import Options
+from local.recommendations import Record
 from local.session import Deployment, deploy, running_services
-from local.shop import Login, Shop, read_shop
+from local.shop import Shop, read_shop
 from local.streaming import Streaming
-from local.summary import show_examples, show_places, write_records
+from local.summary import count_lists, show_examples, show_places, write_records
 from local.switchover import MIN_EVENTS, Switchover
 from local.ui import Stages
-from operations.replay import noted_run
 
 
-@dataclass(frozen=True)
-class Options:
-    """What a run is asked for."""
-
-    folder: Path
-    stack: str = "dev"
-    sql_dump: Path | None = None
-    ratings: Path | None = None
-    source: Login | None = None
-    dataset: Path | None = None
-    events: Path | None = None
-    n_events: int = 200
-    seed: int = 1
-    keep_running: bool = False
-
-
-def run(options: Options, console: Console) -> int:
-    """Runs every stage and shows a summary. Returns 0 only if every event came back as a recommendation."""
-    given_events = read_events(options.events) if options.events else None
-    stack = _stack(options)
-    spec = dataset.load(ROOT / stack.config.get("recommender:dataset_file", "dataset.toml"))
+def run(options: Options, place: Path, console: Console) -> int:
+    """Runs every stage and shows a summary. Returns 0 only if every event came back with recommendations."""
     stages = Stages(console)
     with ExitStack() as services:
         with stages.stage("services") as stage:
-            cloud = services.enter_context(running_services(options.folder, stack.config["aws:region"]))
+            cloud = services.enter_context(running_services(place, options.stack.config["aws:region"]))
             stage.result = "AWS, emulated by MiniStack with IAM enforced"
+        services.enter_context(folder.watched(place))
         with stages.stage("pulumi program") as stage:
-            deployment = deploy(cloud, stack)
+            deployment = deploy(cloud, options.stack)
             stage.result = (
                 f"{len(deployment.resources)} resources, {deployment.n_realised} of them realised on this machine"
             )
-        login = _load_source(options, stages, deployment, spec)
-        with stages.stage("Glue job") as stage:
-            stage.result = batch.run_glue_job(deployment, options.folder)
-        with stages.stage("crawler") as stage:
-            stage.result = batch.run_crawler(deployment)
+        login = _load_source(options, stages, deployment)
+        shop = read_shop(login, options.spec)
+        model.write_names(place, shop.item_names)
+        kept = None if options.retrain else folder.kept_model(place, options.made_of)
+        if kept is None:
+            _make_training_data(stages, deployment, place)
         streaming = services.enter_context(Streaming(deployment))
-        with stages.stage("training") as stage:
-            trained = model.train_and_publish(deployment, options.folder, options.seed, stage.say)
-            stage.result, stage.remark = trained.describe(), trained.remark()
+        version = _first_version(options, stages, deployment, place, kept)
         with stages.stage("loader") as stage:
-            stage.result = streaming.wait_for_load(trained.version)
-        shop = read_shop(login, spec)
-        events = given_events or make_events(shop, spec, options.n_events, options.seed)
-        if len(events) >= MIN_EVENTS:
-            switchover = Switchover(deployment, streaming, stages, trained.version)
-            switchover.run(events, options.folder, options.seed + 1)
-            missing, switched = switchover.missing, f"rolled back in {switchover.rollback_ms:.0f} ms"
-        else:
-            missing, switched = _send(streaming, stages, events), f"no second one for fewer than {MIN_EVENTS} events"
-        came_back = f"{len(events) - len(missing)} of {len(events)} came back as recommendations"
-        summary = {"events": came_back, "model versions": f"{_count(streaming)}; {switched}"}
-        status = _finish(options, console, deployment, shop, streaming, missing, summary)
+            stage.result = streaming.wait_for_load(version)
+        events = options.events or make_events(shop, options.spec, options.n_events, options.seed)
+        missing, switched = _recommend(options, stages, deployment, streaming, place, version, events, kept)
+        summary = {
+            "events": count_lists(streaming.records(), len(events)),
+            "model versions": f"{_count(streaming)}; {switched}",
+        }
+        _show(options, console, deployment, shop, streaming.records(), place, summary)
+        status = _judge(console, streaming, missing)
         if options.keep_running:
-            _wait_for_interrupt(options.folder, console, deployment)
+            _wait_for_interrupt(options, place, console, deployment, login)
         return status
 
 
-def _stack(options: Options) -> Stack:
-    """The stack's own configuration, with what differs on this machine."""
-    # The Lambda processes run in this very environment, which has the functions' packages.
-    # Somebody watches, so the delivery stream gathers records for a second where a stack's own would for longer.
-    overrides: dict[str, object] = {
-        "common.bundle_dependencies": False,
-        "stream.processor_buffer_seconds": 1,
-        "stream.delivery_buffer_seconds": 1,
-        "source.sample_shop_seed": options.seed,
-    }
-    if options.dataset:
-        overrides["dataset_file"] = str(options.dataset.resolve())
-    if options.sql_dump:
-        overrides["source.sample_shop"] = False
-    if options.source:
-        overrides |= {
-            "source.host": options.source.host,
-            "source.port": options.source.port,
-            "source.database": options.source.database,
-            "source.username": options.source.username,
-            "source.password": options.source.password,
-        }
-    return read_stack(options.stack, overrides)
-
-
-def _load_source(options: Options, stages: Stages, deployment: Deployment, spec: dataset.Dataset) -> Login:
+def _load_source(options: Options, stages: Stages, deployment: Deployment) -> Login:
     """Fills the trial database that the program declares, or checks the one that exists."""
     with stages.stage("source") as stage:
         if options.source:
-            stage.result = source.check_existing(options.source, spec)
+            stage.result = source.check_existing(options.source, options.spec)
             return options.source
         instance = deployment.database("mysql")
         if instance is None:
-            raise LocalRunError(f"stack {options.stack}: its source is an existing database: give it with --source")
+            raise LocalRunError(
+                f"stack {options.stack.name}: its source is an existing database: give it with --source"
+            )
         login = Login(
             instance.server.host, instance.server.port, instance.database, instance.username, instance.password
         )
         if options.sql_dump:
-            assert options.ratings is not None
-            stage.result = source.load_dump(login, options.sql_dump, options.ratings, spec)
+            stage.result = source.load_dump(login, options.sql_dump, options.ratings, options.spec)
         else:
-            stage.result = f"sample shop: {source.check_existing(login, spec)}"
+            stage.result = f"sample shop: {source.check_existing(login, options.spec)}"
         return login
 
 
-def _send(streaming: Streaming, stages: Stages, events: list[Event]) -> list[Event]:
+def _make_training_data(stages: Stages, deployment: Deployment, place: Path) -> None:
+    with stages.stage("Glue job") as stage:
+        stage.result = batch.run_glue_job(deployment, place)
+    with stages.stage("crawler") as stage:
+        stage.result = batch.run_crawler(deployment)
+
+
+def _first_version(options: Options, stages: Stages, deployment: Deployment, place: Path, kept: Path | None) -> str:
+    """Publishes the model that the folder has, or trains one, and returns its version."""
+    if kept:
+        with stages.stage("model") as stage:
+            version = model.publish_kept(deployment, kept, place)
+            stage.result = f"version {version}, which an earlier run left in the folder (--retrain makes a new one)"
+            return version
+    with stages.stage("training") as stage:
+        trained = model.train_and_publish(deployment, place, options.seed, stage.say)
+        stage.result, stage.remark = trained.describe(), trained.remark()
+    folder.note_model(place, trained.folder, options.made_of)
+    return trained.version
+
+
+def _recommend(
+    options: Options,
+    stages: Stages,
+    deployment: Deployment,
+    streaming: Streaming,
+    place: Path,
+    version: str,
+    events: list[Event],
+    kept: Path | None,
+) -> tuple[list[Event], str]:
+    """Sends the events, around a switch to a second version where there is something to see of one."""
+    if len(events) >= MIN_EVENTS and not kept:
+        switchover = Switchover(deployment, streaming, stages, version)
+        switchover.run(events, place, options.seed + 1)
+        return switchover.missing, f"rolled back in {switchover.rollback_ms:.0f} ms"
     with stages.stage("events") as stage:
         missing = streaming.send(events, lambda back: stage.say(f"{back} of {len(events)} came back"))
-        stage.result = f"{len(events) - len(missing)} of {len(events)} came back as recommendations"
-        return missing
+        stage.result = f"{len(events) - len(missing)} of {len(events)} came back, by version {version}"
+    return missing, "no second one " + ("with a kept model" if kept else f"for fewer than {MIN_EVENTS} events")
 
 
 def _count(streaming: Streaming) -> str:
@@ -136,40 +124,44 @@ def _count(streaming: Streaming) -> str:
     return ", ".join(f"{version}: {number} records" for version, number in sorted(streaming.versions().items()))
 
 
-def _wait_for_interrupt(folder: Path, console: Console, deployment: Deployment) -> None:
-    """Leaves everything up until Ctrl-C, with a note by which `replay --run` finds it."""
-    aws = deployment.cloud.aws
-    bucket, stream = deployment.output("recommendations_bucket"), deployment.output("event_stream_name")
-    with noted_run(folder, aws.environment(aws.root), bucket, stream), suppress(KeyboardInterrupt):
-        console.print(f"\nstill up, until Ctrl-C. Failed events go back by: python -m operations replay --run {folder}")
+def _wait_for_interrupt(options: Options, place: Path, console: Console, deployment: Deployment, login: Login) -> None:
+    """Leaves everything up until Ctrl-C, with notes by which `send` and `replay --run` find it."""
+    with keep.noted(place, deployment, options.spec, login), suppress(KeyboardInterrupt):
+        console.print()
+        show_places(console, keep.places(place, deployment, login))
         threading.Event().wait()
 
 
-def _finish(
+def _show(
     options: Options,
     console: Console,
     deployment: Deployment,
     shop: Shop,
-    streaming: Streaming,
-    missing: list[Event],
+    records: list[Record],
+    place: Path,
     summary: dict[str, str],
-) -> int:
-    records = streaming.records()
-    kept = options.folder / "recommendations.jsonl"
+) -> None:
+    kept = place / "recommendations.jsonl"
     write_records(kept, records)
     console.print()
-    show_examples(console, shop, records)
+    show_examples(console, shop, records, options.spec)
     places = {
         **summary,
         "recommendations": f"{kept} ({len(records)} records)",
         "training data": f"s3://{deployment.output('data_lake_bucket')}",
         "model artifacts": f"s3://{deployment.output('ml_artifacts_bucket')}",
-        "logs": str(options.folder),
+        "logs": str(place),
     }
     show_places(console, places)
+
+
+def _judge(console: Console, streaming: Streaming, missing: list[Event]) -> int:
+    """Raises `LocalRunError` where an event did not come back, or none came back with a recommendation."""
     if missing:
         raise LocalRunError(
             f"{len(missing)} events did not come back as recommendations"
             f" ({streaming.reasons() or 'no failure was delivered'}); the first: {describe(missing[0])}"
         )
+    if not any(record["recommended_items"] for record in streaming.records()):
+        raise LocalRunError("every event came back with an empty list: no item was left to recommend to anybody")
     return 0

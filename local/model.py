@@ -1,19 +1,22 @@
 """The training part of a run: the data scientist's own command, from the data lake to published artifacts."""
 
+import csv
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contracts import artifacts
 from emulator.errors import LocalRunError
-from emulator.process import log_tail
 from emulator.program import ROOT
 from local.session import Deployment
+
+NAMES = "item-names.csv"
+"""What the report calls items."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,19 @@ class Trained:
     """A published model version."""
 
     version: str
+    folder: Path
+    """Where training left the version's files."""
     metrics: dict[str, Any]
 
     def describe(self) -> str:
         """The metrics in a line: what every other way of recommending reached in the same run, too."""
-        reached = {name: summary["ndcg@10"] for name, summary in self.metrics["all"].items()}
+        summaries = self.metrics["all"]
+        stock = f"; {self.metrics['recommendable']:,} items can be recommended"
+        if not summaries["model"]["cases"]:
+            return f"two-tower model, not measured: no customer has the three liked items that it takes{stock}"
+        reached = {name: summary["ndcg@10"] for name, summary in summaries.items()}
         others = ", ".join(f"{name} {value:.3f}" for name, value in reached.items() if name != "model")
-        return f"two-tower model: NDCG@10 {reached['model']:.3f} ({others})"
+        return f"two-tower model: NDCG@10 {reached['model']:.3f} ({others}){stock}"
 
     def remark(self) -> str:
         """What the gate has against the model; empty where it has nothing."""
@@ -49,32 +58,60 @@ def train_and_publish(
     `epochs` is the most that it trains, where it is not to be the command's own default.
     The gate's verdict is shown, not obeyed: a run on ratings without a pattern shows the rest of the system too.
     """
-    cloud = deployment.cloud
     bucket = deployment.output("ml_artifacts_bucket")
     known = _versions(deployment, bucket)
-    log = folder / "training.log"
-    command = [sys.executable, "-m", "training", "train", "--data", f"s3://{deployment.output('data_lake_bucket')}"]
-    command += ["--dataset", str(deployment.dataset_file), "--output", f"s3://{bucket}"]
-    command += ["--work", str(folder / "training"), "--seed", str(seed), "--force"]
+    arguments = ["train", "--data", f"s3://{deployment.output('data_lake_bucket')}"]
+    arguments += ["--dataset", str(deployment.dataset_file), "--output", f"s3://{bucket}"]
+    arguments += ["--work", str(folder / "training"), "--seed", str(seed), "--force"]
+    if (names := folder / NAMES).is_file():
+        arguments += ["--names", str(names)]
     if epochs is not None:
-        command += ["--epochs", str(epochs)]
+        arguments += ["--epochs", str(epochs)]
     say("two-tower model")
+    _training(deployment, arguments, folder)
+    version = (_versions(deployment, bucket) - known).pop()
+    body = deployment.cloud.client("s3").get_object(Bucket=bucket, Key=f"{version}/{artifacts.METRICS}")["Body"].read()
+    return Trained(version, next((folder / "training").glob(f"*/{version}")), json.loads(body))
+
+
+def write_names(folder: Path, names: Mapping[str, str]) -> None:
+    with (folder / NAMES).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(names.items())
+
+
+def publish_kept(deployment: Deployment, version: Path, folder: Path) -> str:
+    """Publishes a version that an earlier run left in its folder, and returns its name."""
+    output = f"s3://{deployment.output('ml_artifacts_bucket')}"
+    _training(deployment, ["publish", "--artifacts", str(version), "--output", output], folder)
+    return version.name
+
+
+def _training(deployment: Deployment, arguments: list[str], folder: Path) -> None:
+    """Runs the data scientist's command. Raises `LocalRunError` with what it says went wrong."""
+    log = folder / "training.log"
+    cloud = deployment.cloud
     with log.open("ab") as output:
-        environment = cloud.aws.environment(cloud.aws.root)
+        began = output.tell()
         status = subprocess.run(
-            command,
+            [sys.executable, "-m", "training", *arguments],
             cwd=ROOT,
-            env=_own_environment() | environment,
+            env=_own_environment() | cloud.aws.environment(cloud.aws.root),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             check=False,
         ).returncode
     if status != 0:
-        raise LocalRunError(f"training failed (exit {status}); log {log}, its end:\n{log_tail(log)}")
-    version = (_versions(deployment, bucket) - known).pop()
-    body = cloud.client("s3").get_object(Bucket=bucket, Key=f"{version}/{artifacts.METRICS}")["Body"].read()
-    return Trained(version, json.loads(body))
+        raise LocalRunError(f"training failed (exit {status}): {_said(log, began)}\nlog {log}")
+
+
+def _said(log: Path, began: int) -> str:
+    """The command's own error, which may take several lines, else the last line of the log."""
+    with log.open("rb") as file:
+        file.seek(began)
+        text = file.read().decode(errors="replace").strip()
+    _, found, own = text.rpartition("training: ")
+    return own if found else (text.splitlines() or ["it said nothing"])[-1]
 
 
 def _versions(deployment: Deployment, bucket: str) -> set[str]:

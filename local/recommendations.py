@@ -8,9 +8,11 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.events import FAILED_PREFIX
+
 Record = dict[str, Any]
 
-RECOMMENDATIONS_PREFIX, FAILED_PREFIX = "recommendations/", "processing-failed/"
+RECOMMENDATIONS_PREFIX = "recommendations/"
 
 
 @dataclass
@@ -69,6 +71,5 @@ class Receiver:
                 continue
             self._seen.add(key)
             body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-            text = (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).decode()
-            for line in text.splitlines():
-                yield json.loads(line)
+            lines = (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).split(b"\n")
+            yield from (json.loads(line) for line in lines if line)

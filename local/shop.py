@@ -1,28 +1,22 @@
 """What the run itself looks up in the shop's database: names to show, and who could come to the site."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-import pymysql
 import pymysql.cursors
 
-from contracts.dataset import Dataset
+from contracts.dataset import Dataset, Entity, quoted
+from local.login import Login as Login
+from local.login import connected
 
 MAX_CUSTOMERS = 2_000
 """Customers to make events of; a shop may have millions."""
-
-
-@dataclass(frozen=True)
-class Login:
-    """How to reach a MySQL database."""
-
-    host: str
-    port: int
-    database: str
-    username: str
-    password: str
+MAX_BIT_BYTES = 8
+"""Of a BIT column."""
+ID = "_id"
 
 
 @dataclass(frozen=True)
@@ -47,56 +41,68 @@ class Shop:
         return f"{name} ({item_id})" if name and name != item_id else item_id
 
 
-@contextlib.contextmanager
-def connected(login: Login) -> Iterator[Any]:
-    """A cursor over the shop's database whose rows are dicts."""
-    connection = pymysql.connect(
-        host=login.host,
-        port=login.port,
-        user=login.username,
-        password=login.password,
-        database=login.database,
-        cursorclass=pymysql.cursors.DictCursor,
-    )
-    try:
-        yield connection.cursor()
-    finally:
-        connection.close()
-
-
 def read_shop(login: Login, dataset: Dataset) -> Shop:
     """Reads names, customers and what they liked, by the tables that the dataset specification names."""
-    users, items, ratings = dataset.users, dataset.items, dataset.ratings
-    with connected(login) as cursor:
-        name = items.name or items.key
-        cursor.execute(f"SELECT `{items.key}` AS id, `{name}` AS name FROM `{items.table}`")  # noqa: S608
-        names = {str(row["id"]).strip(): str(row["name"]).strip() for row in cursor.fetchall()}
-        columns = ", ".join(f"`{column.name}`" for column in users.features)
-        cursor.execute(
-            f"SELECT `{users.key}` AS `_id`{', ' if columns else ''}{columns} FROM `{users.table}` "  # noqa: S608
-            f"ORDER BY `{users.key}` LIMIT {MAX_CUSTOMERS}"
-        )
+    users, ratings = dataset.users, dataset.ratings
+    with _cursor(login) as cursor:
+        names = _names(cursor, dataset.items)
+        cursor.execute(f"SELECT {_customer_columns(users)} FROM {users.sql} ORDER BY 1 LIMIT {MAX_CUSTOMERS}")  # noqa: S608
         rows = cursor.fetchall()
+        is_liked = f"WHERE {quoted(ratings.rating)} >= {ratings.liked}" if ratings.rating else ""
         cursor.execute(
-            f"SELECT `{ratings.user}` AS user, `{ratings.item}` AS item FROM `{ratings.table}` "  # noqa: S608
-            f"WHERE `{ratings.rating}` >= {ratings.liked} ORDER BY 1, 2 LIMIT {MAX_CUSTOMERS * 50}"
+            f"SELECT {quoted(ratings.user)} AS user, {quoted(ratings.item)} AS item FROM {ratings.sql} {is_liked} "  # noqa: S608
+            f"ORDER BY 1, 2 LIMIT {MAX_CUSTOMERS * 50}"
         )
         liked: dict[Any, list[str]] = {}
         for row in cursor.fetchall():
-            liked.setdefault(row["user"], []).append(str(row["item"]).strip())
-    customers = tuple(
-        Customer(
-            row["_id"],
-            {key: _plain(value) for key, value in row.items() if key != "_id" and value is not None},
-            tuple(liked.get(row["_id"], ())),
-        )
-        for row in rows
-    )
-    return Shop(customers, names)
+            liked.setdefault(_plain(row["user"]), []).append(str(_plain(row["item"])))
+    return Shop(tuple(_customer(row, tuple(liked.get(_plain(row[ID]), ()))) for row in rows), names)
+
+
+def read_customer(login: Login, dataset: Dataset, key: str) -> Customer | None:
+    """One customer with features, without likes."""
+    users = dataset.users
+    with _cursor(login) as cursor:
+        wanted = f"{quoted(users.key)} = {cursor.mogrify('%s', (key,))}"
+        cursor.execute(f"SELECT {_customer_columns(users)} FROM {users.sql} WHERE {wanted}")  # noqa: S608
+        row = cursor.fetchone()
+    return None if row is None else _customer(row, ())
+
+
+def read_names(login: Login, dataset: Dataset, ids: Collection[str]) -> Shop:
+    """The names of some items."""
+    with _cursor(login) as cursor:
+        return Shop((), _names(cursor, dataset.items, ids))
+
+
+@contextlib.contextmanager
+def _cursor(login: Login) -> Iterator[pymysql.cursors.DictCursor]:
+    """A cursor whose rows are dicts."""
+    with connected(login) as connection, connection.cursor(pymysql.cursors.DictCursor) as cursor:
+        yield cursor
+
+
+def _names(cursor: pymysql.cursors.DictCursor, items: Entity, ids: Collection[str] | None = None) -> dict[str, str]:
+    key = quoted(items.key)
+    wanted = "" if ids is None else f"WHERE {key} IN {cursor.mogrify('%s', (tuple(ids) or ('',),))}"
+    cursor.execute(f"SELECT {key} AS id, {quoted(items.name or items.key)} AS name FROM {items.sql} {wanted}")  # noqa: S608
+    return {str(_plain(row["id"])): str(_plain(row["name"])) for row in cursor.fetchall()}
+
+
+def _customer_columns(users: Entity) -> str:
+    own = [column.source or column.name for column in users.features]
+    return ", ".join([f"{quoted(users.key)} AS `{ID}`", *(quoted(name) for name in dict.fromkeys(own))])
+
+
+def _customer(row: Mapping[str, Any], liked: tuple[str, ...]) -> Customer:
+    features = {key: _plain(value) for key, value in row.items() if key != ID and value is not None}
+    return Customer(_plain(row[ID]), features, liked)
 
 
 def _plain(value: Any) -> Any:
     """A value as an event's JSON has it."""
-    if isinstance(value, str):
-        return value.strip()
-    return int(value) if float(value).is_integer() else float(value)
+    if isinstance(value, Decimal | float):
+        return int(value) if float(value).is_integer() else float(value)
+    if isinstance(value, bytes):
+        return int.from_bytes(value) if len(value) <= MAX_BIT_BYTES else value.decode(errors="replace").strip()
+    return value if isinstance(value, int) else str(value).strip()

@@ -2,22 +2,18 @@
 
 import csv
 import re
-import shutil
-import subprocess
-import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-import pymysql
 from pymysql.cursors import Cursor
 
-from contracts.dataset import Dataset, Entity, KeyType
+from contracts.dataset import Dataset, Entity, KeyType, quoted
 from emulator.errors import LocalRunError
-from emulator.mariadb import quoted
-from local.shop import Login
+from local import dump as dump_file
+from local.check import columns
+from local.login import Login, connected
 
-MYSQL_PORT = 3306
 MAX_KEY_LENGTH = 191
 """Characters of a text key in the ratings table; what an index of utf8mb4 takes in every version of MySQL."""
 BATCH_ROWS = 5_000
@@ -27,38 +23,31 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _TEXT = re.compile(r".+", re.DOTALL)
 
 
-def parse_url(url: str) -> Login:
-    """Reads `mysql://user:password@host:port/database`. Raises `LocalRunError`, which does not repeat the password."""
-    expected = "--source: expected mysql://user:password@host:port/database (special characters as %XX)"
-    try:
-        parts = urlsplit(url)
-        port = parts.port or MYSQL_PORT
-    except ValueError:
-        raise LocalRunError(f"{expected}, found another shape of URL") from None
-    database = unquote(parts.path.removeprefix("/"))
-    if parts.scheme != "mysql" or not parts.hostname or not parts.username or not database or "/" in database:
-        raise LocalRunError(f"{expected}, found a URL without one of these parts")
-    return Login(parts.hostname, port, database, unquote(parts.username), unquote(parts.password or ""))
-
-
 def check_existing(login: Login, dataset: Dataset) -> str:
     """Checks that the database answers and has the tables and columns of dataset.toml. Raises `LocalRunError`."""
-    with _connect(login) as connection, connection.cursor() as cursor:
+    with connected(login) as connection, connection.cursor() as cursor:
         return _check_tables(cursor, login, dataset)
 
 
-def load_dump(login: Login, dump: Path, ratings_file: Path, dataset: Dataset) -> str:
-    """Fills the database from a mysql dump, and the ratings table from a csv file with a header.
+def check_given(source: Login | None, ratings: Path | None, dataset: Dataset) -> None:
+    """Looks at what a run is given before anything starts. Raises `LocalRunError`."""
+    if source:
+        check_existing(source, dataset)
+    if ratings:
+        deque(read_ratings(ratings, dataset), maxlen=0)
 
-    Tables end up in the login's database, whichever name the dump has for its own. Raises `LocalRunError` for a missing
-    file, a dump that the server refuses, a wrong header, and the first bad row with its line.
+
+def load_dump(login: Login, dump: Path, ratings_file: Path | None, dataset: Dataset) -> str:
+    """Fills the database from a mysql dump, and the ratings table from a csv file with a header, where there is one.
+
+    Tables end up in the login's database, whichever name the dump has for its own. Raises `LocalRunError` for a
+    dump that the server refuses, a wrong header, and the first bad row with its line.
     """
-    for option, path in (("--sql-dump", dump), ("--ratings", ratings_file)):
-        if not path.is_file():
-            raise LocalRunError(f"{option} {path}: expected a file, found none")
-    rows = list(_read_ratings(ratings_file, dataset))
-    _execute_dump(login, dump)
-    with _connect(login) as connection, connection.cursor() as cursor:
+    rows = list(read_ratings(ratings_file, dataset)) if ratings_file else []
+    dump_file.load(login, dump)
+    with connected(login) as connection, connection.cursor() as cursor:
+        if ratings_file is None:
+            return _check_tables(cursor, login, dataset)
         _create_ratings(cursor, dataset, rows)
         values = ", ".join(["%s"] * len(_columns(dataset)))
         insert = f"INSERT INTO {quoted(dataset.ratings.table)} VALUES ({values})"  # noqa: S608
@@ -68,67 +57,34 @@ def load_dump(login: Login, dump: Path, ratings_file: Path, dataset: Dataset) ->
         return _check_tables(cursor, login, dataset)
 
 
-def _connect(login: Login) -> "pymysql.connections.Connection[Cursor]":
-    try:
-        return pymysql.connect(
-            host=login.host,
-            port=login.port,
-            user=login.username,
-            password=login.password,
-            database=login.database,
-            charset="utf8mb4",
-            connect_timeout=10,
-        )
-    except pymysql.err.MySQLError as error:
-        place = f"{login.username}@{login.host}:{login.port}/{login.database}"
-        raise LocalRunError(f"source database {place}: cannot be reached: {error.args[-1]}") from error
-
-
 def _check_tables(cursor: Cursor, login: Login, dataset: Dataset) -> str:
-    cursor.execute(
-        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s", (login.database,)
-    )
-    found: dict[str, set[str]] = {}
-    for table, column in cursor.fetchall():
-        found.setdefault(table, set()).add(column.lower())  # MySQL's column names know no case
-    mistakes, counts = [], []
-    for table, columns in _expected_columns(dataset).items():
-        if table not in found:
-            mistakes.append(f"table {table}: expected one, found {', '.join(sorted(found)) or 'no tables'}")
-            continue
-        mistakes += [f"{table}.{column}: no such column" for column in columns if column.lower() not in found[table]]
-        cursor.execute(f"SELECT COUNT(*) FROM {quoted(table)}")  # noqa: S608
-        counts.append(f"{cursor.fetchone()[0]:,} {table}")
-    if mistakes:
-        raise LocalRunError(f"source database {login.database} is not as dataset.toml says:\n" + "\n".join(mistakes))
-    return ", ".join(counts)
-
-
-def _expected_columns(dataset: Dataset) -> dict[str, list[str]]:
-    users, items, ratings = dataset.users, dataset.items, dataset.ratings
-    named = [items.name] if items.name else []
-    return {
-        users.table: [users.key, *(column.name for column in users.columns)],
-        items.table: [items.key, *(column.name for column in items.columns), *named],
-        ratings.table: _columns(dataset),
-    }
+    counts = columns.check(cursor, login, dataset)
+    labels = {role: rows.table or role for role, rows in columns.roles(dataset).items()}
+    return ", ".join(f"{number:,} {labels[role]}" for role, number in counts.items())
 
 
 def _columns(dataset: Dataset) -> list[str]:
     """The columns of the ratings table, and of its file."""
-    ratings = dataset.ratings
-    return [ratings.user, ratings.item, ratings.rating, *([ratings.time] if ratings.time else [])]
+    return list(dataset.ratings.columns)
 
 
-def _read_ratings(path: Path, dataset: Dataset) -> Iterator[list[str]]:
+def read_ratings(path: Path, dataset: Dataset) -> Iterator[list[str]]:
+    """The rows of a file of ratings, checked. Raises `LocalRunError` for the first that is none, with its line."""
     expected = _columns(dataset)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
-        header = [name.strip() for name in next(reader, [])]
-        if header != expected:
-            raise LocalRunError(f"{path}: expected the header {','.join(expected)}, found {','.join(header)[:200]!r}")
-        for row in filter(None, reader):
-            yield _checked([value.strip() for value in row], f"{path}, line {reader.line_num}", dataset)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            header = [name.strip() for name in next(reader, [])]
+            if header != expected:
+                raise LocalRunError(
+                    f"{path}: expected the header {','.join(expected)}, found {','.join(header)[:200]!r}"
+                )
+            for row in filter(None, reader):
+                yield _checked([value.strip() for value in row], f"{path}, line {reader.line_num}", dataset)
+    except OSError as error:
+        raise LocalRunError(f"--ratings {path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise LocalRunError(f"{path}, after line {reader.line_num}: expected csv in UTF-8: {error}") from error
 
 
 def _checked(row: list[str], place: str, dataset: Dataset) -> list[str]:
@@ -158,30 +114,3 @@ def _create_ratings(cursor: Cursor, dataset: Dataset, rows: Sequence[Sequence[st
 
 def _key_sql_type(entity: Entity) -> str:
     return "BIGINT" if entity.key_type is KeyType.INTEGER else f"VARCHAR({MAX_KEY_LENGTH})"
-
-
-_CHOOSES_DATABASE = re.compile(
-    rb"\s*(?:(?:CREATE|DROP)\s+(?:DATABASE|SCHEMA)\b[^;]*|USE\s+`?[\w$]+`?\s*);\s*", re.IGNORECASE
-)
-"""A line of a dump that chooses where its tables go: they go to the database that the program names."""
-
-
-def _execute_dump(login: Login, dump: Path) -> None:
-    """Runs the dump through the server's own client, which knows all of the dumps' syntax and leaves bytes alone."""
-    client = shutil.which("mariadb") or shutil.which("mysql")
-    if client is None:
-        raise LocalRunError("--sql-dump: the client program mariadb is missing: apt-get install mariadb-client")
-    place = [f"--host={login.host}", f"--port={login.port}", f"--user={login.username}", login.database]
-    with dump.open("rb") as lines, tempfile.TemporaryFile() as kept:
-        kept.writelines(line for line in lines if not _CHOOSES_DATABASE.fullmatch(line))
-        kept.seek(0)
-        result = subprocess.run(
-            [client, "--no-defaults", "--protocol=TCP", "--default-character-set=utf8mb4", "--binary-mode", *place],
-            stdin=kept,
-            env={"MYSQL_PWD": login.password},
-            capture_output=True,
-            check=False,
-        )
-    if result.returncode != 0:
-        said = result.stderr.decode(errors="replace").strip().splitlines()
-        raise LocalRunError(f"--sql-dump {dump}: {said[-1] if said else f'exit {result.returncode}'}")

@@ -1,14 +1,16 @@
 """Puts events that could not be processed back on the stream, after a fix: `python -m operations replay`.
 
-Reads what a delivery stream keeps under `processing-failed` (Firehose's error documents), or what an event source
-mapping keeps in its failure bucket (Lambda's invocation records). Each event goes back with the identity that it had or
-that its document gives it, so that a consumer that deduplicates by `event_id` sees no double, however often it comes:
+Reads what lies under `processing-failed/` (Firehose's error documents, and what the transformation itself keeps), or
+what an event source mapping gave up (Lambda's invocation records, under `aws/lambda/`). An event goes back as the bytes
+that its producer sent, behind a line that says which event it is (`contracts.events.replayed`):
 
-* one that brings an `event_id` was replayed before: it keeps it;
-* an invocation record names the sequence number, which is the event's id;
+* one that was replayed before says so itself, and keeps its id;
+* the transformation and Lambda say the sequence number, which is the event's id;
 * Firehose's documents do not, so the id is a digest of what they do say: the arrival in milliseconds, and the data.
 
-What is no JSON object can carry no identity and would fail again: it is counted and left where it is.
+What went back is noted beside, under `replayed/`, so that the next run leaves it out. Left where it is, and told of, is
+what would fail again: poison, by the very check of the stream transformation, and what failed again already although no
+outage was the cause (`--again` sends that too). What the stream does not take is told of, and the others go on.
 """
 
 import argparse
@@ -17,11 +19,10 @@ import gzip
 import hashlib
 import json
 import os
-import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,16 +31,26 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contracts.events import EVENT_ID, SESSION
+from contracts.aggregation import packed_id, unpack
+from contracts.events import FAILED_PREFIX, MAX_RECORD_BYTES, original, replayed
+from functions.stream_transformation.records import Record, RecordError
 
 # PutRecords of Kinesis' API reference: records and bytes (keys included) of one request.
 MAX_RECORDS = 500
 MAX_BYTES = 5 * 1024 * 1024
 MAX_TRIES = 8
+REPLAYED_PREFIX = "replayed/"
 RUN_NOTE = "replay.json"
 _GZIP = b"\x1f\x8b"
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
-"""JSON can write half a character; no request can carry it as a key."""
+
+TOO_LARGE, REFUSED, AGAIN = "too_large", "refused_by_the_stream", "failed_again"
+"""Why an event is left, beside the reasons of the stream transformation's own check."""
+
+ALWAYS_AGAIN = frozenset({"line_over_1000_kb"})
+"""Reasons of the stream transformation that no second try can mend."""
+
+OUTAGE = frozenset({"RetryAttemptsExhausted", "RecordAgeExceeded"})
+"""Conditions of Lambda's invocation records."""
 
 
 class ReplayError(Exception):
@@ -48,25 +59,46 @@ class ReplayError(Exception):
 
 @dataclass(frozen=True)
 class FailedEvent:
-    """An event with its identity, ready for the stream; `code` says why it failed."""
+    """An event as its producer sent it, with its identity; `code` says why it failed."""
 
-    body: dict[str, Any]
-    partition_key: str
+    data: bytes
+    event_id: str
     code: str
+    was_replayed: bool = False
 
     @property
     def record(self) -> dict[str, Any]:
-        """The entry of a PutRecords request."""
-        return {"Data": json.dumps(self.body).encode(), "PartitionKey": self.partition_key}
+        """The entry of a PutRecords request. Its key is short, for it counts, and spreads a replay over the shards."""
+        key = hashlib.sha256(self.event_id.encode()).hexdigest()[:4]
+        return {"Data": replayed(self.data, self.event_id), "PartitionKey": key}
+
+    @property
+    def is_an_outages(self) -> bool:
+        """Whether it failed with its whole batch: Firehose's codes say so, but for the one of a single record."""
+        return self.code in OUTAGE or (self.code.startswith("Lambda.") and self.code != "Lambda.ProcessingFailedStatus")
+
+    def would_fail(self) -> str | None:
+        """Why the stream transformation would fail it again, in its own words; None where it would not."""
+        if self.code in ALWAYS_AGAIN:
+            return self.code
+        try:
+            Record(self.data, self.event_id)
+        except RecordError as error:
+            return error.reason
+        return TOO_LARGE if _size(self.record) > MAX_RECORD_BYTES else None
 
 
 @dataclass
 class Replayed:
-    """What a replay did: files read, events put by the code of their failure, data that is no event."""
+    """What a replay did: files read, events put by the code of their failure, events left by the reason for it."""
 
     files: int = 0
     events: Counter[str] = field(default_factory=Counter)
-    unreadable: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+    before: int = 0
+    """Events that an earlier run had put back."""
+    problems: list[str] = field(default_factory=list)
+    """What could not be sent or read though it should be, in words."""
 
 
 def replay(
@@ -76,80 +108,109 @@ def replay(
     prefix: str,
     stream: str,
     codes: Sequence[str] = (),
+    again: bool = False,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Replayed:
     """Replays all documents under the prefix, or those of some error codes, onto the stream (a name).
 
-    Raises `ReplayError` where the stream does not take them all; what it took does no harm when replayed again.
+    Raises `ReplayError` where the stream stays too busy; what it took is noted, and the next run goes on behind it.
     """
     done = Replayed()
-    events = (event for event in _events(s3, bucket, prefix, done) if not codes or event.code in codes)
-    for batch in _batches(events):
-        _put(kinesis, stream, [event.record for event in batch], sleep)
-        done.events.update(event.code for event in batch)
+    noted = set(_keys(s3, bucket, REPLAYED_PREFIX + prefix))
+    for key in _keys(s3, bucket, prefix):
+        if key.startswith(REPLAYED_PREFIX):
+            continue
+        place = f"s3://{bucket}/{key}"
+        try:
+            events = list(read_documents(_read(s3, bucket, key)))
+        except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
+            done.problems.append(
+                f"{place}: expected error documents of Firehose or of a Lambda event source, found something else "
+                f"({error!r})"
+            )
+            continue
+        done.files += 1
+        note = REPLAYED_PREFIX + key
+        went: set[str] = set(json.loads(_read(s3, bucket, note))) if note in noted else set()
+        asked = [event for event in events if not codes or event.code in codes]
+        done.before += sum(event.event_id in went for event in asked)
+        sendable = _choose([event for event in asked if event.event_id not in went], again, place, done)
+        n_before = len(went)
+        try:
+            for batch in _batches(sendable):
+                _put(kinesis, stream, batch, went, place, done, sleep)
+        finally:
+            if len(went) > n_before:
+                s3.put_object(Bucket=bucket, Key=note, Body=json.dumps(sorted(went)).encode())
     return done
 
 
-def read_documents(content: bytes) -> Iterator[FailedEvent | None]:
-    """The events of one file, compressed or not; None for data that is no JSON object. Raises `ValueError`."""
+def read_documents(content: bytes) -> Iterator[FailedEvent]:
+    """The events of one file, compressed or not. Raises `ValueError`, `KeyError`, `TypeError`, `OSError`."""
     text = gzip.decompress(content) if content.startswith(_GZIP) else content
-    for line in text.splitlines():
+    for line in text.split(b"\n"):
         if not line.strip():
             continue
         document = json.loads(line)
         if "rawData" in document:
             data = base64.b64decode(document["rawData"])
-            yield _event(data, _digest(document["arrivalTimestamp"], data), document["errorCode"])
+            number = document.get("sequenceNumber")
+            yield _event(data, number or _digest(document["arrivalTimestamp"], data), document["errorCode"])
         else:
-            code = document["requestContext"]["condition"]
-            for record in document["payload"]["Records"]:
-                kinesis = record["kinesis"]
-                yield _event(base64.b64decode(kinesis["data"]), kinesis["sequenceNumber"], code)
+            code, payload = document["requestContext"]["condition"], document["payload"]
+            for record in (json.loads(payload) if isinstance(payload, str) else payload)["Records"]:
+                data, number = base64.b64decode(record["kinesis"]["data"]), record["kinesis"]["sequenceNumber"]
+                for place, part in enumerate(unpack(data) or [data]):
+                    yield _event(part, packed_id(number, place), code)
 
 
-def _event(data: bytes, identity: str, code: str) -> FailedEvent | None:
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError):  # no JSON, or nested deeper than anybody reads
-        return None
-    if not isinstance(body, dict):
-        return None
-    brought, session = body.get(EVENT_ID), body.get(SESSION)
-    is_key = isinstance(session, str) and 0 < len(session) <= 256 and not _SURROGATE.search(session)
-    return FailedEvent(
-        body | {EVENT_ID: brought if isinstance(brought, str) and brought else identity},
-        str(session) if is_key else identity,
-        code,
-    )
+def _event(data: bytes, identity: str, code: str) -> FailedEvent:
+    content, replayed_id = original(data)
+    return FailedEvent(content, replayed_id or identity, code, replayed_id is not None)
 
 
 def _digest(arrival_ms: int, data: bytes) -> str:
     """Two events share it only if they came in the same millisecond with the same bytes: to a shop, one event."""
-    return "replayed-" + hashlib.sha256(f"{arrival_ms}\n".encode() + data).hexdigest()[:40]
+    digest = hashlib.sha256(f"{arrival_ms}\n".encode() + data).digest()[:16]
+    return "replayed-" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def _events(s3: Any, bucket: str, prefix: str, done: Replayed) -> Iterator[FailedEvent]:
+def _choose(events: Sequence[FailedEvent], again: bool, place: str, done: Replayed) -> list[FailedEvent]:
+    """Those that may succeed now; counts the others by why they are left."""
+    chosen = []
+    for event in events:
+        reason = event.would_fail()
+        if reason is None and event.was_replayed and not event.is_an_outages and not again:
+            reason = AGAIN
+        if reason is None:
+            chosen.append(event)
+            continue
+        done.left[reason] += 1
+        if reason == TOO_LARGE:
+            size = _size(event.record)
+            done.problems.append(f"{place}: event {event.event_id}: {size} bytes, Kinesis takes {MAX_RECORD_BYTES}")
+    return chosen
+
+
+def _keys(s3: Any, bucket: str, prefix: str) -> Iterator[str]:
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        for item in page.get("Contents", []):
-            content = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
-            try:
-                events = list(read_documents(content))
-            except (ValueError, KeyError, TypeError, OSError) as error:
-                raise ReplayError(
-                    f"s3://{bucket}/{item['Key']}: expected error documents of Firehose or of a Lambda event source, "
-                    f"found something else ({error!r}): give the prefix where they lie"
-                ) from error
-            done.files += 1
-            done.unreadable += events.count(None)
-            yield from (event for event in events if event is not None)
+        yield from (item["Key"] for item in page.get("Contents", []))
 
 
-def _batches(events: Iterable[FailedEvent]) -> Iterator[list[FailedEvent]]:
+def _read(s3: Any, bucket: str, key: str) -> bytes:
+    body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return body
+
+
+def _size(record: Mapping[str, Any]) -> int:
+    return len(record["Data"]) + len(record["PartitionKey"].encode())
+
+
+def _batches(events: Sequence[FailedEvent]) -> Iterator[list[FailedEvent]]:
     batch: list[FailedEvent] = []
     size = 0
     for event in events:
-        record = event.record
-        bytes_of = len(record["Data"]) + len(record["PartitionKey"].encode())
+        bytes_of = _size(event.record)
         if batch and (len(batch) == MAX_RECORDS or size + bytes_of > MAX_BYTES):
             yield batch
             batch, size = [], 0
@@ -159,23 +220,44 @@ def _batches(events: Iterable[FailedEvent]) -> Iterator[list[FailedEvent]]:
         yield batch
 
 
-def _put(kinesis: Any, stream: str, records: list[dict[str, Any]], sleep: Callable[[float], object]) -> None:
-    """PutRecords may take some records and refuse others: those are put again."""
+def _put(
+    kinesis: Any,
+    stream: str,
+    events: list[FailedEvent],
+    went: set[str],
+    place: str,
+    done: Replayed,
+    sleep: Callable[[float], object],
+) -> None:
+    """PutRecords may take some records and refuse others for now: those are put again. A request that it never takes
+    is halved, down to the record that makes it so."""
     reason = ""
     for attempt in range(MAX_TRIES):
-        answer = kinesis.put_records(StreamName=stream, Records=records)
-        refused = [
-            (record, result)
-            for record, result in zip(records, answer["Records"], strict=True)
-            if result.get("ErrorCode")
-        ]
+        try:
+            answer = kinesis.put_records(StreamName=stream, Records=[event.record for event in events])
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("ValidationException", "InvalidArgumentException"):
+                raise
+            if len(events) == 1:
+                done.left[REFUSED] += 1
+                done.problems.append(f"{place}: event {events[0].event_id}: {error}")
+                return
+            middle = len(events) // 2
+            for half in (events[:middle], events[middle:]):
+                _put(kinesis, stream, half, went, place, done, sleep)
+            return
+        results = list(zip(events, answer["Records"], strict=True))
+        taken = [event for event, result in results if not result.get("ErrorCode")]
+        went.update(event.event_id for event in taken)
+        done.events.update(event.code for event in taken)
+        refused = [(event, result) for event, result in results if result.get("ErrorCode")]
         if not refused:
             return
-        records = [record for record, _ in refused]
+        events = [event for event, _ in refused]
         reason = f"{refused[0][1]['ErrorCode']}: {refused[0][1].get('ErrorMessage', '')}"
         sleep(min(0.1 * 2.0**attempt, 5.0))
     raise ReplayError(
-        f"stream {stream} refused {len(records)} records {MAX_TRIES} times ({reason}): run the replay again later"
+        f"stream {stream} refused {len(events)} records {MAX_TRIES} times ({reason}): run the replay again later"
     )
 
 
@@ -200,17 +282,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _use_run(chosen)
         if not chosen.bucket or not chosen.stream:
             raise ReplayError("replay: expected --bucket and --stream, or --run with the folder of a local run")
-        done = replay(
-            boto3.client("s3"), boto3.client("kinesis"), chosen.bucket, chosen.prefix, chosen.stream, chosen.code
-        )
+        s3, kinesis = boto3.client("s3"), boto3.client("kinesis")
+        done = replay(s3, kinesis, chosen.bucket, chosen.prefix, chosen.stream, chosen.code, chosen.again)
     except (ReplayError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 1
-    by_code = ", ".join(f"{count} {code}" for code, count in sorted(done.events.items())) or "none"
-    print(f"{done.files} files read; {done.events.total()} events put back on {chosen.stream} ({by_code})")
-    if done.unreadable:
-        print(f"{done.unreadable} are no JSON objects: they would fail again and were left where they are")
-    return 0
+    print(f"{done.files} files read; {done.events.total()} events put back on {chosen.stream} ({_told(done.events)})")
+    if done.before:
+        print(f"{done.before} were put back by an earlier run")
+    if done.left:
+        print(f"{done.left.total()} are left where they are, for they would fail again ({_told(done.left)})")
+    if done.left[AGAIN]:
+        print(f"{AGAIN}: replayed before, and failed by themselves: see the functions' logs; --again sends them too")
+    for problem in done.problems:
+        print(problem, file=sys.stderr)
+    return 1 if done.problems else 0
+
+
+def _told(counted: Counter[str]) -> str:
+    return ", ".join(f"{count} {word}" for word, count in sorted(counted.items())) or "none"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -218,8 +308,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run", type=Path, help="folder of a local run that is still up; bucket and stream are its")
     parser.add_argument("--bucket", help="stack output recommendations_bucket, or an event source's failure bucket")
     parser.add_argument("--stream", help="stack output event_stream_name")
-    parser.add_argument("--prefix", default="processing-failed/", help="default: %(default)s")
+    parser.add_argument("--prefix", default=FAILED_PREFIX, help="default: %(default)s")
     parser.add_argument("--code", action="append", default=[], help="only failures of this error code; repeatable")
+    parser.add_argument("--again", action="store_true", help="also what was replayed before and failed by itself again")
     return parser
 
 

@@ -1,18 +1,42 @@
-"""The workflows: least permissions, pinned actions, nothing deployed from a pull request."""
+"""The workflows: least permissions, pinned actions, short-lived tokens, nothing deployed from a pull request."""
 
+import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-WORKFLOWS = sorted((Path(__file__).parent.parent / ".github" / "workflows").glob("*.yml"))
+from local.graph.recorder import LOOKUPS
+
+ROOT = Path(__file__).parent.parent
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+DEPLOYING = (ROOT / "docs" / "deploying.md").read_text()
+
+NEEDED_FOR = {
+    "aws:index/getCallerIdentity:getCallerIdentity": set[str](),  # anybody may ask who they are
+    "aws:index/getPartition:getPartition": set[str](),
+    "aws:index/getRegion:getRegion": set[str](),  # the provider knows it
+    "aws:index/getAvailabilityZones:getAvailabilityZones": {"ec2:DescribeAvailabilityZones"},
+    "aws:ec2/getManagedPrefixList:getManagedPrefixList": {
+        "ec2:DescribeManagedPrefixLists",
+        "ec2:GetManagedPrefixListEntries",
+    },
+    "aws:ec2/getSubnet:getSubnet": {"ec2:DescribeSubnets"},
+}
+"""Look-up of the program → what its caller needs."""
 
 
 @pytest.fixture(params=WORKFLOWS, ids=lambda path: path.name)
 def workflow(request: pytest.FixtureRequest) -> dict[Any, Any]:
     document: dict[Any, Any] = yaml.safe_load(request.param.read_text())
+    return document
+
+
+def read(name: str) -> dict[Any, Any]:
+    document: dict[Any, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / name).read_text())
     return document
 
 
@@ -41,10 +65,72 @@ def test_deployments_are_never_cancelled_and_previews_are(workflow: dict[Any, An
 
 
 def test_a_forks_pull_request_gets_no_credentials() -> None:
-    document: dict[Any, Any] = yaml.safe_load(
-        next(path for path in WORKFLOWS if path.name == "pull-request.yml").read_text()
-    )
+    document = read("pull-request.yml")
     assert "pull_request_target" not in document[True]
     for job in document["jobs"].values():
         if "id-token" in job["permissions"]:
             assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+
+
+def test_no_workflow_holds_a_long_lived_secret(workflow: dict[Any, Any]) -> None:
+    assert "secrets." not in json.dumps(workflow)
+    for job in workflow["jobs"].values():
+        used = [step.get("uses", "").partition("@")[0] for step in job["steps"]]
+        if "pulumi/actions" in used:
+            assert used.index("pulumi/auth-actions") < used.index("pulumi/actions")
+
+
+def test_only_a_job_of_an_environment_may_ask_for_a_token_and_it_runs_no_tests(workflow: dict[Any, Any]) -> None:
+    for job in workflow["jobs"].values():
+        runs_make = any("make " in step.get("run", "") for step in job["steps"])
+        asks_for_token = "id-token" in job["permissions"]
+        assert runs_make != asks_for_token
+        assert asks_for_token == ("environment" in job)
+
+
+def test_a_pull_requests_code_meets_the_preview_environment_alone() -> None:
+    environments = {job["environment"] for job in read("pull-request.yml")["jobs"].values() if "environment" in job}
+    assert environments == {"dev-preview"}
+    for other in ("deploy.yml", "drift.yml"):
+        assert "-preview" not in json.dumps(read(other))
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main")
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("branch", ["main", "elsewhere"])
+def test_a_tag_is_deployed_only_if_main_has_its_commit(tmp_path: Path, branch: str) -> None:
+    jobs = read("deploy.yml")["jobs"]
+    (check,) = [step for step in jobs["check"]["steps"] if "merge-base" in step.get("run", "")]
+    assert jobs["deploy"]["needs"] == "check"
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    origin.mkdir()
+    git(origin, "init")
+    git(origin, "commit", "--allow-empty", "--message", "first")
+    git(origin, "checkout", "-B", branch)
+    git(origin, "commit", "--allow-empty", "--message", "second")
+    git(origin, "tag", "v1")
+    git(tmp_path, "clone", str(origin), str(clone))
+    git(clone, "checkout", "--detach", "v1")
+    done = subprocess.run(["bash", "-e", "-c", check["run"]], cwd=clone, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) is (branch == "main")
+    assert ("expected a commit of main" in done.stdout) is (branch != "main")
+
+
+def test_every_environment_and_variable_is_documented(workflow: dict[Any, Any]) -> None:
+    for variable in set(re.findall(r"vars\.(\w+)", json.dumps(workflow))):
+        assert f"| `{variable}` |" in DEPLOYING
+    for job in workflow["jobs"].values():
+        stacks = job.get("strategy", {}).get("matrix", {}).get("stack", [])
+        names = [job.get("environment", "").replace("${{ matrix.stack }}", stack) for stack in stacks]
+        for name in names or re.findall(r"'(dev|prod)'", job.get("environment", "")) or [job.get("environment", "")]:
+            assert f"`{name}`" in DEPLOYING or not name
+
+
+def test_the_documented_preview_role_reads_what_the_program_looks_up_and_no_more() -> None:
+    needed = set().union(*(NEEDED_FOR[token] for token in LOOKUPS))
+    policies = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", DEPLOYING, re.DOTALL)]
+    (preview,) = [statement for policy in policies for statement in policy["Statement"] if "Sid" in statement]
+    assert set(preview["Action"]) == needed

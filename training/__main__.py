@@ -1,6 +1,7 @@
 """The command line: `python -m training train | evaluate | publish`."""
 
 import argparse
+import csv
 import sys
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from training.errors import TrainingError
 from training.fit import Settings
 from training.progress import print_metrics, progress_bars
 from training.publish import publish, write_manifest
+
+DATASET = "which tables and columns are users, items and ratings (default: %(default)s)"
+SIMILARITY = "how vectors are compared (default: %(default)s)"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,21 +38,22 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a model on the data lake's training data and publish it")
     train.set_defaults(command=_train)
     train.add_argument("--data", required=True, help="a path or s3://bucket; holds <dataset name>/_SUCCESS")
-    train.add_argument("--dataset", type=Path, default=Path("dataset.toml"))
+    train.add_argument("--dataset", type=Path, default=Path("dataset.toml"), help=DATASET)
     train.add_argument("--output", required=True, help="a path or s3://bucket; the version's folder is made in it")
     train.add_argument("--work", type=Path, default=pipeline.DEFAULT_WORK, help="checkpoints, to go on after a kill")
     train.add_argument(
         "--force", action="store_true", help="publish even what the gate refuses; recorded in the manifest"
     )
-    train.add_argument("--seed", type=int, default=Settings.seed)
-    train.add_argument("--dim", type=int, default=Settings.dim)
-    train.add_argument("--epochs", type=int, default=Settings.epochs)
-    train.add_argument("--similarity", choices=SIMILARITIES, default=Settings.similarity)
+    train.add_argument("--seed", type=int, default=Settings.seed, help="what chance starts from (default: %(default)s)")
+    train.add_argument("--dim", type=int, default=Settings.dim, help="numbers a vector (default: %(default)s)")
+    train.add_argument("--epochs", type=int, default=Settings.epochs, help="passes at most (default: %(default)s)")
+    train.add_argument("--similarity", choices=SIMILARITIES, default=Settings.similarity, help=SIMILARITY)
+    train.add_argument("--names", type=Path, metavar="FILE", help="csv of id,name: what the report calls items")
     train.add_argument("--active", help="the served version's folder, a path or s3://bucket/version, to keep up with")
     measure = commands.add_parser("evaluate", help="measure a published version on training data, beside baselines")
     measure.set_defaults(command=_evaluate)
     measure.add_argument("--data", required=True, help="a path or s3://bucket; holds <dataset name>/_SUCCESS")
-    measure.add_argument("--dataset", type=Path, default=Path("dataset.toml"))
+    measure.add_argument("--dataset", type=Path, default=Path("dataset.toml"), help=DATASET)
     measure.add_argument("--artifacts", required=True, help="the version's folder: a path or s3://bucket/version")
     measure.add_argument("--seed", type=int, default=Settings.seed, help="of the split where there is no time column")
     send = commands.add_parser(
@@ -57,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     send.set_defaults(command=_publish)
     send.add_argument("--artifacts", type=Path, required=True, help="a folder with embeddings/, and what else there is")
     send.add_argument("--output", required=True, help="a path or s3://bucket")
-    send.add_argument("--similarity", choices=SIMILARITIES, default=Settings.similarity)
+    send.add_argument("--similarity", choices=SIMILARITIES, default=Settings.similarity, help=SIMILARITY)
     send.add_argument("--dataset", type=Path, help="the dataset specification to put into a new manifest")
     return parser
 
@@ -72,11 +77,20 @@ def _train(options: argparse.Namespace) -> None:
             settings,
             active=options.active,
             force=options.force,
+            names=_read_names(options.names) if options.names else None,
             work=options.work,
             progress=progress,
         )
     print_metrics(result.metrics)
     print(f"{result.version} published to {options.output}: {result.verdict.reason}")
+
+
+def _read_names(path: Path) -> dict[str, str]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return {row[0]: row[1] for row in csv.reader(file) if len(row) == 2}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TrainingError(f"--names {path}: expected csv of id,name: {error}") from error
 
 
 def _evaluate(options: argparse.Namespace) -> None:

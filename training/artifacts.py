@@ -19,6 +19,7 @@ from contracts.dataset import Column, Kind
 from training import onnx_export, report, scoring
 from training.data import EntityTable, RatingData
 from training.fit import Inputs, Settings
+from training.history import History
 from training.model import TwoTower
 from training.plots import draw
 
@@ -34,13 +35,19 @@ class TrainedModel:
     metrics: Mapping[str, Any]
 
 
-def write(trained: TrainedModel, folder: Path) -> contract.Manifest:
-    """Writes every file but the manifest into the folder, and returns the manifest that goes with them."""
+def write(
+    trained: TrainedModel, folder: Path, history: History | None = None, names: Mapping[str, str] | None = None
+) -> contract.Manifest:
+    """Writes every file but the manifest into the folder, and returns the manifest that goes with them.
+
+    For the report: `history` are earlier versions with their metrics, `names` what items are called.
+    """
     data, items = trained.data, scoring.item_vectors(trained.model, trained.inputs)
     everyone = np.arange(len(data.users))
     recent = scoring.recent_items(data)
     users = scoring.user_vectors(trained.model, trained.inputs, items, everyone, recent)
     _check_finite(items, users)
+    metrics = {**trained.metrics, "recommendable": int(in_stock(data).sum())}
     files = {
         contract.ITEM_EMBEDDINGS: _embeddings(data.items.ids, items),
         contract.USER_EMBEDDINGS: _embeddings(data.users.ids, users),
@@ -50,24 +57,26 @@ def write(trained: TrainedModel, folder: Path) -> contract.Manifest:
         ),
         contract.ITEM_CATALOG: _csv(contract.ITEM_CATALOG_COLUMNS, _catalog(data)),
         contract.USER_CATALOG: _csv(contract.USER_CATALOG_COLUMNS, _recent_items(data, recent)),
-        contract.METRICS: json.dumps(trained.metrics, indent=1).encode(),
+        contract.METRICS: json.dumps(metrics, indent=1).encode(),
         **_scalers(data),
     }
-    plots = draw(data, trained.metrics, items)
-    page = report.page(data, trained.metrics, plots, report.examples(data, items, users))
+    plots = draw(data, metrics, items)
+    version = contract.new_version(content=files[contract.ITEM_EMBEDDINGS] + files[contract.USER_EMBEDDINGS])
+    examples = report.examples(data, items, users, names or {})
+    page = report.page(data, metrics, plots, examples, version, history or [])
     files |= {contract.REPORT: page.encode(), **plots}
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
     return contract.Manifest(
-        version=contract.new_version(content=files[contract.ITEM_EMBEDDINGS] + files[contract.USER_EMBEDDINGS]),
+        version=version,
         dim=trained.settings.dim,
         similarity=trained.settings.similarity,
         n_items=len(items),
         n_users=len(users),
         files=digests(folder),
         dataset=data.dataset.to_dict(),
-        metrics=trained.metrics,
+        metrics=metrics,
     )
 
 
@@ -100,11 +109,15 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _catalog(data: RatingData) -> Iterable[tuple[str, str, str]]:
+def in_stock(data: RatingData) -> npt.NDArray[np.bool_]:
+    """(n_items,) A stock that is missing is not managed, and the item can be had."""
     stock = data.dataset.items.in_stock
-    in_stock = data.items.columns[stock] > 0 if stock else np.ones(len(data.items), dtype=bool)
+    return ~(data.items.columns[stock] <= 0) if stock else np.ones(len(data.items), dtype=bool)
+
+
+def _catalog(data: RatingData) -> Iterable[tuple[str, str, str]]:
     share = np.bincount(data.item, minlength=len(data.items)) / len(data.item)
-    for key, there, popularity in zip(data.items.ids, in_stock, share, strict=True):
+    for key, there, popularity in zip(data.items.ids, in_stock(data), share, strict=True):
         yield key, "true" if there else "false", repr(float(popularity))
 
 

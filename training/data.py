@@ -70,7 +70,7 @@ def load(data: str, dataset: Dataset) -> RatingData:
 def from_table(table: pa.Table, dataset: Dataset, source: str) -> RatingData:
     """Builds the arrays of a table with one row a rating. Raises `TrainingError` naming `source` and the column."""
     names = dataset.ratings
-    rating = _numbers(table, names.rating, source, may_miss=False)
+    rating = _numbers(table, names.rating or "", source, may_miss=False)
     time = _numbers(table, names.time, source, may_miss=False) if names.time else None
     users, user = _entity(table, dataset.users, source)
     items, item = _entity(table, dataset.items, source)
@@ -147,7 +147,7 @@ def _wanted(dataset: Dataset) -> Iterable[tuple[str, Kind | None]]:
     for entity in (dataset.users, dataset.items):
         yield entity.key, None
         yield from ((column.name, column.kind) for column in entity.columns)
-    yield dataset.ratings.rating, None
+    yield dataset.ratings.rating or "", None
     if dataset.ratings.time:
         yield dataset.ratings.time, None
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from training.evaluate import as_served, evaluate, version_metrics
 from training.fit import Curve, Inputs, Settings, Trainer
 from training.gate import Verdict, judge
 from training.histories import Split, histories, split
+from training.history import published
 from training.metrics import rank
 from training.model import TwoTower
 from training.publish import publish
@@ -58,12 +59,14 @@ def run(
     *,
     active: str | None = None,
     force: bool = False,
+    names: Mapping[str, str] | None = None,
     work: Path = DEFAULT_WORK,
     progress: Progress = lambda stage, epoch, epochs: None,
 ) -> Result:
     """Trains on `<data>/<dataset.name>/` and publishes to `<output>/<version>/`; both a path or `s3://…`.
 
-    `active` is the folder of the version that is served now: the new one must keep up with it.
+    `active` is the folder of the version that is served now: the new one must keep up with it. `names` are what the
+    report calls items by their ids.
     A killed run goes on where it was when run again with the same data, settings and `work`. Raises `TrainingError`
     for data that cannot be learned, and `GateError` for a model that is not worth serving unless `force`.
     """
@@ -76,7 +79,7 @@ def run(
     )
     staged = run_folder / "staged"
     shutil.rmtree(staged, ignore_errors=True)
-    manifest = artifacts.write(trained, staged)
+    manifest = artifacts.write(trained, staged, published(output), names)
     (staged / contract.MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     folder = run_folder / manifest.version
     shutil.rmtree(folder, ignore_errors=True)  # a run again in the same second gives the same version

@@ -15,7 +15,8 @@ from training.storage import folder as open_folder
 def publish(folder: Path, output: str) -> str:
     """Uploads the folder to `<output>/<version>/` and returns the version.
 
-    Raises `TrainingError` where the manifest is missing or a file is not the one that it names.
+    Raises `TrainingError` where the manifest is missing, where a file is not the one that it names, and for a version
+    that could recommend nothing to anybody.
     """
     manifest_file = folder / contract.MANIFEST
     if not manifest_file.is_file():
@@ -29,11 +30,26 @@ def publish(folder: Path, output: str) -> str:
     wrong = sorted(path for path, digest in manifest.files.items() if found.get(path) != digest)
     if wrong:
         raise TrainingError(f"{folder}: {contract.MANIFEST} names other content (sha256) for: {', '.join(wrong)}")
+    _check_recommendable(folder)
     target = open_folder(output).child(manifest.version)
     for path in manifest.files:
         target.write(path, (folder / path).read_bytes())
     target.write(contract.MANIFEST, text)
     return manifest.version
+
+
+def _check_recommendable(folder: Path) -> None:
+    """Without a catalogue everything counts as in stock."""
+    catalog = folder / contract.ITEM_CATALOG
+    if not catalog.is_file():
+        return
+    with catalog.open(newline="", encoding="utf-8") as stream:
+        in_stock = [row["in_stock"] == "true" for row in csv.DictReader(stream)]
+    if in_stock and not any(in_stock):
+        raise TrainingError(
+            f"{folder}: not published: none of its {len(in_stock):,} items is in stock, so nobody could be recommended "
+            "anything: look at [items] in_stock of dataset.toml (a stock that is not managed is NULL, not 0)"
+        )
 
 
 def write_manifest(folder: Path, similarity: str = "cosine", dataset: Mapping[str, Any] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from contracts.dataset import Kind
 from training import scoring
 from training.data import RatingData
+from training.evaluate import NDCG
+from training.history import History
 from training.metrics import K
 from training.scoring import Vectors
 
@@ -29,27 +32,59 @@ PARTS = {
 }
 
 
-def page(data: RatingData, metrics: Mapping[str, Any], plots: Mapping[str, bytes], examples: str) -> str:
-    """The whole page; `plots` are PNG images by file name."""
-    gate = metrics["gate"]
+def page(
+    data: RatingData,
+    metrics: Mapping[str, Any],
+    plots: Mapping[str, bytes],
+    examples: str,
+    version: str,
+    history: History,
+) -> str:
+    """The whole page; `plots` are PNG images by file name, `history` earlier versions, the latest first."""
+    gate, dataset = metrics["gate"], data.dataset
     state = "passed" if gate["passed"] else "refused"
     forced = " Published by force." if gate["forced"] else ""
+    shop = f"{dataset.users.label} and {dataset.items.label} of training data {dataset.name}"
+    rated = f"{dataset.ratings.rating} of {dataset.ratings.liked} or more" if dataset.ratings.rating else "purchases"
     counts = f"{len(data.user):,} ratings by {len(data.users):,} users of {len(data.items):,} items"
     return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Model report</title><style>{STYLE}</style></head><body>
-<h1>Model report</h1>
-<p>{counts}; {int(data.liked.sum()):,} of them liked ({escape(data.dataset.ratings.rating)} of
-{data.dataset.ratings.liked} or more). Trained for {metrics["training"]["epochs"]} epochs.</p>
+<html lang="en"><head><meta charset="utf-8"><title>Model report {escape(version)}</title><style>{STYLE}</style></head>
+<body><h1>Model report</h1>
+<p>Version {escape(version)}, made on {_date(version)}, of {escape(shop)}.</p>
+<p>{counts}; {int(data.liked.sum()):,} of them liked ({escape(rated)}). {metrics["recommendable"]:,} items are in stock,
+and can be recommended. Trained for {metrics["training"]["epochs"]} epochs.</p>
 <p class="{state}"><strong>Gate: {state}.</strong> {escape(gate["reason"])}.{forced}</p>
 {"".join(_table(metrics[part], *texts) for part, texts in PARTS.items())}
 <p><small>Full ranking, no sampled candidates. One item is held out a user, so recall@{K} equals the hit rate.
 Coverage: share of the catalogue that anybody is recommended. Novelty: mean of −log₂(popularity), in bits.</small></p>
+{_history([(version, metrics), *history])}
 <h2>Metrics against baselines</h2>{_image(plots["plots/metrics.png"])}
 <h2>Learning curves</h2>{_image(plots["plots/learning_curves.png"])}
 <h2>Embedding map</h2>{_image(plots["plots/embedding_map.png"])}
 <h2>These lately → gets these</h2>{examples}
 </body></html>
 """
+
+
+def _date(version: str) -> str:
+    made = datetime.strptime(version.partition("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    return f"{made:%Y-%m-%d at %H:%M} UTC"
+
+
+def _history(versions: History) -> str:
+    """What each version reached when it was trained. Each was tested on the ratings of its day."""
+    rows = []
+    for version, metrics in versions:
+        reached = {name: metrics.get("all", {}).get(name, {}).get(NDCG) for name in ("model", "popularity")}
+        cells = "".join(
+            f'<td class="number">{"–" if value is None else f"{value:.4f}"}</td>' for value in reached.values()
+        )
+        passed = metrics.get("gate", {}).get("passed")
+        ratings = metrics.get("training", {}).get("ratings")
+        number = f'<td class="number">{"–" if ratings is None else f"{ratings:,}"}</td>'
+        rows.append(f"<tr><td>{escape(version)}</td>{number}{cells}<td>{'passed' if passed else 'refused'}</td></tr>")
+    head = f"<tr><th>version</th><th>ratings</th><th>{NDCG}</th><th>popularity's</th><th>gate</th></tr>"
+    return f"<h2>Versions</h2><table>{head}{''.join(rows)}</table>"
 
 
 def _table(results: Mapping[str, Mapping[str, float]], title: str, what: str) -> str:
@@ -71,7 +106,7 @@ def _image(content: bytes) -> str:
     return f'<img alt="" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
 
 
-def examples(data: RatingData, items: Vectors, users: Vectors) -> str:
+def examples(data: RatingData, items: Vectors, users: Vectors, names: Mapping[str, str]) -> str:
     """A few users with a history: the latest of it, and what the model recommends them."""
     recent = scoring.recent_items(data)
     long_enough = np.flatnonzero((recent >= 0).sum(1) >= min(SHOWN, (recent >= 0).sum(1).max()))
@@ -82,16 +117,19 @@ def examples(data: RatingData, items: Vectors, users: Vectors) -> str:
         scores[data.item[data.user == user]] = -np.inf
         latest = [item for item in recent[user, :SHOWN] if item >= 0]
         best = np.argsort(-scores, kind="stable")[:SHOWN]
-        rows.append(f"<tr><td>{_names(data, latest)}</td><td>→</td><td>{_names(data, best)}</td></tr>")
+        rows.append(f"<tr><td>{_names(data, latest, names)}</td><td>→</td><td>{_names(data, best, names)}</td></tr>")
     return f"<table>{''.join(rows)}</table>"
 
 
-def _names(data: RatingData, items: Iterable[int]) -> str:
-    return "<br>".join(escape(_name(data, item)) for item in items)
+def _names(data: RatingData, items: Iterable[int], names: Mapping[str, str]) -> str:
+    return "<br>".join(escape(_name(data, item, names)) for item in items)
 
 
-def _name(data: RatingData, item: int) -> str:
-    """The id, and what the texts among the item's columns say of it."""
+def _name(data: RatingData, item: int, names: Mapping[str, str]) -> str:
+    """The item's name and id; without a name, what the texts among the item's columns say of it."""
+    key = data.items.ids[item]
+    if name := names.get(key):
+        return f"{name} ({key})"
     texts = []
     for column in data.dataset.items.columns:
         value = data.items.columns[column.name][item]
@@ -99,4 +137,4 @@ def _name(data: RatingData, item: int) -> str:
             value = ", ".join(value)
         if not column.kind.is_number and value:
             texts.append(value[:60])
-    return " · ".join([data.items.ids[item], *texts])
+    return " · ".join([key, *texts])

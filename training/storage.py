@@ -20,6 +20,9 @@ class Folder(Protocol):
 
     def child(self, path: str) -> "Folder": ...
 
+    def folders(self) -> list[str]:
+        """The names of the folders in it."""
+
 
 def folder(location: str | Path) -> Folder:
     """Opens a location. S3 is reached with the environment's credentials and, where set, `AWS_ENDPOINT_URL`."""
@@ -60,6 +63,9 @@ class LocalFolder:
     def child(self, path: str) -> Folder:
         return LocalFolder(self._root / path)
 
+    def folders(self) -> list[str]:
+        return [path.name for path in self._root.iterdir() if path.is_dir()] if self._root.is_dir() else []
+
 
 class S3Folder:
     def __init__(self, client: Any, bucket: str, prefix: str) -> None:
@@ -88,3 +94,14 @@ class S3Folder:
 
     def child(self, path: str) -> Folder:
         return S3Folder(self._client, self._bucket, self._key(path))
+
+    def folders(self) -> list[str]:
+        prefix = f"{self._prefix}/" if self._prefix else ""
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=prefix, Delimiter="/"
+            )
+            found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
+        except (ClientError, BotoCoreError) as error:
+            raise TrainingError(f"s3://{self._bucket}/{prefix}: cannot be listed: {error}") from error
+        return [name.removeprefix(prefix).rstrip("/") for name in found]

@@ -162,7 +162,7 @@ def _event_record(record: SourceRecord) -> dict[str, Any]:
     if record.shard_id:
         event["kinesisRecordMetadata"] = {
             "sequenceNumber": record.sequence_number,
-            "subsequenceNumber": "0",
+            "subsequenceNumber": str(record.subsequence),
             "partitionKey": record.partition_key,
             "shardId": record.shard_id,
             "approximateArrivalTimestamp": record.arrival_ms,

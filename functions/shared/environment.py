@@ -20,7 +20,7 @@ READS = {
 OPTIONAL = {
     "embedding_loader": ("VECTOR_DB_AUTH",),
     "model_inference": ("VECTOR_DB_AUTH",),
-    "stream_transformation": ("DELIVERY_STREAM_NAME",),
+    "stream_transformation": ("DELIVERY_STREAM_NAME", "FAILURE_BUCKET"),
 }
 """Function → the variables of its other set-ups: IAM authentication, and the Kinesis event source."""
 
@@ -95,6 +95,11 @@ def stream(environ: Mapping[str, str] = os.environ) -> Stream:
 def delivery_stream(environ: Mapping[str, str] = os.environ) -> str:
     """Where the stream transformation puts its lines when Kinesis calls it, not Firehose. Raises `SettingError`."""
     return _text(environ, "DELIVERY_STREAM_NAME")
+
+
+def failure_bucket(environ: Mapping[str, str] = os.environ) -> str:
+    """Where it then keeps the events that can never be recommended for. Raises `SettingError`."""
+    return _text(environ, "FAILURE_BUCKET")
 
 
 def _text(environ: Mapping[str, str], name: str) -> str:

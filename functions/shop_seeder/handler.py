@@ -7,7 +7,7 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from functions.shared import environment
-from functions.shared.database import is_loopback
+from functions.shared.hosts import is_loopback
 from functions.shared.telemetry import logger_of
 from functions.shop_seeder.sample_shop import generate
 

@@ -1,16 +1,21 @@
 """The second way in: Kinesis calls the function, and the lines go to Firehose by direct put, with no buffer before.
 
-How a record that cannot be recommended for leaves the batch (Lambda: "Reporting batch item failures", Kinesis): what
-comes before it is delivered, and its sequence number is reported, so that the next batch starts with it. A batch that
-starts with it is raised as a whole, so that `BisectBatchOnFunctionError` halves it until the record is alone and, when
-its retries are used up, goes to the on-failure destination: without a good record beside it.
+What becomes of a batch (Lambda developer guide, "Using Lambda with Kinesis"): a record that can never be recommended
+for is kept in the failure bucket, by the function itself, and holds up nobody. Only what may succeed later, because
+inference, Firehose or the bucket does not answer in time, is raised: Lambda then sends the batch again. So an answer
+never names a failed record.
 """
 
+import base64
+import json
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from contracts.aggregation import packed_id, unpack
+from contracts.events import FAILED_PREFIX
 from functions.shared.deadline import Deadline
 from functions.stream_transformation.firehose import decode
 from functions.stream_transformation.transform import Raw, Transformed
@@ -19,10 +24,6 @@ PUT_RECORDS, PUT_BYTES, RECORD_BYTES = 500, 4 * 1024 * 1024, 1000 * 1024
 """Most records and bytes of a PutRecordBatch call, and bytes of a record (Amazon Data Firehose quota)."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 3.0
-
-
-class PoisonError(RuntimeError):
-    """The first of several records cannot be recommended for: Lambda halves the batch."""
 
 
 class DeliveryError(RuntimeError):
@@ -66,28 +67,74 @@ class DeliveryStream:
         return [line for line, _ in refused], refused[0][1]["ErrorCode"] if refused else ""
 
 
+class FailureBucket:
+    """Keeps records that can never be recommended for. `client` is boto3's for S3."""
+
+    def __init__(self, bucket: str, client: Any) -> None:
+        self._bucket = bucket
+        self._client = client
+
+    def keep(self, records: Sequence[Raw], reasons: Mapping[str, str], function_arn: str) -> None:
+        """Writes them as one object, a line each, in the form of Firehose's error documents, for the same replay.
+
+        Its name is made of what comes again when the batch does, so that it is written over and not doubled. Raises
+        what boto3 raises.
+        """
+        first, now_ms = records[0], round(time.time() * 1000)
+        arrival = datetime.fromtimestamp(first.arrival_ms / 1000, UTC)
+        lines = [
+            json.dumps(
+                {
+                    "attemptsMade": 1,
+                    "arrivalTimestamp": record.arrival_ms,
+                    "errorCode": reasons[record.id],
+                    "errorMessage": "The event cannot be recommended for, however often it is tried.",
+                    "attemptEndingTimestamp": now_ms,
+                    "rawData": base64.b64encode(record.data or b"").decode(),
+                    "lambdaArn": function_arn,
+                    "shardId": record.shard_id,
+                    "sequenceNumber": record.sequence_number,
+                }
+            )
+            for record in records
+        ]
+        key = f"{FAILED_PREFIX}{arrival:%Y/%m/%d/%H}/{first.shard_id}-{first.sequence_number}.json"
+        self._client.put_object(Bucket=self._bucket, Key=key, Body="".join(f"{line}\n" for line in lines).encode())
+
+
 def read(event: Mapping[str, Any]) -> list[Raw]:
-    """The records of Kinesis' event."""
-    sources = [record["kinesis"] for record in event["Records"]]
-    return [Raw(source["sequenceNumber"], decode(source["data"]), source["sequenceNumber"]) for source in sources]
+    """The records of Kinesis' event; each of several that a producer packed into one by itself."""
+    return [raw for record in event["Records"] for raw in _read(record)]
 
 
-def deliver(records: Sequence[Raw], result: Transformed, stream: DeliveryStream, deadline: Deadline) -> dict[str, Any]:
-    """Puts the lines before the first failed record, and reports that record to Lambda. Raises `DeliveryError`,
-    `PoisonError`."""
-    good: list[bytes] = []
-    failed: Raw | None = None
-    for record in records:
-        line = result.lines.get(record.id)
-        if line is None or len(line) > RECORD_BYTES:
-            failed = record
-            break
-        good.append(line)
-    if failed is not None and not good and len(records) > 1:
-        reason = result.failures.get(failed.id, "line_over_1000_kb")
-        raise PoisonError(f"record {failed.sequence_number}: {reason}: it is the first of {len(records)}")
-    stream.put(good, deadline)
-    return {"batchItemFailures": [] if failed is None else [{"itemIdentifier": failed.sequence_number}]}
+def _read(record: Mapping[str, Any]) -> list[Raw]:
+    source = record["kinesis"]
+    number, data = source["sequenceNumber"], decode(source["data"])
+    shard_id = record.get("eventID", "").partition(":")[0]
+    arrival_ms = round(1000 * source.get("approximateArrivalTimestamp", 0))
+    parts: Sequence[bytes | None] = (unpack(data) if data else None) or [data]
+    ids = [packed_id(number, place) for place in range(len(parts))]
+    return [Raw(id_, part, id_, shard_id, arrival_ms) for id_, part in zip(ids, parts, strict=True)]
+
+
+def deliver(
+    records: Sequence[Raw],
+    result: Transformed,
+    stream: DeliveryStream,
+    bucket: FailureBucket,
+    function_arn: str,
+    deadline: Deadline,
+) -> dict[str, Any]:
+    """Keeps what failed, puts the lines of all others, and answers that no record is to be tried again.
+
+    Adds lines that Firehose would never take to `result.failures`. Raises `DeliveryError`, or what the bucket raises.
+    """
+    lines = [(record, result.lines[record.id]) for record in records if record.id in result.lines]
+    result.failures |= {record.id: "line_over_1000_kb" for record, line in lines if len(line) > RECORD_BYTES}
+    if failed := [record for record in records if record.id in result.failures]:
+        bucket.keep(failed, result.failures, function_arn)
+    stream.put([line for record, line in lines if record.id not in result.failures], deadline)
+    return {"batchItemFailures": []}
 
 
 def firehose_client() -> Any:
@@ -98,6 +145,13 @@ def firehose_client() -> Any:
     return boto3.client(
         "firehose", config=Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 1})
     )
+
+
+def s3_client() -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client("s3", config=Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 3}))
 
 
 def _batches(lines: Sequence[bytes]) -> Iterator[list[bytes]]:

@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
+from contracts.aggregation import packed_id
 from functions.shared.limits import PAYLOAD_BYTES
 from functions.stream_transformation.transform import Raw, Transformed
 
@@ -22,11 +23,9 @@ def _read(record: Mapping[str, Any]) -> Raw:
     # Without a Kinesis source (a direct put) there is no sequence number, and the record's own id is as unique.
     source = record.get("kinesisRecordMetadata") or {}
     sequence_number = source.get("sequenceNumber") or record["recordId"]
-    packed = source.get("subsequenceNumber")
-    if packed not in (None, "", "0", 0):
-        # Records that a producer packed into one share its sequence number.
-        sequence_number += f":{packed}"
-    return Raw(record["recordId"], decode(record.get("data")), sequence_number)
+    # Records that a producer packed into one, and Firehose unpacked, share its sequence number.
+    place = int(source.get("subsequenceNumber") or 0)
+    return Raw(record["recordId"], decode(record.get("data")), packed_id(sequence_number, place))
 
 
 def decode(data: Any) -> bytes | None:

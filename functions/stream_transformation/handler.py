@@ -24,6 +24,7 @@ metrics = metrics_of(FUNCTION)
 
 _client: InferenceClient | None = None
 _writer: event_source.DeliveryStream | None = None
+_bucket: event_source.FailureBucket | None = None
 
 
 @metrics.log_metrics
@@ -37,8 +38,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if "Records" in event:
             records = event_source.read(event)
             result = transform(records, _warm_client(), deadline)
+            answer = event_source.deliver(
+                records, result, _warm_writer(), _warm_bucket(), context.invoked_function_arn, deadline
+            )
             _measure(result, len(records))
-            return event_source.deliver(records, result, _warm_writer(), deadline)
+            return answer
         result = transform(firehose.read(event), _warm_client(), deadline)
         answer = firehose.answer(event, result)
         _measure(result, len(answer["records"]))
@@ -61,6 +65,13 @@ def _warm_writer() -> event_source.DeliveryStream:
     if _writer is None:
         _writer = event_source.DeliveryStream(environment.delivery_stream(), event_source.firehose_client())
     return _writer
+
+
+def _warm_bucket() -> event_source.FailureBucket:
+    global _bucket
+    if _bucket is None:
+        _bucket = event_source.FailureBucket(environment.failure_bucket(), event_source.s3_client())
+    return _bucket
 
 
 def _measure(result: Transformed, records: int) -> None:

@@ -4,11 +4,8 @@ from typing import Any
 
 import msgspec
 
-from contracts.events import EVENT_ID, HISTORY, SESSION
+from contracts.events import EVENT_ID, HISTORY, MAX_HISTORY, PRODUCER_EVENT_ID, SESSION, original
 from functions.stream_transformation.inference import Response
-
-MAX_HISTORY = 1000
-"""Entries of `browse_history`; a longer one is no visit of a person."""
 
 
 class RecordError(ValueError):
@@ -33,7 +30,6 @@ class Event(msgspec.Struct):
     session_id: str
     browse_history: list[Browsed]
     customer_number: int | str | None = None
-    event_id: Any = None
 
 
 _events = msgspec.json.Decoder(Event)
@@ -48,7 +44,9 @@ class Record:
     """One good event: what inference is asked, and the line that it becomes."""
 
     def __init__(self, data: bytes, sequence_number: str) -> None:
-        """Raises `RecordError`."""
+        """Raises `RecordError`. A replayed event has the id that its replay says, any other its place in the stream."""
+        data, replayed_id = original(data)
+        self.event_id = replayed_id or sequence_number
         try:
             event = _events.decode(data)
             if len(event.browse_history) > MAX_HISTORY:
@@ -61,8 +59,6 @@ class Record:
             raise RecordError("wrong_shape") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise RecordError("not_json") from None
-        brought = event.event_id
-        self.event_id = brought if isinstance(brought, str) and brought else sequence_number
         self._request = _encode(
             {
                 "user": {key: value for key, value in values.items() if key not in _NO_FEATURES and _is_plain(value)},
@@ -76,8 +72,11 @@ class Record:
 
     def line(self, answer: Response) -> bytes:
         """The recommendation record: the event with its own bytes kept, and the answer; a line of JSON."""
+        # What the producer calls its event is kept; to deduplicate by it would let any producer have others' dropped.
+        brought = {PRODUCER_EVENT_ID: self._raw[EVENT_ID]} if EVENT_ID in self._raw else {}
         record: dict[str, Any] = {
             **self._raw,
+            **brought,
             "recommended_items": answer.recommended_items,
             "similar_items": answer.similar_items,
             "model_version": answer.model_version,

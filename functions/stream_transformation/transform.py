@@ -11,11 +11,17 @@ from functions.stream_transformation.records import Record, RecordError
 
 @dataclass(frozen=True)
 class Raw:
-    """A record as it came: its data, or `None` where it was no base64, and its place in the stream."""
+    """A record as it came: its data, or `None` where it was no base64, and its place in the stream.
+
+    `sequence_number` has `:n` for the n-th of several that a producer packed into one. Shard and arrival (milliseconds
+    since 1970) are what an event source says of it.
+    """
 
     id: str
     data: bytes | None
     sequence_number: str
+    shard_id: str = ""
+    arrival_ms: int = 0
 
 
 @dataclass

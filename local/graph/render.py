@@ -9,6 +9,10 @@ from local.graph.recorder import Graph, Node
 
 LINE, WIDTH, GAP_X, GAP_Y, MARGIN = 17, 290, 130, 28, 24
 """Sizes of the picture, in pixels."""
+ARROWHEAD = (
+    '<defs><marker id="arrowhead" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+    '<path d="M 0 0 L 8 4 L 0 8 z" fill="#9fb3d1"/></marker></defs>'
+)
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,9 @@ def _text_lines(layers: Sequence[Sequence[Component]]) -> Iterator[str]:
 def as_svg(graph: Graph, title: str) -> str:
     """A box a component, from what others need on the left to what needs others on the right.
 
-    A line is a dependency; one that follows from others (a → b → c says a → c) is not drawn.
+    An arrow leads from what is needed to what needs it.
     """
     layers = _layered(components(graph))
-    direct = _direct_needs([component for layer in layers for component in layer])
     boxes = dict(_boxes(layers))
     width = MARGIN + len(layers) * (WIDTH + GAP_X) - GAP_X + MARGIN
     height = max(box.bottom for box in boxes.values()) + MARGIN
@@ -94,11 +97,12 @@ def as_svg(graph: Graph, title: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="Helvetica, Arial, sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="#ffffff"/>',
+        ARROWHEAD,
         f'<text x="{MARGIN}" y="{MARGIN + 6}" font-size="17" font-weight="bold">{escape(title)}</text>',
     ]
     for layer in layers:
         for component in layer:
-            parts += [_arrow(boxes[needed], boxes[component.name]) for needed in direct[component.name]]
+            parts += [_arrow(boxes[needed], boxes[component.name]) for needed in sorted(component.needs)]
     for layer in layers:
         for component in layer:
             parts += _box(component, boxes[component.name])
@@ -133,18 +137,6 @@ def _layered(all_components: Sequence[Component]) -> list[list[Component]]:
     return layers
 
 
-def _direct_needs(all_components: Sequence[Component]) -> dict[str, list[str]]:
-    needs = {component.name: component.needs for component in all_components}
-
-    def reaches(name: str) -> set[str]:
-        return set(needs[name]).union(*(reaches(needed) for needed in needs[name]))
-
-    return {
-        name: sorted(needed for needed in wanted if not any(needed in reaches(other) for other in wanted))
-        for name, wanted in needs.items()
-    }
-
-
 def _boxes(layers: Sequence[Sequence[Component]]) -> Iterator[tuple[str, _Box]]:
     for column, layer in enumerate(layers):
         y = MARGIN + 36
@@ -170,7 +162,7 @@ def _arrow(start: _Box, end: _Box) -> str:
     x1, x2 = start.x + WIDTH, end.x
     bend = (x2 - x1) // 2
     path = f"M {x1} {start.middle} C {x1 + bend} {start.middle}, {x2 - bend} {end.middle}, {x2} {end.middle}"
-    return f'<path d="{path}" fill="none" stroke="#9fb3d1" stroke-width="1.5"/>'
+    return f'<path d="{path}" fill="none" stroke="#9fb3d1" stroke-width="1.5" marker-end="url(#arrowhead)"/>'
 
 
 def _kind(node: Node) -> str:

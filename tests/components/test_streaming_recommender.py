@@ -8,6 +8,7 @@ import pytest
 
 from components import StreamingRecommender
 from components.streaming_recommender import INFERENCE_TIMEOUT_SECONDS, TRANSFORMATION_TIMEOUT_SECONDS
+from functions.shared import environment
 from local.graph.recorder import Graph, build
 from tests.components.shared import COMMON
 
@@ -113,7 +114,11 @@ def test_kinesis_calls_the_transformation_itself_where_that_is_asked_for() -> No
     assert "processingConfiguration" not in stream["extendedS3Configuration"]
     assert stream["serverSideEncryption"]["enabled"] is True
     function = graph.one("lambda/function:Function", "transformation").inputs
-    assert function["environment"]["variables"]["DELIVERY_STREAM_NAME"] == "stream-delivery-name"
+    variables = function["environment"]["variables"]
+    assert variables["DELIVERY_STREAM_NAME"] == "stream-delivery-name"
+    assert variables["FAILURE_BUCKET"].startswith(bucket.name)
+    told = {"MODEL_INFERENCE_FUNCTION", "RECOMMENDATION_LIMIT"}
+    assert set(variables) == told | set(environment.OPTIONAL["stream_transformation"])
 
 
 def test_each_way_in_has_only_the_permissions_that_it_uses() -> None:
@@ -122,6 +127,25 @@ def test_each_way_in_has_only_the_permissions_that_it_uses() -> None:
     assert not {"ReadEvents", "PutLines"} & statements(by_firehose, "transformation").keys()
     assert statements(by_event_source, "transformation")["PutLines"]["Action"] == ["firehose:PutRecordBatch"]
     assert not {"ReadEvents", "Transform"} & statements(by_event_source, "stream-delivery").keys()
+
+
+@pytest.mark.parametrize("settings", [{}, {"backup_source": True}, {"delivery": "event_source"}])
+def test_nobody_may_write_into_the_whole_bucket(settings: dict[str, Any]) -> None:
+    """What is written where: recommendations and failures by Firehose, failures by the function and by Lambda."""
+    graph = recommender(**settings)
+    allowed = {
+        (role, resource.split("/", 1)[-1])
+        for role in ("stream-delivery", "transformation")
+        for statement in statements(graph, role).values()
+        if "s3:PutObject" in statement["Action"]
+        for resource in statement["Resource"]
+    }
+    expected = {("stream-delivery", "recommendations/*"), ("stream-delivery", "processing-failed/*")}
+    if settings.get("backup_source"):
+        expected |= {("stream-delivery", "source/*"), ("stream-delivery", "source-errors/*")}
+    if settings.get("delivery"):
+        expected |= {("transformation", "processing-failed/*"), ("transformation", "aws/lambda/*")}
+    assert allowed == expected
 
 
 @pytest.mark.parametrize(

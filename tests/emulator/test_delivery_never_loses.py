@@ -14,6 +14,7 @@ from emulator.delivery import DeliveryStream
 from tests.emulator.aws import FakeClock
 from tests.emulator.fake_services import SHARDS, Services
 from tests.emulator.test_delivery_rules import inputs
+from tests.functions.lambdas import packed
 
 
 class Firehose(Services):
@@ -52,11 +53,12 @@ class Deliveries(RuleBasedStateMachine):
         self.stream = DeliveryStream(self.services, declared, self.clock)  # type: ignore[arg-type]
         self.stream._open()
 
-    @rule(shard=st.sampled_from(SHARDS), count=st.integers(1, 7))
-    def put(self, shard: str, count: int) -> None:
-        for _ in range(count):
-            self.services.shards[shard].append(f"{self.n_put}\n".encode())
-            self.n_put += 1
+    @rule(shard=st.sampled_from(SHARDS), count=st.integers(1, 7), pack=st.booleans())
+    def put(self, shard: str, count: int, pack: bool) -> None:
+        """So many records, or one record into which a producer packed them."""
+        records = [f"{number}\n".encode() for number in range(self.n_put, self.n_put + count)]
+        self.services.shards[shard] += [packed(*records)] if pack else records
+        self.n_put += count
 
     @rule(seconds=st.sampled_from([0.0, 1.0, 30.0, 60.0, 400.0]), force=st.booleans())
     def work(self, seconds: float, force: bool) -> None:

@@ -13,6 +13,7 @@ from emulator.delivery import DeliveryStream
 from emulator.errors import LocalRunError
 from emulator.ministack import MiniStack
 from tests.emulator.aws import Aws, FakeClock, Statement, allow, trust, unique, wait_until
+from tests.functions.lambdas import packed
 
 KINESIS = ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"]
 BUCKET = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
@@ -405,3 +406,19 @@ def test_a_role_that_trusts_somebody_else_is_refused_at_the_start(setup: Setup) 
     setup.role = setup.aws.role(trust("lambda.amazonaws.com"), *setup.statements.values())
     with pytest.raises(LocalRunError, match=r"firehose\.amazonaws\.com cannot assume"):
         setup.start()
+
+
+def test_records_that_a_producer_packed_come_to_the_function_one_by_one(setup: Setup) -> None:
+    delivery = setup.start()
+    record = {"Data": packed(b"a", b"event", b"ProcessingFailed"), "PartitionKey": "k"}
+    number = setup.aws.client("kinesis").put_record(StreamARN=setup.stream_arn, **record)["SequenceNumber"]
+    delivery.flush()
+    first, told = setup.delivered().split(b"\n", 1)
+    assert first == b"A"
+    seen = json.loads(told)["records"]
+    assert [base64.b64decode(one["data"]) for one in seen] == [b"a", b"event", b"ProcessingFailed"]
+    assert [one["recordId"] for one in seen] == [f"{number}{n:06d}" for n in range(3)]
+    assert [one["kinesisRecordMetadata"]["subsequenceNumber"] for one in seen] == ["0", "1", "2"]
+    assert {one["kinesisRecordMetadata"]["sequenceNumber"] for one in seen} == {number}
+    (error,) = setup.errors()
+    assert base64.b64decode(error["rawData"]) == b"ProcessingFailed"

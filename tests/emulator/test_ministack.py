@@ -1,6 +1,10 @@
 """MiniStack as the local run starts it: private, IAM enforced, nobody root but the run."""
 
 import json
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,7 +12,7 @@ import boto3
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from emulator.errors import LocalRunError
 from emulator.ministack import Credentials, MiniStack
@@ -131,6 +135,58 @@ def test_a_second_server_is_private_and_ends_with_its_functions(
     finally:
         other.stop()
     wait_until(lambda: not _is_alive(answer["pid"]), 5)
+
+
+def _status(ministack: MiniStack, method: str, path: str) -> int:
+    trust = ssl.create_default_context(cafile=str(ministack.ca_bundle))
+    request = urllib.request.Request(f"{ministack.endpoint_url}{path}", method=method, data=b"{}")
+    try:
+        with urllib.request.urlopen(request, timeout=10, context=trust) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/_ministack/reset"),
+        ("POST", "/_ministack/reset?init=1"),
+        ("POST", "/_ministack/config"),
+        ("GET", "/_ministack/sqs/messages"),
+        ("GET", "/_ministack/ses/messages"),
+        ("POST", "/_localstack/state/reset"),
+        ("GET", "/_localstack/info"),
+    ],
+)
+def test_nobody_controls_the_emulator_without_a_signature(
+    ministack: MiniStack, aws: Aws, method: str, path: str
+) -> None:
+    bucket = aws.bucket()
+    assert _status(ministack, method, path) == 403
+    assert bucket in {item["Name"] for item in ministack.client("s3").list_buckets()["Buckets"]}
+
+
+def test_it_listens_on_its_own_port_alone(ministack: MiniStack) -> None:
+    listening = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True, check=True).stdout
+    mine = {line.split()[3] for line in listening.splitlines() if f"pid={ministack._process.pid}," in line}
+    assert mine == {ministack.endpoint_url.removeprefix("https://")}
+
+
+@pytest.mark.parametrize(
+    ("size", "key", "taken"),
+    [(1_048_570, "123456", True), (1_048_570, "1234567", False), (1, "", False), (1, "k" * 257, False)],
+)
+def test_a_record_is_taken_as_kinesis_takes_it(aws: Aws, size: int, key: str, taken: bool) -> None:
+    kinesis, record = aws.client("kinesis"), {"Data": b"x" * size, "PartitionKey": key}
+    stream = aws.stream()
+    if taken:
+        assert kinesis.put_records(StreamARN=stream, Records=[record])["FailedRecordCount"] == 0
+        kinesis.put_record(StreamARN=stream, **record)
+        return
+    for put in (kinesis.put_record, lambda StreamARN, **one: kinesis.put_records(StreamARN=StreamARN, Records=[one])):
+        with pytest.raises((ClientError, ParamValidationError), match=r"Validation|PartitionKey"):
+            put(StreamARN=stream, **record)
 
 
 def _is_alive(pid: int) -> bool:

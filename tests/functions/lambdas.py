@@ -6,6 +6,8 @@ import json
 import time
 from typing import Any
 
+from aws_kinesis_agg.aggregator import RecordAggregator
+
 from functions.embedding_loader import handler as loader
 from functions.model_inference import handler as inference
 from functions.stream_transformation import handler as stream
@@ -113,3 +115,12 @@ def _line(data: bytes) -> Any:
     assert data.endswith(b"\n"), "a record's line ends with a newline: Firehose puts none between records"
     assert data.count(b"\n") == 1, "a record is one line"
     return json.loads(data)
+
+
+def packed(*data: bytes) -> bytes:
+    """As the Kinesis Producer Library packs them; the library is AWS's."""
+    aggregator = RecordAggregator()
+    for number, content in enumerate(data):
+        aggregator.add_user_record(f"key-{number % 3}", content)
+    aggregated: bytes = aggregator.clear_and_get().get_contents()[2]
+    return aggregated

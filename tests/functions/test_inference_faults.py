@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -165,8 +166,7 @@ def test_a_model_file_that_was_replaced_is_not_run(store: Store) -> None:
 
 
 def test_a_tower_whose_inputs_are_no_features_is_refused() -> None:
-    users = DATASET.users
-    less = type(users)(users.table, users.key, users.key_type, users.columns[1:])
+    less = replace(DATASET.users, columns=DATASET.users.columns[1:])
     changed = type(DATASET)(less, DATASET.items, DATASET.ratings, {}, DATASET.name)
     with pytest.raises(ModelError, match="city"):
         UserTower(user_tower(8), changed)

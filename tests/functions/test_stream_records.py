@@ -1,6 +1,7 @@
 """Whatever bytes come off the stream: as many answers as records, and no record costs another."""
 
 import base64
+import hashlib
 import json
 from typing import Any
 
@@ -8,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.aggregation import MAGIC, unpack
+from contracts.events import original, replayed
 from functions.model_inference.requests import RequestError, read_request
 from functions.shared.limits import ResponseTooLargeError
 from functions.stream_transformation import event_source
 from functions.stream_transformation import handler as stream
 from functions.stream_transformation.inference import InferenceClient, InferenceError
-from tests.functions.lambdas import LIMIT, Context, LambdaService, deliver, firehose_event
+from tests.functions.lambdas import LIMIT, Context, LambdaService, deliver, firehose_event, packed
 
 GOOD = json.dumps({"session_id": "s", "customer_number": 1, "browse_history": [{"product_code": "I1"}]}).encode()
 
@@ -111,11 +114,33 @@ def test_an_odd_event_is_recommended_for_and_kept_as_it_was(good: bytes) -> None
     assert {key: record[key] for key in event} == event
 
 
-def test_an_event_that_brings_its_id_keeps_it() -> None:
-    replayed = json.dumps({**json.loads(GOOD), "event_id": "4960"}).encode()
-    other = json.dumps({**json.loads(GOOD), "event_id": 5}).encode()
-    ids = [record["event_id"] for _, record in deliver(Recommender(), replayed, GOOD, other)]
-    assert ids == ["4960", "4960000001", "4960000002"], "only text is an id"
+def test_what_a_producer_calls_its_event_is_kept_and_not_what_events_are_deduplicated_by() -> None:
+    brought = json.dumps({**json.loads(GOOD), "event_id": "4960"}).encode()
+    first, second = (record for _, record in deliver(Recommender(), brought, brought))
+    assert (first["event_id"], second["event_id"]) == ("4960000000", "4960000001")
+    assert first["producer_event_id"] == second["producer_event_id"] == "4960"
+
+
+KINESIS_NUMBER = "49590338271490256608559692538361571095921575989136588898"
+
+
+@pytest.mark.parametrize("event_id", [KINESIS_NUMBER, f"{KINESIS_NUMBER}:17", "000017640350000000000001", "digest-x"])
+def test_a_replayed_event_keeps_its_id_and_its_bytes(event_id: str) -> None:
+    data = b' {"session_id": "s", "browse_history": [], "n": 1.50}\xf0\x9f\x98\x80'[:-4]
+    on_stream = replayed(data, event_id)
+    assert original(on_stream) == (data, event_id)
+    ((result, record),) = deliver(Recommender(), on_stream)
+    assert (result, record["event_id"], record["session_id"]) == ("Ok", event_id, "s")
+
+
+def test_what_a_replay_adds_fits_beside_the_largest_event_of_a_session_with_a_uuid() -> None:
+    assert len(replayed(b"", KINESIS_NUMBER)) <= 41
+
+
+@given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda rest: b"replay " + rest))
+def test_any_bytes_are_either_a_replayed_event_or_taken_as_they_are(data: bytes) -> None:
+    content, event_id = original(data)
+    assert content == data or (event_id and data.endswith(content))
 
 
 def test_records_of_one_packed_kinesis_record_have_ids_of_their_own() -> None:
@@ -184,11 +209,36 @@ class Firehose:
         return {"RequestResponses": responses}
 
 
-def _from_kinesis(firehose: Firehose, *data: bytes, seconds: float = 60) -> Any:
+class Bucket:
+    """boto3's S3 client: keeps objects, or refuses them."""
+
+    def __init__(self, refuses: bool = False) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.refuses = refuses
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:
+        if self.refuses:
+            raise TimeoutError("S3")
+        self.objects[Key] = Body
+
+    def kept(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for body in self.objects.values() for line in body.split(b"\n") if line]
+
+
+def _from_kinesis(firehose: Firehose, *data: bytes, seconds: float = 60, bucket: Bucket | None = None) -> Any:
     stream._client = InferenceClient("inference", LIMIT, Recommender())
     stream._writer = event_source.DeliveryStream("delivery", firehose)
+    stream._bucket = event_source.FailureBucket("failures", bucket or Bucket())
     records = [
-        {"kinesis": {"sequenceNumber": f"49{n:04}", "data": base64.b64encode(content).decode(), "partitionKey": "p"}}
+        {
+            "eventID": f"shardId-000000000000:49{n:04}",
+            "kinesis": {
+                "sequenceNumber": f"49{n:04}",
+                "data": base64.b64encode(content).decode(),
+                "partitionKey": "p",
+                "approximateArrivalTimestamp": 1_700_000_000.5,
+            },
+        }
         for n, content in enumerate(data)
     ]
     return stream.handler({"Records": records}, Context(seconds))
@@ -201,13 +251,52 @@ def test_as_an_event_source_it_puts_every_line_once_also_when_firehose_refuses_s
     assert sorted(ids) == [f"49{n:04}" for n in range(1100)]
 
 
-def test_as_an_event_source_it_reports_a_bad_record_by_its_sequence_number() -> None:
+def test_as_an_event_source_it_keeps_what_can_never_succeed_and_holds_up_nobody() -> None:
+    firehose, bucket = Firehose(), Bucket()
+    too_large = json.dumps({**json.loads(GOOD), "note": "n" * 1_024_000}).encode()
+    batch = [b"bad", GOOD, b'{"session_id": 1}', too_large, GOOD]
+    for _ in range(2):  # also when Lambda sends the batch again
+        assert _from_kinesis(firehose, *batch, bucket=bucket) == {"batchItemFailures": []}
+    assert [json.loads(line)["event_id"] for line in firehose.lines] == ["490001", "490004"] * 2
+    assert [(line["errorCode"], line["sequenceNumber"], line["shardId"]) for line in bucket.kept()] == [
+        ("not_json", "490000", "shardId-000000000000"),
+        ("wrong_shape", "490002", "shardId-000000000000"),
+        ("line_over_1000_kb", "490003", "shardId-000000000000"),
+    ]
+    assert [base64.b64decode(line["rawData"]) for line in bucket.kept()] == [b"bad", b'{"session_id": 1}', too_large]
+    assert {line["arrivalTimestamp"] for line in bucket.kept()} == {1_700_000_000_500}
+    (key,) = bucket.objects
+    assert key == "processing-failed/2023/11/14/22/shardId-000000000000-490000.json"
+
+
+def test_as_an_event_source_a_batch_whose_poison_cannot_be_kept_is_raised() -> None:
     firehose = Firehose()
-    assert _from_kinesis(firehose, GOOD, GOOD, b"bad", GOOD) == {"batchItemFailures": [{"itemIdentifier": "490002"}]}
-    assert len(firehose.lines) == 2
-    with pytest.raises(event_source.PoisonError, match="490000: not_json"):
-        _from_kinesis(firehose, b"bad", GOOD)
-    assert _from_kinesis(firehose, b"bad") == {"batchItemFailures": [{"itemIdentifier": "490000"}]}
+    with pytest.raises(TimeoutError, match="S3"):
+        _from_kinesis(firehose, GOOD, b"bad", bucket=Bucket(refuses=True))
+    assert not firehose.lines
+
+
+def test_as_an_event_source_it_unpacks_what_a_producer_packed() -> None:
+    firehose, bucket = Firehose(), Bucket()
+    _from_kinesis(firehose, packed(GOOD, GOOD, b"bad", GOOD), GOOD, bucket=bucket)
+    ids = [json.loads(line)["event_id"] for line in firehose.lines]
+    assert ids == ["490000", "490000:1", "490000:3", "490001"]
+    assert [line["sequenceNumber"] for line in bucket.kept()] == ["490000:2"]
+
+
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=9), st.data())
+def test_what_was_packed_is_unpacked_and_what_is_damaged_is_not(contents: list[bytes], data: st.DataObject) -> None:
+    aggregated = packed(*contents)
+    assert unpack(aggregated) == contents
+    at = data.draw(st.integers(0, len(aggregated) - 1))
+    damaged = aggregated[:at] + bytes([aggregated[at] ^ 1]) + aggregated[at + 1 :]
+    assert unpack(damaged) is None
+    assert unpack(aggregated[:at]) is None
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_with_the_right_digest_are_unpacked_or_refused(message: bytes) -> None:
+    unpack(MAGIC + message + hashlib.md5(message).digest())
 
 
 def test_as_an_event_source_a_batch_that_firehose_never_takes_is_raised() -> None:

@@ -12,10 +12,14 @@ from typing import Any
 
 import pytest
 
+from emulator.clock import SystemClock
 from emulator.delivery import DeliveryStream
+from emulator.delivery.records import SourceRecord
 from emulator.deploy.compute import act_as_lambda_does
 from emulator.errors import LocalRunError
 from emulator.event_source import EventSource
+from emulator.event_source.batch import Batch
+from emulator.event_source.failure import send_failure
 from emulator.program import read_stack
 from local import batch
 from local.session import Deployment, deploy, running_services
@@ -73,15 +77,25 @@ class System:
         if stream.error_log.refused:
             raise LocalRunError(stream.error_log.refused)
 
-    def give_up_a_record(self) -> None:
-        """Has the event source send a record to its failure destination."""
+    def keep_a_poison_record(self) -> None:
+        """Has the transformation keep what it can never recommend for."""
         (source,) = self.streaming.event_sources
         source.problems.clear()
-        before = source.counters.discarded
+        before = len(self.streaming.failures())
         self.streaming.put([{"browse_history": "not a list"}])
-        wait_until(lambda: source.counters.discarded > before, seconds=30)
-        if lost := [problem for problem in source.problems if "are lost" in problem]:
-            raise LocalRunError(lost[0])
+        wait_until(lambda: bool(len(self.streaming.failures()) > before or source.problems), seconds=30)
+        if source.problems:
+            raise LocalRunError(source.problems[-1])
+
+    def give_up_a_batch(self) -> None:
+        """Sends a batch to the failure destination, as Lambda does when its retries are used up."""
+        (source,), aws = self.streaming.event_sources, self.deployment.cloud.aws
+        batch = Batch([SourceRecord(b"{}", 0, "shardId-000000000000", "1", "key")])
+        role = aws.role(source.settings.role_arn, "lambda.amazonaws.com", "event-source")
+        condition = "RetryAttemptsExhausted"
+        lost = send_failure(aws, role, source.settings, "shardId-000000000000", batch, condition, SystemClock())
+        if lost:
+            raise LocalRunError(lost)
 
     def open_event_source(self) -> None:
         cloud = self.deployment.cloud

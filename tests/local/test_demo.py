@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from emulator.program import ROOT
+from local.__main__ import main
 from operations.replay import RUN_NOTE
 from tests.emulator.aws import wait_until
 
@@ -69,17 +71,29 @@ def left_running(folder: Path) -> list[str]:
 
 
 def kept_up(folder: Path) -> Run:
-    """Runs until all is done, puts what failed back on the stream (nothing did), and ends it by Ctrl-C."""
+    """Runs until all is done, sends an event, puts what failed back (nothing did), and ends the run by Ctrl-C."""
     process = start_local(folder, "--keep-running")
     try:
         wait_until(lambda: (folder / RUN_NOTE).exists() or process.poll() is not None, seconds=280)
-        command = [sys.executable, "-m", "operations", "replay", "--run", str(folder)]
-        replayed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        sent = use(folder, "local send --customer 103 --items S10_1015 --cart S10_NONE --folder")
+        replayed = use(folder, "operations replay --run")
+        second = use(folder, "local --folder")
     finally:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert "0 files read; 0 events put back" in replayed.stdout, output + replayed.stderr
+    assert re.search(
+        r"╭─ customer 103, (.|\n)*looked at +\d{4} .*S10_1015(.|\n)*recommended \(personalized\)", sent.stdout
+    )
+    assert second.returncode == 2
+    assert "another run (process" in second.stdout
     return Run(process.returncode, output, folder)
+
+
+def use(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a command that takes the run's folder as its last argument."""
+    arguments = [sys.executable, "-m", *command.split(), str(folder)]
+    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_every_event_of_the_generated_shop_comes_back_and_nothing_keeps_running(run_folder: Path) -> None:
@@ -104,7 +118,14 @@ def test_every_event_of_the_generated_shop_comes_back_and_nothing_keeps_running(
         scores = [item["score"] for item in record["recommended_items"]]
         assert scores == sorted(scores, reverse=True), record
     assert run.output.count("╭─ customer") == 3
+    for line in ("send an event", "read answers", "vector store"):
+        assert re.search(rf"^{line} +\S", run.output, re.MULTILINE)
     assert left_running(run_folder) == []
+    again = run_local(run_folder, "--n-events", "5")
+    assert again.status == 0, again.output
+    assert f"version {first}, which an earlier run left in the folder" in again.output
+    assert "5 of 5 came back as recommendations" in again.output
+    assert "Glue job" not in again.output
 
 
 @pytest.mark.skipif(not CLASSICMODELS.is_dir(), reason=f"{CLASSICMODELS}: the public sample database is not there")
@@ -143,17 +164,47 @@ def test_an_interrupted_run_stops_its_services(run_folder: Path, signum: signal.
     assert left_running(run_folder) == []
 
 
-def test_options_that_do_not_go_together_are_refused_before_anything_starts(tmp_path: Path) -> None:
-    run = run_local(tmp_path / "run", "--sql-dump", "shop.sql")
-    assert run.status == 2
-    assert "--sql-dump and --ratings go together" in run.output
-    run = run_local(tmp_path / "run", "--dataset", "dataset.toml")
-    assert run.status == 2
-    assert "give them with --source or --sql-dump" in run.output
-    run = run_local(tmp_path / "run", "--dataset", "none.toml", "--source", "mysql://a@b/c")
-    assert run.status == 2
-    assert "none.toml: expected a file" in run.output
-    assert not (tmp_path / "run").exists()
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--ratings ratings.csv", "--ratings goes with --sql-dump"),
+        ("--source mysql://a:b@c/d --sql-dump shop.sql", "give one of them"),
+        ("--sql-dump none.sql", "--sql-dump none.sql: expected a file"),
+        ("--sql-dump README.md --ratings README.md", "README.md: expected the header customerNumber,"),
+        ("--dataset dataset.toml", "give them with --source or --sql-dump"),
+        ("--dataset none.toml --source mysql://a@b/c", "none.toml: expected a file"),
+        ("--dataset README.md --source mysql://a:b@c/d", "README.md: not TOML"),
+        ("--source postgres://a:b@c/d", "expected mysql://user:password@host"),
+        ("--source mysql://a:b@127.0.0.1:1/d", "a@127.0.0.1:1/d: cannot be reached"),
+        ("--events none.json", "none.json: cannot be read"),
+        ("--events README.md", "README.md: expected a JSON event"),
+        ("--n-events -5", "argument --n-events: expected a whole number from 1 to 100,000, found '-5'"),
+        ("--seed one", "argument --seed: expected a whole number"),
+        ("--stack none", "stack none: expected Pulumi.none.yaml, found stacks dev, prod"),
+        ("--nonsense", "unrecognized arguments: --nonsense"),
+        ("--folder /proc/run", "--folder /proc/run: cannot be used"),
+        ("send --folder /nowhere", "--folder /nowhere: no run is up in it"),
+        ("send --seconds never", "argument --seconds: expected a whole number"),
+        ("graph --stack none", "stack none: expected Pulumi.none.yaml"),
+        ("graph --svg /nowhere/graph.svg", "--svg /nowhere/graph.svg: cannot be written: No such file"),
+    ],
+)
+def test_a_bad_value_is_one_line_before_anything_starts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: str, message: str
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "500")
+    monkeypatch.setenv("SOURCE_PASSWORD", "")
+    before = set(Path(tempfile.gettempdir()).glob("recommender-*"))
+    try:
+        status = main(arguments.split())
+    except SystemExit as raised:
+        status = raised.code  # type: ignore[assignment]
+    told = capsys.readouterr()
+    assert status == 2
+    assert message in told.out + told.err
+    assert (told.out + told.err).count("\n") == 1
+    assert set(Path(tempfile.gettempdir()).glob("recommender-*")) == before
 
 
 def test_a_missing_program_is_named_with_how_to_install_it(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ EXERCISES: dict[tuple[str, str], Exercise] = {
     ("stream-event-transformation", "CallInference"): System.recommend,
     ("stream-event-transformation", "ReadEvents"): System.open_event_source,
     ("stream-event-transformation", "PutLines"): System.recommend,
-    ("stream-event-transformation", "KeepFailed"): System.give_up_a_record,
+    ("stream-event-transformation", "KeepFailed"): System.keep_a_poison_record,
+    ("stream-event-transformation", "KeepGivenUp"): System.give_up_a_batch,
     ("stream-event-transformation", "FindBucket"): System.open_event_source,
 }
 

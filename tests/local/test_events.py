@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from contracts import dataset
+from contracts.events import partition_key
 from emulator.errors import LocalRunError
 from emulator.program import ROOT
-from local.events import make_events, read_events
+from local.events import Event, make_events, put_events, read_events
 from local.shop import Customer, Shop
+from tests.emulator.aws import Aws
 
 SPEC = dataset.load(ROOT / "dataset.toml")
 SHOP = Shop(
@@ -35,23 +37,59 @@ def test_the_same_seed_makes_the_same_events() -> None:
     assert make_events(SHOP, SPEC, 20, seed=3) != make_events(SHOP, SPEC, 20, seed=4)
 
 
-@pytest.mark.parametrize(
-    ("text", "n"),
-    [('{"session_id": "a"}', 1), ('[{"session_id": "a"}, {"session_id": "b"}]', 2), ('{"a": 1}\n\n{"a": 2}\n', 2)],
-)
+ONE, TWO = '{"session_id": "a", "browse_history": []}', '{"session_id": "b", "browse_history": [{"product_code": 7}]}'
+ENDS = '{"session_id": "\u2028", "browse_history": []}\n{"session_id": "\u2029 \x85", "browse_history": []}\r\n'
+"""Line ends to Python, and text to JSON."""
+
+
+@pytest.mark.parametrize(("text", "n"), [(ONE, 1), (f"[{ONE}, {TWO}]", 2), (f"{ONE}\n\n{TWO}\n", 2), (ENDS, 2)])
 def test_an_event_a_list_and_a_line_each_are_read(tmp_path: Path, text: str, n: int) -> None:
     (tmp_path / "events.json").write_text(text)
     assert len(read_events(tmp_path / "events.json")) == n
 
 
-@pytest.mark.parametrize("text", ["", "[]", "[1]", '{"a": 1}\nnot json', json.dumps("text")])
+@pytest.mark.parametrize("text", ["", "[]", "[1]", '{"a": 1}\nnot json', json.dumps("text"), "\udcff"])
 def test_a_file_without_events_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "events.json"
-    path.write_text(text)
+    path.write_text(text, errors="surrogateescape")
     with pytest.raises(LocalRunError, match=r"events\.json: expected"):
+        read_events(path)
+
+
+@pytest.mark.parametrize(
+    ("event", "mistake"),
+    [
+        ({}, "session_id: expected a text, found nothing"),
+        ({"session_id": 1}, "session_id: expected a text, found 1"),
+        ({"session_id": "a"}, "browse_history: expected a list of at most 1,000 entries, found nothing"),
+        ({"customer_number": 1.5}, "customer_number: expected a whole number or a text, found 1.5"),
+        ({"browse_history": ["S1"]}, r'browse_history\[0\]: expected an object, found "S1"'),
+        ({"browse_history": [{}]}, r"browse_history\[0\].product_code: expected a text or a whole number"),
+        ({"browse_history": [{"product_code": "S1", "in_shopping_cart": "yes"}]}, "in_shopping_cart: expected true"),
+    ],
+)
+def test_an_event_that_the_stream_would_refuse_is_told_by_its_number_and_key(
+    tmp_path: Path, event: Event, mistake: str
+) -> None:
+    path = tmp_path / "events.json"
+    path.write_text(json.dumps([json.loads(ONE), event]))
+    with pytest.raises(LocalRunError, match=f"event 2: (.|\n)*{mistake}"):
         read_events(path)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(LocalRunError, match=r"nothing\.json: cannot be read"):
         read_events(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize("session", ["", "s" * 300, "\ud800", None, 7, "line\nend", ["a list"]])
+def test_whatever_the_session_is_the_event_gets_onto_the_stream(aws: Aws, session: object) -> None:
+    events: list[dict[str, object]] = [{"session_id": session, "n": 1}, {"session_id": "good"}, {}]
+    numbers = put_events(aws.client("kinesis"), aws.stream().rsplit("/", 1)[-1], events)
+    assert len(set(numbers)) == 3
+
+
+def test_a_sessions_events_share_a_key_whatever_the_session_is() -> None:
+    for session in ("s", "", "s" * 300, "\ud800"):
+        assert partition_key(session, "1") == partition_key(session, "2")
+        assert 0 < len(partition_key(session, "1").encode()) <= 256

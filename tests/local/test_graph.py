@@ -34,9 +34,28 @@ def test_the_text_names_every_resource_and_what_each_component_needs() -> None:
     assert all(node.name in text for node in graph.nodes)
 
 
-def test_the_picture_is_svg_with_a_box_a_component_and_a_line_a_dependency() -> None:
-    picture = ET.fromstring(as_svg(build(program), "a & b"))
+class Cabinet(pulumi.ComponentResource):
+    """A component that depends on a bucket and on a shelf that depends on it, too."""
+
+    def __init__(self, name: str, bucket: PrivateBucket, shelf: Shelf) -> None:
+        super().__init__("test:index:Cabinet", name, {}, None)
+        options = pulumi.ResourceOptions(parent=self, depends_on=[shelf])
+        PrivateBucket(f"{name}-own", {"tags": {"of": bucket.name}}, options)
+
+
+def program_with_a_shortcut() -> None:
+    store = PrivateBucket("store", {})
+    Cabinet("cabinet", store, Shelf("shelf", store))
+
+
+def test_the_picture_is_svg_with_a_box_a_component_and_an_arrow_for_each_dependency_that_the_text_lists() -> None:
+    graph = build(program_with_a_shortcut)
+    assert "Cabinet cabinet  ← shelf, store" in as_text(graph)
+    picture = ET.fromstring(as_svg(graph, "a & b"))
     space = "{http://www.w3.org/2000/svg}"
-    assert len(picture.findall(f"{space}rect")) == 3
-    assert len(picture.findall(f"{space}path")) == 1
+    assert len(picture.findall(f"{space}rect")) == 4
+    arrows = picture.findall(f"{space}path")
+    assert len(arrows) == 3
+    heads = {marker.get("id") for marker in picture.iter(f"{space}marker")}
+    assert {arrow.get("marker-end", "").removeprefix("url(#").removesuffix(")") for arrow in arrows} == heads
     assert "a & b" in [text.text for text in picture.findall(f"{space}text")]

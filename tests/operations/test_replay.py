@@ -3,16 +3,31 @@
 import base64
 import gzip
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from contracts.events import original
+from functions.stream_transformation.event_source import FailureBucket
+from functions.stream_transformation.transform import Raw
 from operations.replay import MAX_TRIES, RUN_NOTE, ReplayError, main, noted_run, read_documents, replay
 from tests.emulator.aws import Aws, FakeClock
+from tests.functions.lambdas import packed
+
+OF_ITSELF = "Lambda.ProcessingFailedStatus"
+
+
+def event(session: str) -> bytes:
+    return json.dumps({"session_id": session, "browse_history": []}).encode()
+
+
+EVENT = event("s1")
 
 
 def document(data: bytes, arrival_ms: int = 1_700_000_000_000, code: str = "Lambda.FunctionError") -> bytes:
@@ -53,12 +68,16 @@ class Setup:
             iterator = kinesis.get_shard_iterator(
                 StreamARN=self.stream_arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
             )["ShardIterator"]
-            records += kinesis.get_records(ShardIterator=iterator)["Records"]
+            behind = True
+            while behind:
+                answer = kinesis.get_records(ShardIterator=iterator)
+                records += answer["Records"]
+                iterator, behind = answer["NextShardIterator"], answer["MillisBehindLatest"] > 0 and answer["Records"]
         return records
 
-    def replay(self, *codes: str) -> Any:
+    def replay(self, *codes: str, again: bool = False) -> Any:
         s3, kinesis = self.aws.client("s3"), self.aws.client("kinesis")
-        return replay(s3, kinesis, self.bucket, "processing-failed/", self.stream, codes)
+        return replay(s3, kinesis, self.bucket, "processing-failed/", self.stream, codes, again)
 
 
 @pytest.fixture
@@ -66,85 +85,134 @@ def setup(aws: Aws) -> Setup:
     return Setup(aws)
 
 
-def test_raw_data_goes_back_with_its_session_as_partition_key(setup: Setup) -> None:
-    event = {"session_id": "s1", "city": "Málaga", "browse_history": [], "extra": 1}
-    setup.keep("processing-failed/a.gz", gzip.compress(document(json.dumps(event).encode())))
-    assert setup.replay().events == {"Lambda.FunctionError": 1}
+def sent(record: Mapping[str, Any]) -> tuple[bytes, str | None]:
+    """The bytes and the id of a replayed event that is on the stream."""
+    return original(record["Data"])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        EVENT,
+        b' {"session_id": "s1", "browse_history": [],\r\n "price": 1.50, "city": "M\xc3\xa1laga"}',
+        json.dumps({"session_id": "s1", "browse_history": [], "note": "я" * 300_000}, ensure_ascii=False).encode(),
+        EVENT[:-1] + b', "note": "' + b"n" * (1_048_531 - len(EVENT) - 12) + b'"}',
+    ],
+    ids=["plain", "odd white space", "600 kB of Cyrillic", "1,048,531 bytes"],
+)
+@pytest.mark.parametrize("number", [None, "49590338271490256608559692538361571095921575989136588898"])
+def test_an_event_goes_back_as_the_bytes_that_its_producer_sent(setup: Setup, data: bytes, number: str | None) -> None:
+    kept = document(data) if number is None else invocation_record(data, number)
+    setup.keep("processing-failed/a.gz", gzip.compress(kept))
+    done = setup.replay()
+    assert done.events.total() == 1, done.problems
     (record,) = setup.on_stream()
-    assert record["PartitionKey"] == "s1"
-    body = json.loads(record["Data"])
-    assert body.pop("event_id")
-    assert body == event
+    content, event_id = sent(record)
+    assert content == data
+    assert event_id == number if number else str(event_id).startswith("replayed-")
 
 
-def test_replayed_twice_and_again_after_another_failure_an_event_keeps_one_identity(setup: Setup) -> None:
-    setup.keep("processing-failed/a", document(b'{"session_id": "s1"}') + document(b'{"session_id": "s2"}'))
+def test_what_no_stream_takes_is_told_and_the_others_go_on(setup: Setup) -> None:
+    too_large = EVENT[:-1] + b', "note": "' + b"n" * (1_048_570 - len(EVENT)) + b'"}'
+    setup.keep("processing-failed/a", document(too_large) + document(EVENT))
+    setup.keep("processing-failed/b", document(EVENT, 5))
+    done = setup.replay()
+    assert (done.events.total(), done.left) == (2, {"too_large": 1})
+    (problem,) = done.problems
+    assert "processing-failed/a" in problem
+    assert "Kinesis takes 1048576" in problem
+
+
+def test_a_second_run_doubles_nothing(setup: Setup) -> None:
+    setup.keep("processing-failed/a", document(EVENT) + document(b"poison") + document(EVENT, 2))
+    assert setup.replay().events.total() == 2
+    again = setup.replay()
+    assert (again.events.total(), again.before, again.left) == (0, 2, {"not_json": 1})
+    setup.keep("processing-failed/b", document(EVENT, 3))
+    assert setup.replay().events.total() == 1
+    assert len(setup.on_stream()) == 3
+
+
+def test_what_failed_by_itself_again_is_told_apart_from_what_an_outage_cost(setup: Setup) -> None:
+    setup.keep("processing-failed/a", document(EVENT, 1, OF_ITSELF) + document(EVENT, 2, OF_ITSELF))
     setup.replay()
-    setup.replay()
-    # The replayed events fail again, so that Firehose keeps them anew, at another time.
-    again = b"".join(document(record["Data"], 1_800_000_000_000) for record in setup.on_stream())
-    setup.keep("processing-failed/b", again)
-    setup.replay()
-    identities: dict[str, set[str]] = {}
-    for record in setup.on_stream():
-        event = json.loads(record["Data"])
-        identities.setdefault(event["session_id"], set()).add(event["event_id"])
-    assert {session: len(ids) for session, ids in identities.items()} == {"s1": 1, "s2": 1}
+    first, second = setup.on_stream()
+    # Both fail again, so that Firehose keeps them anew: the one by itself, the other with its batch.
+    setup.keep("processing-failed/b", document(first["Data"], 9, OF_ITSELF) + document(second["Data"], 9))
+    done = setup.replay()
+    assert (done.events, done.left) == ({"Lambda.FunctionError": 1}, {"failed_again": 1})
+    assert setup.replay(again=True).events == {OF_ITSELF: 1}
+    ids = Counter(sent(record)[1] for record in setup.on_stream())
+    assert ids == {sent(first)[1]: 2, sent(second)[1]: 2}, "each is the same event, however often it failed"
 
 
 def test_two_events_with_the_same_data_at_different_times_stay_two(setup: Setup) -> None:
-    setup.keep("processing-failed/a", document(b'{"session_id": "s1"}', 1) + document(b'{"session_id": "s1"}', 2))
+    setup.keep("processing-failed/a", document(EVENT, 1) + document(EVENT, 2))
     setup.replay()
-    assert len({json.loads(record["Data"])["event_id"] for record in setup.on_stream()}) == 2
+    assert len({sent(record)[1] for record in setup.on_stream()}) == 2
 
 
-def test_an_event_source_mappings_record_keeps_its_sequence_number_as_identity(setup: Setup) -> None:
-    setup.keep("processing-failed/a", invocation_record(b'{"session_id": "s1"}', "4957"))
-    setup.replay()
-    (record,) = setup.on_stream()
-    assert json.loads(record["Data"])["event_id"] == "4957"
-
-
-def test_what_is_no_event_is_counted_and_left(setup: Setup) -> None:
-    setup.keep(
-        "processing-failed/a", b"".join(map(document, [b"\xff\xfe", b"[1]", b"[" * 100_000, b'{"session_id": "s"}']))
-    )
+def test_poison_is_told_by_its_reason_and_left(setup: Setup) -> None:
+    poison = [b"\xff\xfe", b"[1]", b"[" * 100_000, b'{"session_id": "s"}']
+    setup.keep("processing-failed/a", b"".join(document(data, code=OF_ITSELF) for data in [*poison, EVENT]))
     done = setup.replay()
-    assert (done.unreadable, done.events.total(), len(setup.on_stream())) == (3, 1, 1)
+    assert done.left == {"not_json": 1, "wrong_shape": 3}
+    assert done.events == {OF_ITSELF: 1}, "an answer over 6 MB, say"
+    assert len(setup.on_stream()) == 1
+
+
+def test_what_the_transformation_kept_goes_back_as_the_event_that_it_was(setup: Setup) -> None:
+    """With Kinesis as event source, the function itself keeps what it cannot recommend for."""
+    reasons = {"1": "refused_by_inference", "2:1": "refused_by_inference", "3": "line_over_1000_kb", "4": "not_json"}
+    records = [Raw(id_, EVENT if id_ != "4" else b"?", id_, "shard", 1_700_000_000_000) for id_ in reasons]
+    FailureBucket(setup.bucket, setup.aws.client("s3")).keep(records, reasons, "arn:function")
+    done = setup.replay()
+    assert (done.events, done.left) == ({"refused_by_inference": 2}, {"line_over_1000_kb": 1, "not_json": 1})
+    assert sorted(map(sent, setup.on_stream())) == [(EVENT, "1"), (EVENT, "2:1")]
+
+
+def test_a_packed_record_that_lambda_gave_up_goes_back_as_its_events(setup: Setup) -> None:
+    setup.keep("processing-failed/a", invocation_record(packed(EVENT, b"?", EVENT), "4957"))
+    done = setup.replay()
+    assert (done.events, done.left) == ({"RetryAttemptsExhausted": 2}, {"not_json": 1})
+    assert sorted(map(sent, setup.on_stream())) == [(EVENT, "4957"), (EVENT, "4957:2")]
 
 
 def test_only_the_failures_asked_for_are_replayed(setup: Setup) -> None:
-    poison = document(b'{"session_id": "s1"}', code="Lambda.ProcessingFailedStatus")
-    setup.keep("processing-failed/a", poison + document(b'{"session_id": "s2"}'))
-    setup.replay("Lambda.FunctionError")
-    (record,) = setup.on_stream()
-    assert record["PartitionKey"] == "s2"
+    setup.keep("processing-failed/a", document(EVENT, 1, OF_ITSELF) + document(EVENT, 2))
+    assert setup.replay("Lambda.FunctionError").events == {"Lambda.FunctionError": 1}
+    assert setup.replay().events == {OF_ITSELF: 1}
 
 
 def test_more_than_one_request_holds_all_arrive(setup: Setup) -> None:
-    lines = b"".join(document(json.dumps({"session_id": f"s{n}"}).encode()) for n in range(1201))
+    lines = b"".join(document(event(f"s{n}")) for n in range(1201))
     setup.keep("processing-failed/a", lines)
     assert setup.replay().events.total() == 1201
-    assert {record["PartitionKey"] for record in setup.on_stream()} == {f"s{n}" for n in range(1201)}
+    assert {sent(record)[0] for record in setup.on_stream()} == {event(f"s{n}") for n in range(1201)}
 
 
-def test_a_file_that_is_something_else_is_named(setup: Setup) -> None:
-    setup.keep("processing-failed/notes.txt", b"hello")
-    with pytest.raises(ReplayError, match=r"processing-failed/notes\.txt"):
-        setup.replay()
+def test_a_file_that_is_something_else_is_named_and_the_others_go_on(setup: Setup) -> None:
+    setup.keep("processing-failed/a.txt", b"hello")
+    setup.keep("processing-failed/b.gz", b"\x1f\x8bno gzip")
+    setup.keep("processing-failed/c", document(EVENT))
+    done = setup.replay()
+    assert done.events.total() == 1
+    assert ["a.txt" in done.problems[0], "b.gz" in done.problems[1], len(done.problems)] == [True, True, 2]
 
 
 def test_the_command_finds_a_local_run_by_its_folder(
     setup: Setup, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    setup.keep("processing-failed/a", document(b'{"session_id": "s1"}') + document(b"?"))
+    setup.keep("processing-failed/a", document(EVENT) + document(b"?"))
     environment = setup.aws.ministack.environment(setup.aws.ministack.root)
     for name in environment:
         monkeypatch.setenv(name, "")  # so that what the command sets is taken back
     with noted_run(tmp_path, environment, setup.bucket, setup.stream):
         assert (tmp_path / RUN_NOTE).stat().st_mode & 0o077 == 0
         assert main(["--run", str(tmp_path)]) == 0
-        assert "1 files read; 1 events put back" in capsys.readouterr().out
+        told = capsys.readouterr().out
+        assert "1 files read; 1 events put back" in told
+        assert "1 are left where they are, for they would fail again (1 not_json)" in told
         assert main(["--run", str(tmp_path), "--bucket", "no-such-bucket"]) == 1
         assert "NoSuchBucket" in capsys.readouterr().err
     assert main(["--run", str(tmp_path)]) == 1
@@ -175,10 +243,10 @@ class Throttled:
 @pytest.mark.parametrize("times", [0, 3, 100])
 def test_records_that_a_throttled_stream_refuses_are_put_again_each_once(setup: Setup, times: int) -> None:
     sessions = 20
-    lines = b"".join(document(json.dumps({"session_id": f"s{n}"}).encode()) for n in range(sessions))
+    lines = b"".join(document(event(f"s{n}")) for n in range(sessions))
     setup.keep("processing-failed/a", lines)
     stream = Throttled(times)
-    call = (setup.aws.client("s3"), stream, setup.bucket, "processing-failed/", "events", (), FakeClock().sleep)
+    call = (setup.aws.client("s3"), stream, setup.bucket, "processing-failed/", "events", (), False, FakeClock().sleep)
     if times < MAX_TRIES:
         replay(*call)
         assert len(set(stream.taken)) == len(stream.taken) == sessions
@@ -187,22 +255,49 @@ def test_records_that_a_throttled_stream_refuses_are_put_again_each_once(setup: 
             replay(*call)
 
 
-ANY_TEXT = st.text(st.characters(exclude_categories=()))
-ANY_JSON = st.recursive(
-    st.none() | st.integers() | ANY_TEXT,
-    lambda of: st.lists(of) | st.dictionaries(ANY_TEXT | st.just("session_id"), of),
-)
+class Choosy:
+    """A stream that takes no request with a certain record in it."""
+
+    def __init__(self, refused: bytes) -> None:
+        self.refused = refused
+        self.taken: list[bytes] = []
+
+    def put_records(self, StreamName: str, Records: list[Mapping[str, Any]]) -> dict[str, Any]:
+        contents = [sent(record)[0] for record in Records]
+        if self.refused in contents:
+            raise ClientError({"Error": {"Code": "InvalidArgumentException", "Message": "no"}}, "PutRecords")
+        self.taken += contents
+        return {"Records": [{}] * len(Records)}
 
 
-@given(ANY_JSON)
-@example({"session_id": "\ud800"})
-def test_any_json_that_failed_is_either_an_event_with_an_identity_or_left(data: Any) -> None:
-    (event,) = read_documents(document(json.dumps(data).encode()))
-    if not isinstance(data, dict):
-        assert event is None
-        return
-    assert event is not None
-    assert 0 < len(event.record["PartitionKey"].encode().decode()) <= 256
-    assert isinstance(event.body["event_id"], str)
-    assert event.body["event_id"]
-    assert {**event.body, "event_id": None} == {**data, "event_id": None}
+def test_a_record_that_the_stream_refuses_costs_no_other(setup: Setup) -> None:
+    setup.keep("processing-failed/a", b"".join(document(event(f"s{n}")) for n in range(10)))
+    stream = Choosy(event("s6"))
+    done = replay(setup.aws.client("s3"), stream, setup.bucket, "processing-failed/", "events")
+    assert sorted(stream.taken) == [event(f"s{n}") for n in range(10) if n != 6]
+    assert (done.events.total(), done.left) == (9, {"refused_by_the_stream": 1})
+
+
+def test_a_run_that_stopped_goes_on_where_it_was(setup: Setup) -> None:
+    setup.keep("processing-failed/a", b"".join(document(event(f"s{n:02}")) for n in range(20)))
+    stream = Throttled(5)
+    call = (setup.aws.client("s3"), stream, setup.bucket, "processing-failed/", "events", (), False)
+
+    def give_up(seconds: float) -> None:
+        if stream.times == 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replay(*call, sleep=give_up)
+    assert 0 < len(stream.taken) < 20
+    replay(*call)
+    assert len(set(stream.taken)) == len(stream.taken) == 20
+
+
+@given(st.binary(max_size=200))
+@example(json.dumps({"session_id": "\ud800", "browse_history": []}).encode())
+def test_any_bytes_that_failed_are_sent_as_they_are_or_left_for_a_reason(data: bytes) -> None:
+    (failed,) = read_documents(document(data))
+    assert 0 < len(failed.record["PartitionKey"]) <= 256
+    assert sent(failed.record) == (failed.data, failed.event_id)
+    assert failed.would_fail() in {None, "not_json", "wrong_shape"}

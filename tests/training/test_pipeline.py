@@ -56,6 +56,47 @@ def test_a_killed_run_goes_on_and_gives_the_bytes_of_one_that_was_not_killed(
     assert len(stages) == len(set(stages)), "an epoch was trained twice"
 
 
+def test_the_report_says_which_version_of_which_shop_and_what_earlier_ones_reached(lake: str, tmp_path: Path) -> None:
+    first, second = (
+        pipeline.run(
+            lake, worlds.CLASSIC, str(tmp_path / "out"), Settings(epochs=1, seed=seed), force=True, work=tmp_path / "w",
+            names={item: f"Name of {item}" for item in SMALL["productCode"].to_pylist()},
+        )
+        for seed in (1, 2)
+    )  # fmt: skip
+    report = (second.folder / contract.REPORT).read_text(encoding="utf-8")
+    version = second.version
+    made = f"{version[:4]}-{version[4:6]}-{version[6:8]} at {version[9:11]}:{version[11:13]} UTC"
+    assert f"Version {version}, made on {made}, of customers and products" in report
+    ndcg = f"{first.metrics['all']['model']['ndcg@10']:.4f}"
+    assert f'<td>{first.version}</td><td class="number">{len(SMALL):,}</td><td class="number">{ndcg}</td>' in report
+    assert "Name of S" in report
+    assert second.version not in (first.folder / contract.REPORT).read_text(encoding="utf-8")
+
+
+def test_a_stock_that_is_not_managed_counts_as_in_stock_and_a_version_without_any_is_not_published(
+    tmp_path: Path,
+) -> None:
+    stock = SMALL.column_names.index("quantityInStock")
+    for number, value in enumerate((None, 0)):
+        table = SMALL.set_column(stock, "quantityInStock", pa.array([value] * len(SMALL), pa.int32()))
+        lake = str(worlds.write(table, worlds.CLASSIC, tmp_path / f"lake {number}"))
+        out = tmp_path / f"out {number}"
+
+        def run(lake: str = lake, out: Path = out) -> pipeline.Result:
+            return pipeline.run(lake, worlds.CLASSIC, str(out), Settings(epochs=1), force=True, work=out / "work")
+
+        if value is None:
+            result = run()
+            catalog = (result.folder / contract.ITEM_CATALOG).read_text()
+            assert "false" not in catalog
+            assert catalog.count("true") == len(set(SMALL["productCode"].to_pylist()))
+        else:
+            with pytest.raises(TrainingError, match="none of its 31 items is in stock"):
+                run()
+            assert not list(out.glob("2*"))
+
+
 def test_another_seed_is_another_model(lake: str, tmp_path: Path) -> None:
     runs = [
         pipeline.run(

@@ -1,0 +1,1 @@
+"""Outside scanners over the program and its packages: `make audit`."""

@@ -1,0 +1,93 @@
+"""What dataset.toml names, as the database has it: tables, columns, types, statements."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pymysql
+
+from contracts.dataset import Dataset, Rows
+from emulator.errors import LocalRunError
+from etl import column_types
+from etl.column_types import ColumnType
+from local.login import Login
+
+UNSIGNED = 32
+"""A flag of a result's column ("Column Definition Flags", MySQL's source documentation)."""
+
+Columns = Mapping[str, ColumnType]
+"""Lower-case name → type."""
+
+
+def roles(dataset: Dataset) -> dict[str, Rows]:
+    return {"users": dataset.users, "items": dataset.items, "ratings": dataset.ratings}
+
+
+def read_columns(cursor: Any) -> Iterator[tuple[str, str, ColumnType]]:
+    """Table, column and type of every column of the database, in its order."""
+    cursor.execute(column_types.COLUMNS_SQL + " ORDER BY table_name, ordinal_position")
+    for table, column, name, full in cursor.fetchall():
+        yield table, column, ColumnType(_text(name), _text(full))
+
+
+def read_schema(cursor: Any) -> dict[str, dict[str, ColumnType]]:
+    """Every table of the database: its columns' types by lower-case name."""
+    schema: dict[str, dict[str, ColumnType]] = {}
+    for table, column, found in read_columns(cursor):
+        schema.setdefault(table, {})[column.lower()] = found
+    return schema
+
+
+def check(cursor: Any, login: Login, dataset: Dataset) -> dict[str, int]:
+    """Counts the rows of each role. Raises `LocalRunError` with every mistake: tables, columns, kinds, statements."""
+    found, refused = _found(cursor, dataset)
+    mistakes = [*refused, *_without(refused, column_types.mistakes(dataset, found))]
+    if mistakes:
+        tables = ", ".join(sorted(read_schema(cursor))) or "no tables"
+        raise LocalRunError(
+            f"source database {login.database} is not as dataset.toml says (it has: {tables}):\n" + "\n".join(mistakes)
+        )
+    counts = {}
+    for role, rows in roles(dataset).items():
+        cursor.execute(f"SELECT COUNT(*) FROM {rows.sql}")  # noqa: S608
+        counts[role] = int(cursor.fetchone()[0])
+    return counts
+
+
+def types(cursor: Any, dataset: Dataset) -> dict[str, Columns]:
+    """Each role's columns; of a dataset that `check` has nothing against."""
+    return {role: columns or {} for role, columns in _found(cursor, dataset)[0].items()}
+
+
+def _found(cursor: Any, dataset: Dataset) -> tuple[dict[str, Columns | None], list[str]]:
+    """Each role's columns, None where it has no table; and what the server says against `where` and `query`."""
+    found: dict[str, Columns | None] = dict(column_types.schema_columns(dataset, read_schema(cursor)))
+    refused = []
+    for role, rows in roles(dataset).items():
+        if not rows.query and not (rows.where and found.get(role)):
+            continue
+        try:
+            columns = dict(_result_columns(cursor, rows))
+        except pymysql.err.MySQLError as error:
+            refused.append(f"{role}.{'query' if rows.query else 'where'}: {error.args[-1]}")
+            columns = {}
+        if rows.query:
+            found[role] = columns
+    return found, refused
+
+
+def _without(refused: list[str], mistakes: list[str]) -> list[str]:
+    """Missing columns of a statement that the server refuses are only the consequence."""
+    roles_refused = {line.partition(".")[0] for line in refused if ".query: " in line[:20]}
+    return [line for line in mistakes if line.partition(".")[0] not in roles_refused]
+
+
+def _result_columns(cursor: Any, rows: Rows) -> Iterator[tuple[str, ColumnType]]:
+    cursor.execute(f"SELECT * FROM {rows.sql} LIMIT 0")  # noqa: S608
+    for field in cursor._result.fields:
+        unsigned = bool(field.flags & UNSIGNED)
+        yield field.name.lower(), column_types.result_type(field.type_code, field.charsetnr, field.scale, unsigned)
+
+
+def _text(value: str | bytes) -> str:
+    """MySQL 8 gives types as bytes, MariaDB as text."""
+    return value.decode() if isinstance(value, bytes) else value

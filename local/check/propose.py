@@ -1,0 +1,336 @@
+"""Proposes a dataset.toml for a database: from its foreign keys, the names of tables and columns, and what they hold.
+
+A proposal is a start that a person reads and corrects: what was left out, and why, stands in its comments.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pymysql
+
+from contracts.dataset import quoted
+from emulator.errors import LocalRunError
+from etl.column_types import ColumnType, Family
+from local.check.columns import read_columns
+from local.login import Login
+
+# Parts of names, in small letters, separated by |; what stands first is tried first.
+USER_WORDS = "user|customer|client|member|viewer|buyer|visitor|reader|subscriber|account|shopper|guest|person"
+ITEM_WORDS = "product|item|film|movie|track|song|book|article|game|course|recipe|title|variant|sku"
+RATING_WORDS = "rating|stars|score|grade|vote"
+TIME_WORDS = "date|time|created|_at|_on|day|when"
+QUANTITY_WORDS = "quantity|qty|amount|count"
+STOCK_WORDS = "stock|inventory|qty_available|onhand|on_hand"
+NAME_WORDS = "name|title|label"
+PERSONAL_WORDS = "passw|hash|salt|token|secret|mail|phone|fax|first|last|surname|street|address"
+MOST_VALUES = 200
+"""A text with more different values than this, and than a third of the rows, says nothing that others share."""
+MOST_JOINS = 2
+TAG_SEPARATORS = "|;,"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A column that refers to another table's key."""
+
+    table: str
+    column: str
+    target: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """A table of interactions, and how its rows lead to a user and to an item."""
+
+    table: str
+    to_user: tuple[Link, ...]
+    to_item: tuple[Link, ...]
+
+    @property
+    def joins(self) -> int:
+        return len(self.to_user) + len(self.to_item) - 2
+
+
+def propose(cursor: Any, login: Login) -> str:
+    """The text of a dataset.toml. Raises `LocalRunError` where no table leads to both users and items."""
+    schema = _schema(cursor)
+    keys = _primary_keys(cursor)
+    links = [*_foreign_keys(cursor)]
+    links += [link for link in _links_by_name(schema, keys) if link not in links]
+    found = max(_interactions(schema, keys, links), key=lambda one: _score(cursor, schema, one), default=None)
+    if found is None:
+        raise LocalRunError(
+            f"database {login.database}: found no table whose columns lead to a table of users (by name one of "
+            f"{USER_WORDS}) and to one of items ({ITEM_WORDS}): write a dataset.toml after this project's. "
+            f"The database has: {', '.join(sorted(schema)) or 'no tables'}"
+        )
+    return "\n".join(_lines(_Source(cursor, schema, keys, links), found)) + "\n"
+
+
+@dataclass(frozen=True)
+class _Source:
+    cursor: Any
+    schema: Mapping[str, Mapping[str, ColumnType]]
+    keys: Mapping[str, str]
+    links: Iterable[Link]
+
+    def refers(self, table: str, column: str) -> bool:
+        return any(link.table == table and link.column == column for link in self.links)
+
+    def one(self, sql: str) -> tuple[Any, ...]:
+        self.cursor.execute(sql)
+        row: tuple[Any, ...] = self.cursor.fetchone()
+        return row
+
+
+def _schema(cursor: Any) -> dict[str, dict[str, ColumnType]]:
+    """Every table's columns and their types, by their names as they were given."""
+    schema: dict[str, dict[str, ColumnType]] = {}
+    for table, column, found in read_columns(cursor):
+        schema.setdefault(table, {})[column] = found
+    return schema
+
+
+def _primary_keys(cursor: Any) -> dict[str, str]:
+    """Table → its primary key, where that is one column."""
+    cursor.execute(
+        "SELECT table_name, MIN(column_name) FROM information_schema.key_column_usage "
+        "WHERE table_schema = DATABASE() AND constraint_name = 'PRIMARY' GROUP BY table_name HAVING COUNT(*) = 1"
+    )
+    return dict(cursor.fetchall())
+
+
+def _foreign_keys(cursor: Any) -> Iterator[Link]:
+    cursor.execute(
+        "SELECT table_name, MIN(column_name), MIN(referenced_table_name), MIN(referenced_column_name) "
+        "FROM information_schema.key_column_usage WHERE table_schema = DATABASE() "
+        "AND referenced_table_schema = DATABASE() GROUP BY table_name, constraint_name HAVING COUNT(*) = 1"
+    )
+    for row in cursor.fetchall():
+        yield Link(*row)
+
+
+def _links_by_name(schema: Mapping[str, Mapping[str, ColumnType]], keys: Mapping[str, str]) -> Iterator[Link]:
+    """A column called as another table's key is (`customerNumber`), or by its table (`product_id`, `user`)."""
+    for (table, columns), (target, key) in product(schema.items(), keys.items()):
+        if table == target:
+            continue
+        single = _singular(target.lower())
+        plain = key.lower() in ("id", "uid", "code", "key")
+        names = {single, f"{single}_id", f"{single}id", f"{single}_code"} | (set() if plain else {key.lower()})
+        for column in columns:
+            if column.lower() in names and columns[column].family is schema[target][key].family:
+                yield Link(table, column, target, key)
+
+
+def _singular(name: str) -> str:
+    name = re.sub(r"^(tbl|wp|oc|ps)_", "", name)
+    return name[:-3] + "y" if name.endswith("ies") else name.removesuffix("s")
+
+
+def _interactions(schema: Mapping[str, Any], keys: Mapping[str, str], links: list[Link]) -> Iterator[Interactions]:
+    for table in schema:
+        paths = list(_paths(table, links))
+        users = [path for path in paths if _named(path[-1].target, USER_WORDS)]
+        items = [path for path in paths if _named(path[-1].target, ITEM_WORDS)]
+        for to_user, to_item in product(users, items):
+            ends = {to_user[-1].target, to_item[-1].target}
+            one = Interactions(table, to_user, to_item)
+            if len(ends) == 2 and table not in ends and one.joins <= MOST_JOINS:
+                yield one
+
+
+def _paths(table: str, links: list[Link], before: tuple[Link, ...] = ()) -> Iterator[tuple[Link, ...]]:
+    for link in links:
+        if link.table == table and link.target not in {step.table for step in before} | {table}:
+            yield (*before, link)
+            if len(before) < MOST_JOINS:
+                yield from _paths(link.target, links, (*before, link))
+
+
+def _score(cursor: Any, schema: Mapping[str, Mapping[str, ColumnType]], one: Interactions) -> tuple[bool, int, int]:
+    """Ratings before purchases, then the fewest tables on the way, then the most rows."""
+    cursor.execute(f"SELECT COUNT(*) FROM {quoted(one.table)}")  # noqa: S608
+    (rows,) = cursor.fetchone()
+    return (_rating(schema[one.table]) is not None and rows > 0, -one.joins, rows)
+
+
+def _rating(columns: Mapping[str, ColumnType]) -> str | None:
+    return _first(columns, RATING_WORDS, {Family.WHOLE, Family.FRACTION, Family.FLOAT})
+
+
+def _lines(source: _Source, one: Interactions) -> Iterator[str]:
+    user, item = one.to_user[-1], one.to_item[-1]
+    yield "# Proposed from the database's foreign keys, names and values: read it, and correct it."
+    yield "# What each line means: dataset.toml of this project. Look at what it gives: python -m local check"
+    features: list[str] = []
+    for role, end in (("users", user), ("items", item)):
+        yield ""
+        yield from _entity_lines(source, role, end, features)
+    yield ""
+    yield from _rating_lines(source, one)
+    if features:
+        yield "\n[event.features]                    # which key of an event's JSON fills which user column"
+        yield from (f"{_snake(name)} = {_toml(name)}" for name in features)
+
+
+def _entity_lines(source: _Source, role: str, end: Link, features: list[str]) -> Iterator[str]:
+    columns = source.schema[end.target]
+    whole = columns[end.key].family is Family.WHOLE
+    key_type = "integer" if whole else "text"
+    yield f'[{role}]\ntable = {_toml(end.target)}\nkey = {_toml(end.key)}\nkey_type = "{key_type}"'
+    kinds: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    for name in columns:
+        if name != end.key:
+            kind, reason = _kind(source, end.target, name)
+            if kind:
+                kinds[name] = kind
+            else:
+                left_out[name] = reason
+    if role == "items":
+        stock = _first({name: columns[name] for name in kinds}, STOCK_WORDS, {Family.WHOLE, Family.FRACTION})
+        if stock:
+            kinds[stock] = "integer" if columns[stock].family is Family.WHOLE else "numeric"
+            yield f"in_stock = {_toml(stock)}"
+        if called := _first(columns, NAME_WORDS, {Family.TEXT}):
+            yield f"name = {_toml(called)}"
+            kinds.pop(called, None)
+            left_out.pop(called, None)
+    else:
+        features += [name for name, kind in kinds.items() if not kind.startswith("tags")]
+    yield f"\n[{role}.columns]"
+    yield from (f"{_toml_key(name)} = {_toml(kind)}" for name, kind in kinds.items())
+    yield from (f"# {name}: {reason}" for name, reason in left_out.items())
+
+
+def _kind(source: _Source, table: str, column: str) -> tuple[str, str]:
+    """The column's kind, or "" and why it is left out."""
+    found = source.schema[table][column]
+    if _named(column, PERSONAL_WORDS) and found.family is Family.TEXT:
+        return "", "personal, or one of its own for each row"
+    name = quoted(column)
+    try:
+        counts = f"SELECT COUNT(*), COUNT({name}), COUNT(DISTINCT {name}) FROM {quoted(table)}"  # noqa: S608
+        rows, filled, values = source.one(counts)
+    except pymysql.err.MySQLError as error:
+        return "", f"cannot be read: {error.args[-1]}"
+    if rows and (not filled or (values == 1 and filled == rows)):
+        return "", "the same in every row" if filled else "empty"
+    if found.name == "set":
+        return "tags:,", ""
+    if found.family is Family.BITS or found.full.startswith("tinyint(1)"):
+        return ("boolean", "") if values <= 2 else ("integer", "")
+    if found.family is Family.DATE:
+        return "date", ""
+    if source.refers(table, column) or (found.family is Family.WHOLE and re.search(r"(_id|Id|ID|_code)$", column)):
+        return ("categorical", "") if values <= max(MOST_VALUES, rows // 3) else ("", "refers to a row of its own")
+    if found.name == "year":
+        return "integer", ""
+    if found.family in (Family.WHOLE, Family.FRACTION, Family.FLOAT):
+        return "numeric", ""
+    if found.family is not Family.TEXT:
+        return "", f"{found.full.upper()} is no feature"
+    if found.name == "enum" or (values <= MOST_VALUES and values <= max(2, rows * 0.9)):
+        return "categorical", ""
+    if separator := _separator(source, table, column, filled):
+        return f"tags:{separator}", ""
+    if values <= rows // 3:
+        return "categorical", ""
+    return "", "a text of its own for nearly each row"
+
+
+def _separator(source: _Source, table: str, column: str, filled: int) -> str:
+    for separator in TAG_SEPARATORS:
+        name = quoted(column)
+        (joined, longest) = source.one(
+            f"SELECT COUNT(*), MAX(CHAR_LENGTH({name})) FROM {quoted(table)} "  # noqa: S608
+            f"WHERE {name} LIKE '%{separator}%' AND {name} NOT LIKE '%{separator} %'"
+        )
+        if joined > filled / 3 and longest < 200:
+            return separator
+    return ""
+
+
+def _rating_lines(source: _Source, one: Interactions) -> Iterator[str]:
+    tables = {"a": one.table}
+    user = _column(one.to_user, tables, "u")
+    item = _column(one.to_item, tables, "i")
+    rating = _on_the_way(source, tables, lambda columns: _rating(columns), first_only=True)
+    numbers, dates = {Family.WHOLE, Family.FRACTION}, {Family.DATE}
+    quantity = None if rating else _on_the_way(source, tables, lambda c: _first(c, QUANTITY_WORDS, numbers), True)
+    time = _on_the_way(source, tables, lambda columns: _first(columns, TIME_WORDS, dates), False)
+    named = {"user": user, "item": item, "rating": rating, "time": time, "quantity": quantity}
+    used = {key: place for key, place in named.items() if place}
+    yield "[ratings]" + ("" if rating else "                           # no rating column: each row is a purchase")
+    if len(tables) == 1:
+        yield f"table = {_toml(one.table)}"
+        yield from (f"{key} = {_toml(column)}" for key, (_, column) in used.items())
+    else:
+        names = {"user": "user_id", "item": "item_id", "rating": "rating", "time": "at", "quantity": "quantity"}
+        selected = ", ".join(f"{alias}.{quoted(column)} AS {names[key]}" for key, (alias, column) in used.items())
+        joins = "".join(f"\nJOIN {join}" for join in _joins(one))
+        yield f'query = """\nSELECT {selected}\nFROM {quoted(one.table)} AS a{joins}\n"""'
+        yield from (f"{key} = {_toml(names[key])}" for key in used)
+    if rating:
+        lowest, highest = source.one(
+            f"SELECT FLOOR(MIN({quoted(rating[1])})), CEIL(MAX({quoted(rating[1])})) FROM {quoted(one.table)}"  # noqa: S608
+        )
+        lowest, highest = int(lowest or 0), int(highest or 1)
+        highest = max(highest, lowest + 1)
+        yield f"scale = [{lowest}, {highest}]"
+        yield f"liked = {lowest + round((highest - lowest) * 0.75)}"
+
+
+def _column(path: tuple[Link, ...], tables: dict[str, str], prefix: str) -> tuple[str, str]:
+    """Where the id is: alias and column; adds the tables on the way."""
+    for number, link in enumerate(path[:-1]):
+        tables[f"{prefix}{number}"] = link.target
+    return (f"{prefix}{len(path) - 2}" if len(path) > 1 else "a", path[-1].column)
+
+
+def _joins(one: Interactions) -> Iterator[str]:
+    for prefix, path in (("u", one.to_user), ("i", one.to_item)):
+        before = "a"
+        for number, link in enumerate(path[:-1]):
+            alias = f"{prefix}{number}"
+            condition = f"{alias}.{quoted(link.key)} = {before}.{quoted(link.column)}"
+            yield f"{quoted(link.target)} AS {alias} ON {condition}"
+            before = alias
+
+
+def _on_the_way(source: _Source, tables: Mapping[str, str], wanted: Any, first_only: bool) -> tuple[str, str] | None:
+    for alias, table in list(tables.items())[: 1 if first_only else None]:
+        if column := wanted(source.schema[table]):
+            return alias, column
+    return None
+
+
+def _first(columns: Mapping[str, ColumnType], words: str, families: set[Family]) -> str | None:
+    """The first column of these families whose name has one of the words; earlier words win."""
+    for word in words.split("|"):
+        for name, found in columns.items():
+            if word in name.lower() and found.family in families:
+                return name
+    return None
+
+
+def _named(name: str, words: str) -> bool:
+    return re.search(words, name.lower()) is not None
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"\W", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)).lower()
+
+
+def _toml(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _toml_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)

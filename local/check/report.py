@@ -1,0 +1,167 @@
+"""What a shop's tables hold, as the model will see it: counts, keys, orphans, and each feature's values."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.dataset import Column, Dataset, Entity, Kind, Rows, quoted
+from local.check.columns import Columns
+
+VALUES_SHOWN = 3
+LONGEST_VALUE = 24
+MEASURED = 3
+"""Liked items that a customer takes to be measured on: one to test, one to validate, one to learn from."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """An entity's keys as text, as the ETL has them: trimmed."""
+
+    known: frozenset[str]
+    rows: int
+    missing: int
+    duplicates: int
+
+
+class Report:
+    """The lines of a check. `warnings` are what a run would refuse, or what it could make little of."""
+
+    def __init__(self, cursor: Any, dataset: Dataset, types: Mapping[str, Columns]) -> None:
+        self._cursor = cursor
+        self._dataset = dataset
+        self._types = types
+        self.warnings: list[str] = []
+
+    def lines(self) -> Iterator[str]:
+        keys = {}
+        for role, entity in (("users", self._dataset.users), ("items", self._dataset.items)):
+            keys[role] = self._keys(entity)
+            yield from self._entity(role, entity, keys[role])
+        yield from self._ratings(keys["users"], keys["items"])
+
+    def _entity(self, role: str, entity: Entity, keys: Keys) -> Iterator[str]:
+        faults = keys.missing + keys.duplicates
+        told = f", {keys.missing:,} missing, {keys.duplicates:,} not unique" if faults else ""
+        yield f"[{role}] {entity.label}: {keys.rows:,} rows, key {entity.key} {self._type(role, entity.key)}{told}"
+        self._check_share(entity, faults, keys.rows, "keys missing or not unique")
+        for column in entity.columns:
+            described = self._describe(entity, column)
+            yield f"    {column.name:<20} {column.kind.value:<12} {self._type(role, column.name):<16} {described}"
+        if entity.in_stock:
+            name = quoted(entity.in_stock)
+            (there,) = self._one(entity, f"COUNT(CASE WHEN {name} > 0 OR {name} IS NULL THEN 1 END)")
+            yield f"    in stock, or stock not managed: {there:,} of {keys.rows:,}"
+            if not there:
+                self.warnings.append(f"{entity.label}.{entity.in_stock}: nothing is in stock: nothing is recommended")
+
+    def _ratings(self, users: Keys, items: Keys) -> Iterator[str]:
+        ratings = self._dataset.ratings
+        user, item = quoted(ratings.user), quoted(ratings.item)
+        by_user, by_item = self._counts(ratings, user), self._counts(ratings, item)
+        rows = sum(by_user.values())
+        what = f"rating {ratings.rating}, liked from {ratings.liked}" if ratings.rating else "purchases"
+        yield f"[ratings] {ratings.label}: {rows:,} rows ({what})"
+        unknown = 0
+        for role, counts, known in (("user", by_user, users.known), ("item", by_item, items.known)):
+            orphans = sum(count for key, count in counts.items() if key not in known)
+            used = sum(key in known for key in counts)
+            share = f"{orphans / rows:.1%}" if rows else "0 %"
+            yield f"    {role + 's with ratings':<20} {used:,} of {len(known):,}; rows of no known {role}: {share}"
+            unknown = max(unknown, orphans)
+        self._check_share(ratings, unknown, rows, "rows of an unknown user or item")
+        if ratings.rating:
+            yield from self._scale(ratings.rating)
+        if ratings.time:
+            first, last = self._one(ratings, f"MIN({quoted(ratings.time)}), MAX({quoted(ratings.time)})")
+            yield f"    {ratings.time:<20} {first} to {last}"
+        yield from self._liked(user, item)
+
+    def _scale(self, rating: str) -> Iterator[str]:
+        ratings, name = self._dataset.ratings, quoted(rating)
+        lowest, highest, outside, missing = self._one(
+            ratings,
+            f"MIN({name}), MAX({name}), COUNT(CASE WHEN {name} NOT BETWEEN {ratings.scale[0]} AND {ratings.scale[1]} "
+            f"THEN 1 END), COUNT(CASE WHEN {name} IS NULL THEN 1 END)",
+        )
+        yield f"    {rating:<20} {lowest} to {highest}; outside of the scale {list(ratings.scale)}: {outside:,}"
+        self._check_share(ratings, int(outside) + int(missing), None, "ratings missing or outside of the scale")
+
+    def _liked(self, user: str, item: str) -> Iterator[str]:
+        ratings = self._dataset.ratings
+        liked = f"WHERE {quoted(ratings.rating)} >= {ratings.liked}" if ratings.rating else ""
+        self._cursor.execute(
+            f"SELECT COUNT(*), COUNT(CASE WHEN n >= {MEASURED} THEN 1 END) FROM "  # noqa: S608
+            f"(SELECT COUNT(DISTINCT {item}) AS n FROM {ratings.sql} {liked} GROUP BY {user}) AS histories"
+        )
+        users, measured = self._cursor.fetchone()
+        yield f"    users who liked something: {users:,}; {measured:,} with {MEASURED} liked items or more"
+        if not measured:
+            self.warnings.append(
+                f"no user has {MEASURED} liked items: a model is trained, and cannot be measured (the gate refuses it)"
+            )
+
+    def _describe(self, entity: Entity, column: Column) -> str:
+        name = quoted(column.name)
+        if column.kind.is_number or column.kind in (Kind.DATE, Kind.BOOLEAN):
+            value = name if column.kind is Kind.DATE else f"{name} + 0"  # a BIT is bytes until it is used as a number
+            lowest, highest, empty = self._one(entity, f"MIN({value}), MAX({value}), COUNT(*) - COUNT({name})")
+            return f"{_short(lowest)} to {_short(highest)}{_empty(empty)}"
+        self._cursor.execute(
+            f"SELECT CONVERT({name} USING utf8mb4) AS v, COUNT(*) AS n FROM {entity.sql} GROUP BY v ORDER BY n DESC, v"  # noqa: S608
+        )
+        counts: Counter[str] = Counter()
+        for value, number in self._cursor.fetchall():
+            counts["" if value is None else str(value).strip()] += number
+        empty = counts.pop("", 0)
+        if column.kind is Kind.TAGS:
+            tags: Counter[str] = Counter()
+            for text, number in counts.items():
+                tags.update({tag.strip(): number for tag in text.split(column.separator) if tag.strip()})
+            counts = tags
+        shown = ", ".join(f"{_short(value)} ({number:,})" for value, number in counts.most_common(VALUES_SHOWN))
+        more = ", …" if len(counts) > VALUES_SHOWN else ""
+        return f"{len(counts):,} values: {shown}{more}{_empty(empty)}"
+
+    def _keys(self, entity: Entity) -> Keys:
+        counts = self._counts(entity, quoted(entity.key))
+        missing = counts.pop("", 0)
+        duplicates = sum(number for number in counts.values() if number > 1)
+        return Keys(frozenset(counts), sum(counts.values()) + missing, missing, duplicates)
+
+    def _counts(self, rows: Rows, column: str) -> Counter[str]:
+        self._cursor.execute(f"SELECT CONVERT({column} USING utf8mb4), COUNT(*) FROM {rows.sql} GROUP BY {column}")  # noqa: S608
+        counts: Counter[str] = Counter()
+        for value, number in self._cursor.fetchall():
+            counts["" if value is None else str(value).strip()] += number
+        return counts
+
+    def _one(self, rows: Rows, selected: str) -> tuple[Any, ...]:
+        self._cursor.execute(f"SELECT {selected} FROM {rows.sql}")  # noqa: S608
+        row: tuple[Any, ...] = self._cursor.fetchone()
+        return row
+
+    def _check_share(self, rows: Rows, bad: int, all_rows: int | None, what: str) -> None:
+        if all_rows is None:
+            (all_rows,) = self._one(rows, "COUNT(*)")
+        limit = self._dataset.quality.max_rejected
+        if all_rows and bad / all_rows > limit:
+            self.warnings.append(
+                f"{rows.label}: {what}: {bad / all_rows:.1%}, more than quality.max_rejected = {limit}: the job would "
+                "refuse them; leave out by `where` what is not meant"
+            )
+        if not all_rows:
+            self.warnings.append(f"{rows.label}: expected rows, found none")
+
+    def _type(self, role: str, column: str) -> str:
+        found = self._types[role].get(column.lower())
+        return found.full.upper() if found else ""
+
+
+def _empty(number: int) -> str:
+    return f"; {number:,} empty" if number else ""
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"

@@ -1,0 +1,1 @@
+"""What a stack costs, computed from its resource graph and one file of prices."""

@@ -1,0 +1,130 @@
+"""What a stack costs while nothing happens: every resource of the graph is priced, or listed as free."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from local.cost.prices import Price, Prices, UnknownPriceError
+from local.graph.recorder import Graph, Node
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the bill: `amount` in dollars, a month or for what was used; no quantity where each resource is one."""
+
+    item: str
+    quantity: str
+    amount: float
+    price: str
+
+
+def lines(graph: Graph, prices: Prices) -> list[Line]:
+    """The idle bill for a month. Raises `UnknownPriceError` for a resource that is neither priced nor known as free."""
+    counted: dict[str, list[Line]] = {}
+    for node in graph.nodes:
+        if not node.custom:
+            continue
+        for line in _price(node, prices):
+            counted.setdefault(line.item, []).append(line)
+    return [_sum(group) for _, group in sorted(counted.items())]
+
+
+def _sum(group: list[Line]) -> Line:
+    first = group[0]
+    number = f"{len(group)} × {first.quantity}" if first.quantity else str(len(group))
+    quantity = first.quantity if first.quantity and len(group) == 1 else number
+    return Line(first.item, quantity, sum(line.amount for line in group), first.price)
+
+
+def _price(node: Node, prices: Prices) -> Iterator[Line]:
+    priced = _PRICED.get(node.type)
+    if priced is not None:
+        yield from priced(node, prices)
+    elif not node.type.startswith(FREE):
+        raise UnknownPriceError(
+            f"{node.type} {node.name}: price it in local/cost/idle.py, or list it there as free while idle"
+        )
+
+
+def _database(node: Node, prices: Prices) -> Iterator[Line]:
+    inputs = node.inputs
+    zones = 2 if inputs.get("multiAz") else 1
+    spread = ", with standby" if zones == 2 else ""
+    price = prices.database(inputs["instanceClass"])
+    yield Line(
+        f"{node.name}: instance", f"{inputs['instanceClass']}{spread}", zones * prices.hours * price.amount, str(price)
+    )
+    size, storage = float(inputs["allocatedStorage"]), prices["rds_storage"]
+    yield Line(f"{node.name}: storage", f"{size:.0f} GB{spread}", zones * size * storage.amount, str(storage))
+
+
+def _stream(node: Node, prices: Prices) -> Iterator[Line]:
+    if node.inputs["streamModeDetails"]["streamMode"] == "ON_DEMAND":
+        price = prices["kinesis_on_demand"]
+        yield Line("Kinesis", "on demand", prices.hours * price.amount, str(price))
+        return
+    shards, price = float(node.inputs["shardCount"]), prices["kinesis_shard"]
+    yield Line("Kinesis", _number(shards, "shard"), shards * prices.hours * price.amount, str(price))
+    if float(node.inputs.get("retentionPeriod", 24)) > 24:
+        kept = prices["kinesis_shard_retention"]
+        yield Line("Kinesis: retention", _number(shards, "shard"), shards * prices.hours * kept.amount, str(kept))
+
+
+def _number(count: float, thing: str) -> str:
+    return f"{count:.0f} {thing}{'' if count == 1 else 's'}"
+
+
+def _endpoint(node: Node, prices: Prices) -> Iterator[Line]:
+    if node.inputs.get("vpcEndpointType") == "Interface":
+        zones, price = len(node.inputs["subnetIds"]), prices["interface_endpoint"]
+        yield Line("Interface endpoints", _number(zones, "zone"), zones * prices.hours * price.amount, str(price))
+
+
+def _each(item: str, price_name: str) -> Callable[[Node, Prices], Iterator[Line]]:
+    def lines_of(_: Node, prices: Prices) -> Iterator[Line]:
+        price: Price = prices[price_name]
+        yield Line(item, "", price.amount, str(price))
+
+    return lines_of
+
+
+_PRICED: dict[str, Callable[[Node, Prices], Iterator[Line]]] = {
+    "aws:rds/instance:Instance": _database,
+    "aws:kinesis/stream:Stream": _stream,
+    "aws:ec2/vpcEndpoint:VpcEndpoint": _endpoint,
+    "aws:secretsmanager/secret:Secret": _each("Secrets", "secret"),
+    "aws:kms/key:Key": _each("KMS key", "kms_key"),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": _each("Alarms", "alarm"),
+    "aws:cloudwatch/dashboard:Dashboard": _each("Dashboard", "dashboard"),
+}
+
+FREE = (
+    "random:",
+    "aws:apigatewayv2/",
+    "aws:athena/",
+    "aws:cloudwatch/event",
+    "aws:cloudwatch/log",
+    "aws:ec2/defaultSecurityGroup",
+    "aws:ec2/routeTable",
+    "aws:ec2/securityGroup",
+    "aws:ec2/subnet",
+    "aws:ec2/vpc:",
+    "aws:glue/",
+    "aws:iam/",
+    "aws:kinesis/firehose",
+    "aws:kms/alias",
+    "aws:lambda/",
+    "aws:rds/parameterGroup",
+    "aws:rds/subnetGroup",
+    "aws:s3/",
+    "aws:scheduler/",
+    "aws:secretsmanager/secretVersion",
+    "aws:sns/",
+    "aws:sqs/",
+    "aws:vpc/",
+)
+"""How the types begin that cost nothing by being there: they are paid for by use, or not at all."""
+
+
+def total(bill: list[Line]) -> float:
+    """The sum of a bill."""
+    return sum(line.amount for line in bill)

@@ -1,0 +1,19 @@
+"""A stack's resource graph, recorded from its configuration and a few settings on top."""
+
+import runpy
+from collections.abc import Mapping
+from typing import Any
+
+from emulator.program import ROOT, read_stack
+from local.graph.recorder import Graph, build
+
+
+def record(name: str, settings: Mapping[str, Any] | None = None) -> Graph:
+    """Runs the program as the stack `name`; `settings` are keys such as `vectors.multi_az`.
+
+    Raises `LocalRunError` where there is no such stack, and what the program raises on a wrong setting.
+    """
+    # The functions' packages change nothing in the graph but the name of a zip.
+    stack = read_stack(name, {"common.bundle_dependencies": False, **(settings or {})})
+    program = str(ROOT / "__main__.py")
+    return build(lambda: runpy.run_path(program, run_name="__main__"), stack=stack.name, config=stack.config)

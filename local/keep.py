@@ -1,0 +1,114 @@
+"""A run that is kept up: where its parts are, what to type to use them, and the note by which commands find it."""
+
+import contextlib
+import json
+import shlex
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from contracts import dataset
+from contracts.dataset import Dataset
+from emulator.errors import LocalRunError
+from local.folder import PREFIX
+from local.login import Login
+from local.session import Deployment
+from operations.replay import noted_run
+
+NOTE = "up.json"
+COMMAND = "python -m"
+
+
+@dataclass(frozen=True)
+class RunThatIsUp:
+    """What a command needs of a run; `environment` are AWS's variables, for boto3."""
+
+    folder: Path
+    environment: dict[str, str]
+    stream: str
+    bucket: str
+    spec: Dataset
+    login: Login
+
+
+@contextlib.contextmanager
+def noted(folder: Path, deployment: Deployment, spec: Dataset, login: Login) -> Iterator[None]:
+    """While the context lasts, the folder says how to reach the run; for its owner only, as it holds passwords."""
+    aws = deployment.cloud.aws
+    bucket, stream = deployment.output("recommendations_bucket"), deployment.output("event_stream_name")
+    environment = aws.environment(aws.root)
+    note = {
+        "environment": environment,
+        "stream": stream,
+        "bucket": bucket,
+        "dataset": spec.to_dict(),
+        "login": asdict(login),
+    }
+    path = folder / NOTE
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(note), encoding="utf-8")
+    vectors = deployment.database("postgres")
+    passwords = {"MYSQL_PWD": login.password, "PGPASSWORD": vectors.password if vectors else ""}
+    _write_shell_file(folder, environment | passwords)
+    try:
+        with noted_run(folder, environment, bucket, stream):
+            yield
+    finally:
+        path.unlink(missing_ok=True)
+        (folder / "env").unlink(missing_ok=True)
+
+
+def _write_shell_file(folder: Path, environment: dict[str, str]) -> None:
+    path = folder / "env"
+    path.touch(mode=0o600)
+    path.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()))
+
+
+def places(folder: Path, deployment: Deployment, login: Login) -> dict[str, str]:
+    """What is up, each with a line that uses it."""
+    at = shlex.quote(str(folder))
+    bucket, stream = deployment.output("recommendations_bucket"), deployment.output("event_stream_name")
+    lines = {
+        "still up": f"until Ctrl-C; credentials and passwords for the lines below: . {at}/env",
+        "AWS's endpoint": f"{deployment.cloud.aws.endpoint_url}   (aws s3 ls)",
+        "event stream": stream,
+        "send an event": f"{COMMAND} local send --folder {at} --customer ID --items ID   (and shows the answer)",
+        "buckets": ", ".join(
+            deployment.output(name) for name in ("data_lake_bucket", "ml_artifacts_bucket", "recommendations_bucket")
+        ),
+        "read answers": f"aws s3 cp --recursive s3://{bucket}/recommendations/ recommendations/",
+        "failed events": f"{COMMAND} operations replay --run {at}   (puts them back on the stream)",
+        "shop": f"mysql --host={login.host} --port={login.port} --user={login.username} {login.database}",
+    }
+    if vectors := deployment.database("postgres"):
+        where = f"-h {vectors.server.host} -p {vectors.server.port} -U {vectors.username} {vectors.database}"
+        lines["vector store"] = f"psql {where}"
+    return lines
+
+
+def find(folder: Path | None) -> RunThatIsUp:
+    """The run in a folder, or the only one in a folder that a run made for itself. Raises `LocalRunError`."""
+    if folder is None:
+        found = sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{NOTE}"))
+        if len(found) != 1:
+            raise LocalRunError(
+                f"expected one run that is kept up (make demo ARGS=--keep-running), found {len(found)}: "
+                "say which with --folder"
+            )
+        folder = found[0].parent
+    try:
+        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise LocalRunError(
+            f"--folder {folder}: no run is up in it: expected one that was started with --keep-running, and has "
+            "reached its end"
+        ) from None
+    return RunThatIsUp(
+        folder,
+        note["environment"],
+        note["stream"],
+        note["bucket"],
+        dataset.from_dict(note["dataset"]),
+        Login(**note["login"]),
+    )

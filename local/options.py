@@ -1,0 +1,180 @@
+"""What a run is asked for: read from the command line, and checked as far as it can be before anything starts."""
+
+import argparse
+import getpass
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from contracts import dataset
+from contracts.dataset import Dataset
+from emulator.errors import LocalRunError
+from emulator.program import ROOT, Stack, read_stack
+from local.events import Event, read_events
+from local.login import Login, parse_url
+
+PASSWORD_VARIABLE = "SOURCE_PASSWORD"  # noqa: S105  (a variable's name)
+"""Holds the password of `--source` where the URL has none: other users of a machine see its command lines."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as everything else here does."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error {message} ({self.prog} --help lists all arguments)\n")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is asked for, checked."""
+
+    stack: Stack
+    spec: Dataset
+    folder: Path | None = None
+    sql_dump: Path | None = None
+    ratings: Path | None = None
+    source: Login | None = None
+    events: list[Event] | None = None
+    n_events: int = 200
+    seed: int = 1
+    keep_running: bool = False
+    retrain: bool = False
+
+    @property
+    def made_of(self) -> dict[str, Any]:
+        """What a model of this run is made of: a run with the same uses the model that is there."""
+        if self.source:
+            shop: Any = [self.source.host, self.source.port, self.source.database]
+        elif self.sql_dump:
+            shop = [_stamp(path) for path in (self.sql_dump, self.ratings) if path]
+        else:
+            shop = "sample shop"
+        return {"shop": shop, "dataset": self.spec.to_dict(), "stack": self.stack.name, "seed": self.seed}
+
+
+def read(arguments: list[str]) -> Options:
+    """Raises `LocalRunError` or `DatasetError` for a value that cannot be; exits with 2 for an unknown argument."""
+    given = _parser().parse_args(arguments)
+    _check_together(given)
+    events = read_events(given.events) if given.events else None
+    source = parse_url(given.source, ask_password) if given.source else None
+    for option, path in (("--sql-dump", given.sql_dump), ("--ratings", given.ratings)):
+        if path and not path.is_file():
+            raise LocalRunError(f"{option} {path}: expected a file, found none")
+    stack = read_stack(given.stack, _overrides(given, source))
+    spec = dataset.load(ROOT / stack.config.get("recommender:dataset_file", "dataset.toml"))
+    return Options(
+        stack=stack,
+        spec=spec,
+        folder=given.folder,
+        sql_dump=given.sql_dump,
+        ratings=given.ratings,
+        source=source,
+        events=events,
+        n_events=given.n_events,
+        seed=given.seed,
+        keep_running=given.keep_running,
+        retrain=given.retrain,
+    )
+
+
+def ask_password(who: str) -> str:
+    """The password that a URL lacks: from the environment, or from the person at the terminal."""
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if password is None and sys.stdin.isatty():
+        password = getpass.getpass(f"password of {who}: ")
+    return password or ""
+
+
+def _check_together(given: argparse.Namespace) -> None:
+    if given.ratings and not given.sql_dump:
+        raise LocalRunError("--ratings goes with --sql-dump: ratings that the dump has no table of")
+    if given.source and given.sql_dump:
+        raise LocalRunError("--source reads a database that runs, --sql-dump fills one: give one of them")
+    if given.dataset and not given.dataset.is_file():
+        raise LocalRunError(f"--dataset {given.dataset}: expected a file like dataset.toml, found none")
+    if given.dataset and not (given.source or given.sql_dump):
+        raise LocalRunError("--dataset says how your shop's tables are: give them with --source or --sql-dump")
+
+
+def _overrides(given: argparse.Namespace, source: Login | None) -> dict[str, object]:
+    """What differs on this machine from the stack's own configuration."""
+    # The Lambda processes run in this very environment, which has the functions' packages.
+    # Somebody watches, so the delivery stream gathers records for a second where a stack's own would for longer.
+    overrides: dict[str, object] = {
+        "common.bundle_dependencies": False,
+        "stream.processor_buffer_seconds": 1,
+        "stream.delivery_buffer_seconds": 1,
+        "source.sample_shop_seed": given.seed,
+    }
+    if given.dataset:
+        overrides["dataset_file"] = str(given.dataset.resolve())
+    if given.sql_dump:
+        overrides["source.sample_shop"] = False
+    if source:
+        overrides |= {
+            "source.host": source.host,
+            "source.port": source.port,
+            "source.database": source.database,
+            "source.username": source.username,
+            "source.password": source.password,
+        }
+    return overrides
+
+
+def _stamp(path: Path) -> list[Any]:
+    found = path.stat()
+    return [str(path.resolve()), found.st_size, found.st_mtime_ns]
+
+
+def number(lowest: int, highest: int) -> Callable[[str], int]:
+    """Reads a whole number within limits."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = lowest - 1
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {lowest:,} to {highest:,}, found {text!r}")
+        return value
+
+    return read
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="python -m local",
+        description="Runs the whole system on this machine.",
+        epilog="Further commands: check (a shop's database, without a run), send (an event to a run that is kept up), "
+        "graph (a stack's resources), cost (its bill). Each has a --help of its own.",
+    )
+    parser.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml to run (default: dev)")
+    parser.add_argument(
+        "--folder", type=Path, help="where the run keeps data, logs and results; an earlier run's model is used again"
+    )
+    parser.add_argument("--retrain", action="store_true", help="train, even where the folder has a model of the data")
+    parser.add_argument(
+        "--seed", type=number(0, 2**31 - 1), default=1, help="of the sample shop, the training and the events"
+    )
+    parser.add_argument("--keep-running", action="store_true", help="leave everything up at the end, until Ctrl-C")
+    shop = parser.add_argument_group("the shop (default: a generated one)")
+    shop.add_argument("--sql-dump", type=Path, metavar="FILE", help="a dump of the shop's tables (MySQL or MariaDB)")
+    shop.add_argument("--ratings", type=Path, metavar="FILE", help="csv: the ratings, where the dump has none")
+    shop.add_argument(
+        "--source",
+        metavar="mysql://user:password@host/db",
+        help=f"a database that runs already; without a password it is asked for, or taken from {PASSWORD_VARIABLE}",
+    )
+    shop.add_argument(
+        "--dataset", type=Path, metavar="FILE", help="how its tables are (default: the stack's dataset.toml)"
+    )
+    events = parser.add_argument_group("the events (default: made of the shop's customers and products)")
+    events.add_argument("--events", type=Path, metavar="FILE", help="JSON: an event, a list, or one a line")
+    events.add_argument(
+        "--n-events", type=number(1, 100_000), default=200, metavar="N", help="how many to make (default: 200)"
+    )
+    return parser

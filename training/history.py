@@ -1,0 +1,28 @@
+"""The versions that were published before, with what they reached: for the report of the next one."""
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from contracts import artifacts as contract
+from training.errors import TrainingError
+from training.storage import folder
+
+MOST = 20
+"""Versions that are shown, the latest."""
+
+History = list[tuple[str, Mapping[str, Any]]]
+"""(version, its metrics), the latest first."""
+
+
+def published(output: str) -> History:
+    """What lies in the output; a version without metrics (made elsewhere), or that cannot be read, is left out."""
+    root, found = folder(output), []
+    with contextlib.suppress(TrainingError):
+        for version in sorted(root.folders(), reverse=True)[:MOST]:
+            text = root.child(version).read(contract.MANIFEST)
+            with contextlib.suppress(contract.ManifestError):
+                manifest = contract.read_manifest(text or b"")
+                if manifest.metrics:
+                    found.append((version, manifest.metrics))
+    return found
