@@ -16,7 +16,13 @@ from local.graph.stack import record
 
 CODE = ("__main__.py", "settings.py", "components", "contracts", "functions", "etl", "training", "operations")
 """What runs in an account or against one."""
-REQUIREMENTS = ("requirements.txt", "functions/constraints.txt", "requirements-local.txt")
+REQUIREMENTS = (
+    "requirements.txt",
+    "functions/constraints.txt",
+    "requirements-local.txt",
+    "requirements-test.txt",
+    "requirements-bench.txt",
+)
 
 MIRRORED_BY_RUFF = {"B101", "B603"}
 """Bandit's checks that pyproject.toml turns off for ruff, with the reason there."""

@@ -5,6 +5,7 @@ python -m benchmarks.etl [--sizes 10000 100000 1000000 10000000] [--folders] [--
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from rich.table import Table
 from contracts import dataset as datasets
 from contracts.training_data import read_marker
 from emulator.mariadb import MariaDB
-from emulator.requirements import JDBC_DRIVER
+from emulator.requirements import JAVA_HOME, JDBC_DRIVER
 from local.shop import Login
 
 PROJECT = Path(__file__).parents[1]
@@ -114,6 +115,7 @@ def measure(implementation: str, login: Login, buckets: int, memory: str) -> Mea
                 json.dumps(settings | {"jar": str(JDBC_DRIVER)}),
             ],
             cwd=PROJECT,
+            env={**os.environ, "JAVA_HOME": str(JAVA_HOME)},
             start_new_session=True,
             stdout=subprocess.DEVNULL,
         )

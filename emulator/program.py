@@ -70,6 +70,7 @@ def run_program(mocks: Mocks, monitor: MockMonitor, stack: Stack, *, preview: bo
     In a preview, outputs that are not known yet are left out. Raises what the program or the monitor raises.
     """
     loop = asyncio.new_event_loop()
+    loop.set_exception_handler(_report)
     asyncio.set_event_loop(loop)
     # What fails is raised. Without this, every resource that waited for it would be told of again, with a traceback.
     loop.set_exception_handler(lambda _loop, _context: None)
@@ -84,6 +85,12 @@ def run_program(mocks: Mocks, monitor: MockMonitor, stack: Stack, *, preview: bo
         asyncio.set_event_loop(None)
         loop.close()
         set_root_resource(None)  # type: ignore[arg-type]  # the next program registers a stack of its own
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Leaves out what a failed resource's dependents hold: the same error again, a page for each of them."""
+    if not context["message"].endswith("was never retrieved"):
+        loop.default_exception_handler(context)
 
 
 async def _run(mocks: Mocks, monitor: MockMonitor, stack: Stack, preview: bool) -> dict[str, Any]:

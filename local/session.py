@@ -1,6 +1,7 @@
 """One local run: the services up, the program deployed on them, and everything stopped at the end."""
 
 import contextlib
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,8 +78,10 @@ def running_services(folder: Path, region: str) -> Iterator[Cloud]:
             ministack.start()
             yield cloud
     finally:
-        for instance in cloud.databases.values():
+        for engine, instance in cloud.databases.items():
             instance.server.stop()
+            # Nearly all of a run's size, and the passwords end with the run; the logs beside it stay.
+            shutil.rmtree(folder / engine / "data", ignore_errors=True)
         ministack.stop()
 
 

@@ -72,6 +72,16 @@ def test_a_forks_pull_request_gets_no_credentials() -> None:
             assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
 
 
+def test_both_commands_run_from_nothing_on_each_system_that_the_readme_names() -> None:
+    fresh = read("fresh.yml")["jobs"]["fresh"]
+    assert {"make demo", "make test"} < {step.get("run") for step in fresh["steps"]}
+    systems = {image.replace(":", " ") for image in fresh["strategy"]["matrix"]["image"]}
+    readme = (WORKFLOWS[0].parents[2] / "README.md").read_text().lower()
+    assert systems == set(
+        re.findall(r"(?:debian|ubuntu) [\d.]*\d", readme.partition("## try it")[2].partition(".\n")[0])
+    )
+
+
 def test_no_workflow_holds_a_long_lived_secret(workflow: dict[Any, Any]) -> None:
     assert "secrets." not in json.dumps(workflow)
     for job in workflow["jobs"].values():
@@ -82,9 +92,9 @@ def test_no_workflow_holds_a_long_lived_secret(workflow: dict[Any, Any]) -> None
 
 def test_only_a_job_of_an_environment_may_ask_for_a_token_and_it_runs_no_tests(workflow: dict[Any, Any]) -> None:
     for job in workflow["jobs"].values():
-        runs_make = any("make " in step.get("run", "") for step in job["steps"])
+        runs_tests = any(re.search("make |pytest", step.get("run", "")) for step in job["steps"])
         asks_for_token = "id-token" in job["permissions"]
-        assert runs_make != asks_for_token
+        assert runs_tests != asks_for_token
         assert asks_for_token == ("environment" in job)
 
 

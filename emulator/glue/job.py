@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from emulator.errors import LocalRunError
-from emulator.requirements import JDBC_DRIVER
+from emulator.requirements import JAVA_HOME, JDBC_DRIVER
 
 RUNTIME = Path(__file__).parent / "runtime"
 _RESERVED = ("--extra-py-files",)
@@ -113,11 +113,11 @@ class _Run:
 
     def environment(self, packages: Sequence[Path]) -> dict[str, str]:
         """All that the job's process knows: the role's credentials and nothing else of this machine's."""
-        kept = {name: os.environ[name] for name in ("PATH", "JAVA_HOME") if name in os.environ}
         return (
-            kept
+            {"PATH": os.environ["PATH"]}
             | dict(self.aws_environment)
             | {
+                "JAVA_HOME": str(JAVA_HOME),
                 "HOME": str(self.folder),
                 "TMPDIR": str(self.folder),
                 "LANG": "C.UTF-8",

@@ -10,6 +10,7 @@ import pytest
 from contracts.dataset import load
 from contracts.training_data import read_marker
 from emulator.errors import LocalRunError
+from emulator.requirements import JAVA_HOME
 from local.shop import Login
 from local.source import load_dump
 from tests.emulator.aws import Aws
@@ -56,6 +57,7 @@ try:
 except ImportError:
     print("ISOLATED")
 spark = SparkSession.builder.getOrCreate()
+print("JAVA", spark._jvm.java.lang.System.getProperty("java.home"))
 uri = options["data_lake_uri"] + "/probe"
 rows = spark.range(1000).selectExpr("id", "id % 3 AS part")
 rows.write.partitionBy("part").parquet(uri)
@@ -68,12 +70,16 @@ def test_a_job_reads_and_writes_s3_as_its_role_and_knows_nothing_else_of_the_mac
     aws: Aws, shop_database: Login, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_OF_THE_MACHINE", "x")
-    stack = JobStack(aws, shop_database, tmp_path, script=PROBE)
+    monkeypatch.setenv("JAVA_HOME", "/another/java")
+    folder = tmp_path / "Läufe 1"
+    folder.mkdir()
+    stack = JobStack(aws, shop_database, folder, script=PROBE)
     run = stack.run(**{"connection-name": "with-dash"})
     log = run.log.read_text()
     assert "CONNECTION with-dash" in log
     assert "ISOLATED" in log
     assert "SECRET_OF_THE_MACHINE" not in log
+    assert f"JAVA {JAVA_HOME.resolve()}" in log
     assert "READ 1000 333" in log
     assert len([key for key in stack.keys("probe/") if key.endswith(".parquet")]) == len(stack.keys("probe/")) - 1
 

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from emulator.requirements import JDBC_DRIVER
+from emulator.requirements import JAVA_HOME, JDBC_DRIVER
 from tests.etl.shops import configured_spark
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    session = configured_spark(tmp_path_factory.mktemp("spark"), JDBC_DRIVER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_HOME", str(JAVA_HOME))
+        session = configured_spark(tmp_path_factory.mktemp("spark"), JDBC_DRIVER)
     yield session
     session.stop()
 

@@ -218,6 +218,6 @@ def test_a_missing_program_is_named_with_how_to_install_it(tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == 2
-    assert "Java 17" in done.stdout
+    assert "missing: openssl" in done.stdout
     assert "apt-get install" in done.stdout
     assert not (tmp_path / "run").exists()

@@ -60,7 +60,8 @@ def _spark_settings(settings: dict[str, Any], gateway: Gateway, buckets: set[str
         "spark.driver.extraClassPath": settings["jdbc_driver"],
         # As on Glue, whose machines run in UTC. The optimising compiler is left out: on the small shops of a local run
         # it takes more time than it saves (measured: half of the run).
-        "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Djava.io.tmpdir={folder} -XX:TieredStopAtLevel=1",
+        # The folder's name may have spaces in it.
+        "spark.driver.extraJavaOptions": f'-Duser.timezone=UTC "-Djava.io.tmpdir={folder}" -XX:TieredStopAtLevel=1',
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.warehouse.dir": f"{folder}/warehouse",

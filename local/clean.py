@@ -1,0 +1,43 @@
+"""`python -m local clean` removes what earlier runs left in the temporary folder."""
+
+import argparse
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from local.folder import LOCK, PREFIX
+
+
+def main(arguments: list[str]) -> int:
+    argparse.ArgumentParser(prog="python -m local clean", description=__doc__).parse_args(arguments)
+    folders = earlier_runs()
+    described = describe(folders)
+    for folder in folders:
+        shutil.rmtree(folder)
+    print(f"removed {described}")
+    return 0
+
+
+def earlier_runs() -> list[Path]:
+    """This user's folders of runs that are over and named no folder of their own."""
+    random = "?" * 8  # as tempfile.mkdtemp names a folder
+    return [path for path in sorted(Path(tempfile.gettempdir()).glob(PREFIX + random)) if _is_over(path)]
+
+
+def describe(folders: list[Path]) -> str:
+    files = (path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    size = sum(path.stat().st_blocks for path in files) * 512
+    return f"{len(folders)} earlier runs in {tempfile.gettempdir()}, {size / 1e6:,.0f} MB"
+
+
+def _is_over(folder: Path) -> bool:
+    try:
+        if folder.stat().st_uid != os.getuid():
+            return False
+        with (folder / LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):  # at work, or just made
+        return False
+    return True
