@@ -180,6 +180,6 @@ def test_a_backup_that_firehose_does_not_give_up_fails_at_the_delivery_stream_al
     stack.configure({"stream.backup_source": False})
     with pytest.raises(CommandError, match="cannot be updated from Enabled to Disabled"):
         stack.up()
-    assert stack.cloud.called("delete") == []
     stack.configure({})
-    assert set(stack.up().summary.resource_changes or {}) == {"same"}
+    stack.up()
+    assert stack.cloud.called("delete") == []
