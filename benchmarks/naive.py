@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from functions.model_inference.store import Store
 from functions.shared.database import Connection
+from functions.shared.serving.store import Store
 
 LIMIT = 5
 

@@ -14,10 +14,10 @@ from contracts.artifacts import ITEM_EMBEDDINGS, USER_EMBEDDINGS, Manifest
 from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading
 from functions.embedding_loader.reader import CHUNK_ROWS, Embeddings
-from functions.model_inference import store as retrieval
 from functions.shared import versions
 from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
+from functions.shared.serving import store as retrieval
 from functions.shared.vectors import Vectors
 
 DIM = 32
@@ -77,8 +77,8 @@ def load_version(
     `files` are digests of the files that lie in the bucket. Returns the manifest and the seconds of each stage.
     """
     count = len(vectors)
-    version = f"20261101T{count % 1_000_000:06}Z-000000"
-    embeddings = dict.fromkeys((ITEM_EMBEDDINGS, USER_EMBEDDINGS), "")
+    version = f"20261101T000000Z-{count:06x}"
+    embeddings = dict.fromkeys((ITEM_EMBEDDINGS, USER_EMBEDDINGS), "0" * 64)
     manifest = Manifest(version, DIM, "cosine", count, count, {**embeddings, **(files or {})}, dataset)
     tables = versions.tables(version)
     stages: dict[str, float] = {}

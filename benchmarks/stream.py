@@ -35,8 +35,8 @@ from benchmarks.vector_store import BARE
 from contracts.artifacts import USER_TOWER
 from emulator.ministack import MiniStack
 from functions.model_inference import handler as inference
-from functions.model_inference.store import EF_SEARCH, Store
 from functions.shared.database import Connection
+from functions.shared.serving.store import EF_SEARCH, Store
 from functions.shared.vectors import VectorArray, Vectors
 from functions.stream_transformation import handler as stream
 from functions.stream_transformation.inference import InferenceClient

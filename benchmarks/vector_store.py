@@ -17,8 +17,8 @@ from rich.table import Table
 from benchmarks import shop
 from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading
-from functions.model_inference import store as retrieval
 from functions.shared.database import Connection
+from functions.shared.serving import store as retrieval
 from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, VectorArray, Vectors, pack_rows
 
 BATCH, TOP = 500, 10

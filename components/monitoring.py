@@ -48,6 +48,7 @@ class Monitoring(pulumi.ComponentResource):
         self._stream_alarms(args)
         for function, watched in args["functions"].items():
             self._function_alarms(function, watched["name"], watched["timeout_seconds"])
+        self._fallback_alarm()
         self._database_alarms(args)
         self._glue_failure(name, args, topic)
         self.dashboard_name = self._dashboard(name, args).dashboard_name
@@ -178,6 +179,17 @@ class Monitoring(pulumi.ComponentResource):
             "AWS/Lambda Duration",
             dimensions,
             above=0.8 * timeout_seconds * 1000,
+        )
+
+    def _fallback_alarm(self) -> None:
+        # The function's own metric (functions/shared/telemetry.py), which Powertools gives the dimension `service`.
+        self._alarm(
+            "version-fallbacks",
+            "The active model version cannot be served, and the last one answers: the log of inference says why.",
+            "Recommender VersionFallbacks",
+            {"service": "model_inference"},
+            above=0,
+            statistic="Sum",
         )
 
     def _database_alarms(self, args: MonitoringArgs) -> None:

@@ -30,7 +30,7 @@ class PackagingError(Exception):
 def function_zip(function: str, *, with_dependencies: bool, wheels: Sequence[str] = LAMBDA_WHEELS) -> Path:
     """Packages `functions/<function>` with what it imports, and returns the zip's path, named by its content.
 
-    `with_dependencies` adds the wheels of the function's `requirements.txt` for Lambda's platform, or for what `wheels`
+    `with_dependencies` adds the wheels of the function's `requirements.lock` for Lambda's platform, or what `wheels`
     tells pip; without it the zip holds the sources alone, for a machine that has the packages already. Raises
     `PackagingError` where a wheel is not to be had or the result is larger than Lambda takes.
     """
@@ -45,7 +45,7 @@ def function_zip(function: str, *, with_dependencies: bool, wheels: Sequence[str
     ]
     files = [(path.relative_to(ROOT).as_posix(), path) for path in sources]
     if with_dependencies:
-        installed = _install_wheels(folder / "requirements.txt", wheels)
+        installed = _install_wheels(folder / "requirements.lock", wheels)
         files += [(path.relative_to(installed).as_posix(), path) for path in _package_files(installed)]
     _check_size(function, files)
     return write_zip(function, files)
@@ -84,22 +84,25 @@ def write_zip(name: str, files: Iterable[tuple[str, Path]]) -> Path:
     return target
 
 
-def _install_wheels(requirements: Path, wheels: Sequence[str]) -> Path:
-    """Installs a function's packages for a platform into a folder named by what was asked for."""
-    constraints = ROOT / "functions" / "constraints.txt"
-    asked = requirements.read_bytes() + constraints.read_bytes() + " ".join(wheels).encode()
-    target = BUILD / f"wheels-{requirements.parent.name}-{hashlib.sha256(asked).hexdigest()[:16]}"
+def _install_wheels(lock: Path, wheels: Sequence[str]) -> Path:
+    """Installs a function's packages for a platform into a folder named by what was asked for.
+
+    The lock names every package with the sha256 of its wheels for all platforms; pip refuses whatever else it is given
+    (pip: "Secure installs", hash-checking mode).
+    """
+    asked = lock.read_bytes() + " ".join(wheels).encode()
+    target = BUILD / f"wheels-{lock.parent.name}-{hashlib.sha256(asked).hexdigest()[:16]}"
     if target.exists():
         return target
     BUILD.mkdir(exist_ok=True)
     partial = target.with_suffix(f".{os.getpid()}.partial")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(partial), "--only-binary=:all:"]
     command += ["--implementation", "cp", "--no-compile", "--upgrade", *wheels]
-    command += ["--requirement", str(requirements), "--constraint", str(constraints)]
+    command += ["--require-hashes", "--requirement", str(lock)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise PackagingError(
-            f"{requirements}: pip found no wheels ({' '.join(wheels) or 'of this machine'}):\n{result.stderr}"
+            f"{lock}: pip found no wheels that it names ({' '.join(wheels) or 'for this machine'}):\n{result.stderr}"
         )
     try:
         partial.rename(target)

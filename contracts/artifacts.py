@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,7 +47,13 @@ MAX_DIM = 2000
 
 SIMILARITIES = ("cosine", "inner_product")
 
-_VERSION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+MIN_LENGTH, MAX_LENGTH = 1e-12, 1e12
+"""Of vectors: pgvector computes with 32-bit floats, and beyond these the squares leave their range."""
+NORMS_FACTOR = 10.0
+"""How far the lengths that the user tower gives may lie outside of those that the manifest declares."""
+
+_VERSION = re.compile(r"([0-9]{8}T[0-9]{6}Z)-[0-9a-f]{6}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class ManifestError(ValueError):
@@ -60,6 +66,19 @@ def new_version(now: datetime | None = None, content: bytes = b"") -> str:
     return f"{moment:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:6]}"
 
 
+def version_moment(version: str) -> datetime:
+    """When a version says that it was made. Raises `ValueError` where it is no version."""
+    match = _VERSION.fullmatch(version)
+    if match is None:
+        raise ValueError(f"version: expected one such as 20261120T173000Z-1a2b3c, found {version!r}")
+    return datetime.strptime(match[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def has_length(length: float, similarity: str) -> bool:
+    """Whether distances to a vector of this length can be computed; of cosine, a vector needs a direction."""
+    return (MIN_LENGTH if similarity == "cosine" else 0.0) <= length <= MAX_LENGTH
+
+
 def file_sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -70,7 +89,8 @@ class Manifest:
     """What a version holds. Its arrival in the bucket, last of all files, starts the load.
 
     `files` maps each file's path, relative to the version's folder, to its sha256 in hexadecimal. `dataset` has the
-    shape of `contracts.dataset.Dataset.to_dict`, and is `None` for artifacts made elsewhere.
+    shape of `contracts.dataset.Dataset.to_dict`, and is `None` for artifacts made elsewhere. `norms` is the least and
+    the greatest length of the vectors in the embeddings files (`items`, `users`); the load checks what is declared.
     """
 
     version: str
@@ -81,6 +101,7 @@ class Manifest:
     files: Mapping[str, str]
     dataset: Mapping[str, Any] | None = None
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    norms: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         mistakes = [
@@ -92,18 +113,17 @@ class Manifest:
             raise ManifestError(f"{MANIFEST} cannot be used: " + "; ".join(mistakes))
 
     def _checks(self) -> Iterable[tuple[str, str, object, bool]]:
-        yield (
-            "version",
-            "a version such as 20261120T173000Z-1a2b3c",
-            self.version,
-            isinstance(self.version, str) and _VERSION.fullmatch(self.version) is not None,
-        )
-        yield "dim", f"1 to {MAX_DIM}", self.dim, isinstance(self.dim, int) and 1 <= self.dim <= MAX_DIM
+        yield "version", "a version such as 20261120T173000Z-1a2b3c", self.version, _is_version(self.version)
+        yield "dim", f"1 to {MAX_DIM}", self.dim, _is_whole(self.dim, 1) and self.dim <= MAX_DIM
         yield "similarity", " or ".join(SIMILARITIES), self.similarity, self.similarity in SIMILARITIES
-        yield "n_items", "1 or more", self.n_items, isinstance(self.n_items, int) and self.n_items >= 1
-        yield "n_users", "0 or more", self.n_users, isinstance(self.n_users, int) and self.n_users >= 0
-        for name in (ITEM_EMBEDDINGS, USER_EMBEDDINGS):
-            yield f"files[{name!r}]", "its sha256", self.files.get(name), isinstance(self.files.get(name), str)
+        yield "n_items", "1 or more", self.n_items, _is_whole(self.n_items, 1)
+        yield "n_users", "0 or more", self.n_users, _is_whole(self.n_users, 0)
+        yield "dataset", "an object or null", self.dataset, self.dataset is None or isinstance(self.dataset, Mapping)
+        yield "metrics", "an object", self.metrics, isinstance(self.metrics, Mapping)
+        yield "norms", "[least, greatest] of items and users", self.norms, _are_norms(self.norms)
+        for name in {ITEM_EMBEDDINGS, USER_EMBEDDINGS, *self.files}:
+            digest = self.files.get(name)
+            yield f"files[{name!r}]", "its sha256", digest, isinstance(digest, str) and bool(_SHA256.fullmatch(digest))
 
     def to_json(self) -> str:
         return json.dumps(
@@ -114,10 +134,33 @@ class Manifest:
                 "counts": {"items": self.n_items, "users": self.n_users},
                 "dataset": self.dataset,
                 "metrics": self.metrics,
+                "norms": {kind: list(norms) for kind, norms in self.norms.items()},
                 "files": dict(sorted(self.files.items())),
             },
             indent=1,
         )
+
+
+def _is_version(version: object) -> bool:
+    try:
+        return isinstance(version, str) and bool(version_moment(version))
+    except ValueError:
+        return False
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _are_norms(norms: object) -> bool:
+    return isinstance(norms, Mapping) and all(
+        kind in ("items", "users")
+        and isinstance(ends, list | tuple)
+        and len(ends) == 2
+        and all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
+        and 0 <= ends[0] <= ends[1] <= MAX_LENGTH
+        for kind, ends in norms.items()
+    )
 
 
 def read_manifest(text: str | bytes) -> Manifest:
@@ -133,6 +176,7 @@ def read_manifest(text: str | bytes) -> Manifest:
             files=dict(document["files"]),
             dataset=document.get("dataset"),
             metrics=document.get("metrics") or {},
+            norms=document.get("norms") or {},
         )
     except KeyError as error:
         raise ManifestError(f"{MANIFEST} cannot be used: it has no {error}") from error

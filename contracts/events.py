@@ -52,6 +52,8 @@ class Strategy(StrEnum):
     """An unknown customer's known items of this session."""
     POPULAR = "popular"
     """Nothing that the model knows."""
+    NOTHING = "nothing"
+    """An empty list: no item is left, all are out of stock or in the session."""
 
 
 _REPLAYED = b"replay "

@@ -72,8 +72,6 @@ def run_program(mocks: Mocks, monitor: MockMonitor, stack: Stack, *, preview: bo
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(_report)
     asyncio.set_event_loop(loop)
-    # What fails is raised. Without this, every resource that waited for it would be told of again, with a traceback.
-    loop.set_exception_handler(lambda _loop, _context: None)
     try:
         return loop.run_until_complete(_run(mocks, monitor, stack, preview))
     finally:

@@ -37,9 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
         if missing := requirements.missing():
             raise LocalRunError(missing)
         source.check_given(asked.source, asked.ratings, asked.spec)
-        if earlier := clean.earlier_runs():
-            console.print(f"{clean.describe(earlier)}; `python -m local clean` removes them", soft_wrap=True)
         with folder.claimed(asked.folder) as place:
+            if earlier := clean.earlier_runs():
+                console.print(f"{clean.describe(earlier)}; `python -m local clean` removes them", soft_wrap=True)
             return _run(asked, place, console)
     except (LocalRunError, DatasetError) as error:
         console.print(f"[red]error[/] {escape(str(error))}", soft_wrap=True)

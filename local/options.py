@@ -150,7 +150,7 @@ def _parser() -> Parser:
         prog="python -m local",
         description="Runs the whole system on this machine.",
         epilog="Further commands: check (a shop's database, without a run), send (an event to a run that is kept up), "
-        "graph (a stack's resources), cost (its bill). Each has a --help of its own.",
+        "graph (a stack's resources), cost (its bill), clean (what earlier runs left). Each has a --help of its own.",
     )
     parser.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml to run (default: dev)")
     parser.add_argument(

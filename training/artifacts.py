@@ -77,6 +77,7 @@ def write(
         files=digests(folder),
         dataset=data.dataset.to_dict(),
         metrics=metrics,
+        norms={"items": _norms(items), "users": _norms(users)},
     )
 
 
@@ -90,6 +91,12 @@ def digests(folder: Path) -> dict[str, str]:
 def _check_finite(*tables: npt.NDArray[np.float32]) -> None:
     if not all(np.isfinite(table).all() for table in tables):
         raise ArithmeticError("training diverged: the vectors hold NaN or infinity; lower the learning rate")
+
+
+def _norms(vectors: npt.NDArray[np.float32]) -> list[float]:
+    """[least, greatest] length."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    return [float(lengths.min()), float(lengths.max())]
 
 
 def _embeddings(ids: Sequence[str], vectors: npt.NDArray[np.float32]) -> bytes:

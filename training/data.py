@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from contracts import features
 from contracts.dataset import Column, Dataset, Entity, Kind
 from contracts.training_data import SUCCESS_MARKER, read_marker
 from training.errors import TrainingError
@@ -166,26 +168,25 @@ def _entity(table: pa.Table, entity: Entity, source: str) -> tuple[EntityTable, 
     last_row = np.zeros(len(names), dtype=np.int64)
     np.maximum.at(last_row, index, np.arange(len(index)))
     rows = table.take(pa.array(last_row))
-    columns = {column.name: _values(rows, column, source) for column in entity.columns}
+    columns = {column.name: _values(rows, column, source) for column in (*entity.columns, *entity.features)}
     return EntityTable(tuple(names[by_name]), columns), index
 
 
 def _values(rows: pa.Table, column: Column, source: str) -> npt.NDArray[Any]:
-    if column.kind.is_number:
+    if column.kind.is_number and column.part is None:
         return _numbers(rows, column.name, source, may_miss=True)
-    texts = [(text or "").strip() for text in rows[column.name].cast(pa.string()).to_pylist()]
-    values = np.empty(len(texts), dtype=object)
-    values[:] = [split_tags(text, column.separator) for text in texts] if column.kind is Kind.TAGS else texts
+    # Not cast by Arrow, which writes numbers in a way of its own.
+    told = rows[column.source or column.name].to_pylist()
+    values = np.empty(len(told), dtype=np.float64 if column.kind.is_number else object)
+    today = datetime.now(UTC).date()
+    values[:] = [features.value(column, value, today) for value in told]
     return values
-
-
-def split_tags(text: str, separator: str) -> tuple[str, ...]:
-    """The tags of a joined text, trimmed, without empty ones."""
-    return tuple(tag.strip() for tag in text.split(separator) if tag.strip())
 
 
 def _numbers(table: pa.Table, name: str, source: str, *, may_miss: bool) -> npt.NDArray[np.float64]:
     column = table[name]
+    if may_miss:
+        column = _feature_numbers(column)
     try:
         if pa.types.is_string(column.type) and not may_miss and not _all_numbers(column):
             column = column.cast(pa.timestamp("us"))
@@ -199,6 +200,15 @@ def _numbers(table: pa.Table, name: str, source: str, *, may_miss: bool) -> npt.
         raise TrainingError(f"{source}: {name}: expected a number in every row, found {bad} missing or NaN")
     values[~np.isfinite(values)] = np.nan
     return values
+
+
+def _feature_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A feature's numbers as `contracts.features` reads them; floats, which the ETL writes, as they are."""
+    if pa.types.is_integer(column.type) or pa.types.is_temporal(column.type):
+        return column
+    if pa.types.is_floating(column.type):
+        return pc.if_else(pc.less_equal(pc.abs(column), features.FLOAT32_MAX), column, None)
+    return pa.chunked_array([pa.array(map(features.number, column.to_pylist()), pa.float64())])
 
 
 def _all_numbers(column: pa.ChunkedArray) -> bool:

@@ -1,9 +1,10 @@
 """Lambda: loads the model version whose manifest arrived, or switches to a loaded one by hand."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contracts.artifacts import MANIFEST
-from functions.embedding_loader import iam_user, load, reader
+from contracts.artifacts import MANIFEST, ManifestError, read_manifest, version_moment
+from functions.embedding_loader import iam_user, load, reader, trial
 from functions.shared import environment, versions
 from functions.shared.artifacts import ArtifactBucket
 from functions.shared.database import Connection, KeptConnection
@@ -13,6 +14,8 @@ from functions.shared.telemetry import MetricUnit, logger_of, metrics_of
 FUNCTION = "embedding_loader"
 MARGIN_SECONDS = 10.0
 """Kept of the function's time for saying what happened."""
+CLOCK_SKEW = timedelta(minutes=15)
+"""How far the clock of who publishes may be ahead."""
 
 logger = logger_of(FUNCTION)
 metrics = metrics_of(FUNCTION)
@@ -24,7 +27,8 @@ class EventError(ValueError):
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{"action": "activate", "version": …}`, `{"action": "status"}`, or S3's "Object Created" of a manifest.
+    """`{"action": …, "version": …}` to activate, pin or unpin a loaded version, `{"action": "status"}`, or S3's
+    "Object Created" of a manifest.
 
     `{"action": "grant_iam", "user": …, "master_user": …, "master_password": …}` comes once, from the deployment.
     """
@@ -36,7 +40,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         if "action" in event:
             metrics.add_metric("Actions", MetricUnit.Count, 1)
-            return _act(event, kept.get(deadline.at))
+            return _act(event, kept.get(deadline.at), ArtifactBucket(settings.artifacts_bucket))
         return _load(_version(event, settings.artifacts_bucket), settings, kept, deadline)
     finally:
         kept.drop()
@@ -51,20 +55,24 @@ def _grant_iam(event: dict[str, Any], database: environment.Database) -> dict[st
     return {"user": event["user"]}
 
 
-def _act(event: dict[str, Any], connection: Connection) -> dict[str, Any]:
-    if event["action"] == "activate":
-        load.prepare(connection)
-        versions.switch(connection, str(event.get("version")))
-        logger.info("switched", extra={"version": event["version"]})
-    elif event["action"] != "status":
-        raise EventError(f"action: expected 'activate' or 'status', found {event['action']!r}")
+def _act(event: dict[str, Any], connection: Connection, bucket: ArtifactBucket) -> dict[str, Any]:
+    action, version = event["action"], str(event.get("version"))
+    load.prepare(connection)
+    if action == "activate":
+        trial.try_version(connection, bucket, read_manifest(versions.manifest(connection, version)))
+        versions.switch(connection, version)
+        logger.info("switched", extra={"version": version})
+    elif action in ("pin", "unpin"):
+        versions.pin(connection, version, action == "pin")
+    elif action != "status":
+        raise EventError(f"action: expected 'activate', 'pin', 'unpin' or 'status', found {action!r}")
     return _status(connection)
 
 
 def _status(connection: Connection) -> dict[str, Any]:
-    load.prepare(connection)
     loaded = versions.loaded(connection)
-    return {"active": versions.active(connection)[0] if loaded else None, "loaded": loaded}
+    active = versions.active(connection)[0] if loaded else None
+    return {"active": active, "loaded": loaded, "pinned": versions.pinned(connection)}
 
 
 def _version(event: dict[str, Any], bucket: str) -> str:
@@ -78,6 +86,12 @@ def _version(event: dict[str, Any], bucket: str) -> str:
     return str(version)
 
 
+def _refuse_the_future(version: str) -> None:
+    moment, now = version_moment(version), datetime.now(UTC)
+    if moment > now + CLOCK_SKEW:
+        raise ManifestError(f"version {version}: expected one made by now, {now:%Y%m%dT%H%M%SZ}: see to the clock")
+
+
 def _load(version: str, settings: environment.Storage, kept: KeptConnection, deadline: Deadline) -> dict[str, Any]:
     connection = kept.get(deadline.at)
     load.prepare(connection)
@@ -85,7 +99,9 @@ def _load(version: str, settings: environment.Storage, kept: KeptConnection, dea
         logger.info("version is loaded already", extra={"version": version})
         return {"loaded_now": False, **_status(connection)}
     bucket = ArtifactBucket(settings.artifacts_bucket)
-    manifest, text = bucket.manifest(version)
+    published = bucket.published(version)
+    manifest = published.manifest
+    _refuse_the_future(version)
     reader.check(bucket, manifest)
     connection = kept.get(deadline.at)
     # So that the server ends what it does for this function soon after the function itself was killed.
@@ -93,8 +109,8 @@ def _load(version: str, settings: environment.Storage, kept: KeptConnection, dea
     with load.one_loader_at_a_time(connection):
         if version in versions.loaded(connection):
             return {"loaded_now": False, **_status(connection)}
-        stages = load.load(connection, bucket, manifest, text)
-        dropped = load.drop_old(connection)
+        stages = load.load(connection, bucket, published)
+        dropped = load.drop_old(connection, loaded_now=version)
         status = _status(connection)
     metrics.add_metric("VersionsLoaded", MetricUnit.Count, 1)
     metrics.add_metric("LoadMilliseconds", MetricUnit.Milliseconds, 1000 * sum(stages.values()))

@@ -1,4 +1,4 @@
-"""Loads a version into PostgreSQL: a fresh schema, filled, indexed, registered and switched to in one transaction.
+"""Loads a version into PostgreSQL: a fresh schema, filled, indexed, tried and switched to in one transaction.
 
 So a kill at any point is harmless: nothing of the version is left, and the active one was never touched.
 """
@@ -12,9 +12,9 @@ import psycopg
 from psycopg import sql
 
 from contracts.artifacts import ITEM_EMBEDDINGS, USER_EMBEDDINGS, Manifest
-from functions.embedding_loader import reader
+from functions.embedding_loader import reader, trial
 from functions.shared import versions
-from functions.shared.artifacts import ArtifactBucket
+from functions.shared.artifacts import ArtifactBucket, Published
 from functions.shared.database import Connection
 from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, pack_rows
 
@@ -26,6 +26,9 @@ SIMILAR_ITEMS = 20
 POPULAR_ITEMS = 10_000
 """How many popular items are kept: as many as the longest history that still gets a full list."""
 VERSIONS_KEPT = 3
+"""How many of the latest published versions are kept, whatever was active."""
+ACTIVE_BEFORE_KEPT = 2
+"""How many versions that were active before the active one are kept: the ones that are known to be good."""
 
 HNSW_M = 16
 HNSW_EF_CONSTRUCTION = 200
@@ -96,24 +99,24 @@ def prepare(connection: Connection) -> None:
     """Makes the extension and the registry where they are missing."""
     with connection.transaction():
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        connection.execute(versions.REGISTRY)
+        versions.prepare(connection)
 
 
-def load(connection: Connection, bucket: ArtifactBucket, manifest: Manifest, manifest_text: str) -> dict[str, float]:
-    """Loads a version that is not loaded yet, and switches to it unless a later one is active.
+def load(connection: Connection, bucket: ArtifactBucket, published: Published) -> dict[str, float]:
+    """Loads a version that is not loaded yet, tries it, and switches to it unless a later published one is there.
 
-    Returns the seconds of each stage. Raises `ManifestError` where a file changed since it was checked.
+    Returns the seconds of each stage. Raises `ManifestError`, `ModelError` or `TrialError` where the version cannot be
+    served: nothing of it is left then.
     """
+    manifest = published.manifest
     stages: dict[str, float] = {}
     with connection.transaction():
         with _stage(stages, "copy"):
             _copy(connection, bucket, manifest)
         build(connection, manifest, stages)
-        connection.execute(
-            "INSERT INTO recommender.model_version (version, manifest) VALUES (%s, %s)",
-            (manifest.version, manifest_text),
-        )
-        if manifest.version > (_active(connection) or ""):
+        with _stage(stages, "trial"):
+            trial.try_version(connection, bucket, manifest)
+        if versions.register(connection, manifest.version, published.text, published.at):
             versions.switch(connection, manifest.version)
     return stages
 
@@ -139,35 +142,31 @@ def build(connection: Connection, manifest: Manifest, stages: dict[str, float]) 
         _run(connection, _SIMILAR, manifest)
 
 
-def drop_old(connection: Connection, kept: int = VERSIONS_KEPT) -> list[str]:
-    """Drops all but the latest `kept` versions and the active one; returns what was dropped.
+def drop_old(connection: Connection, loaded_now: str | None = None) -> list[str]:
+    """Drops the versions that nothing keeps, and returns them; never the one that was loaded in the same call.
 
     A version that a reader holds for longer than the lock timeout stays until the next load.
     """
-    dropped = []
-    loaded = versions.loaded(connection)
-    for version in loaded[: max(0, len(loaded) - kept)]:
-        try:
-            with connection.transaction():
-                connection.execute("SET LOCAL lock_timeout = '10s'")
-                # The pointer is locked, so that nobody switches to the version while it goes.
-                connection.execute("LOCK TABLE recommender.active_version IN SHARE ROW EXCLUSIVE MODE")
-                if version == _active(connection):
-                    continue
-                connection.execute("DELETE FROM recommender.model_version WHERE version = %s", (version,))
-                schema = versions.tables(version).schema
-                connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(schema))
-            dropped.append(version)
-        except psycopg.errors.LockNotAvailable:
-            continue
-    return dropped
+    return [version for version in _droppable(connection) if version != loaded_now and _drop(connection, version)]
 
 
-def _active(connection: Connection) -> str | None:
+def _droppable(connection: Connection) -> list[str]:
+    return versions.droppable(connection, VERSIONS_KEPT, ACTIVE_BEFORE_KEPT)
+
+
+def _drop(connection: Connection, version: str) -> bool:
     try:
-        return versions.active(connection)[0]
-    except versions.NoActiveVersionError:
-        return None
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '10s'")
+            # The pointer is locked, so that nobody switches to the version while it goes.
+            connection.execute("LOCK TABLE recommender.active_version IN SHARE ROW EXCLUSIVE MODE")
+            if version not in _droppable(connection):
+                return False
+            connection.execute("DELETE FROM recommender.model_version WHERE version = %s", (version,))
+            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(versions.tables(version).schema))
+    except psycopg.errors.LockNotAvailable:
+        return False
+    return True
 
 
 def _copy(connection: Connection, bucket: ArtifactBucket, manifest: Manifest) -> None:

@@ -4,7 +4,7 @@ import csv
 import itertools
 import math
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -15,17 +15,24 @@ from contracts.artifacts import (
     ITEM_CATALOG,
     ITEM_CATALOG_COLUMNS,
     ITEM_EMBEDDINGS,
+    MAX_LENGTH,
+    MIN_LENGTH,
     USER_CATALOG,
     USER_CATALOG_COLUMNS,
     USER_EMBEDDINGS,
     USER_TOWER,
     Manifest,
     ManifestError,
+    has_length,
 )
+from contracts.events import MAX_ID_CHARACTERS
+from contracts.features import FLOAT32_MAX
 from functions.shared.artifacts import ArtifactBucket
 from functions.shared.vectors import Vectors
 
 CHUNK_ROWS = 4096
+NORM_TOLERANCE = 1e-3
+"""Of declared lengths: what numbers lose by being written as text."""
 
 _numbers = msgspec.json.Decoder(list[list[float]])
 _list_of_ids = msgspec.json.Decoder(list[str])
@@ -44,20 +51,43 @@ def check(bucket: ArtifactBucket, manifest: Manifest) -> None:
 
     Memory: a chunk, and 8 bytes for each id, which is what knowing that none comes twice takes.
     """
-    for name, count in ((ITEM_EMBEDDINGS, manifest.n_items), (USER_EMBEDDINGS, manifest.n_users)):
-        hashes = array("q")
-        for chunk in embeddings(bucket, manifest, name):
-            hashes.extend(map(hash, chunk.ids))
-        if len(hashes) != count:
-            raise ManifestError(f"{name}: expected {count} rows, as the manifest counts, found {len(hashes)}")
-        distinct = len(np.unique(np.frombuffer(hashes, np.int64)))
-        if distinct != count:
-            raise ManifestError(f"{name}: expected every id once, found {count - distinct} ids repeated")
-    for rows in (item_catalog(bucket, manifest), user_catalog(bucket, manifest)):
-        for _ in rows:
-            pass
+    for name, count, kind in (
+        (ITEM_EMBEDDINGS, manifest.n_items, "items"),
+        (USER_EMBEDDINGS, manifest.n_users, "users"),
+    ):
+        found = _check_unique(name, _checked_norms(name, embeddings(bucket, manifest, name), manifest.norms.get(kind)))
+        if found != count:
+            raise ManifestError(f"{name}: expected {count} rows, as the manifest counts, found {found}")
+    _check_unique(ITEM_CATALOG, ([id_.encode()] for id_, *_ in item_catalog(bucket, manifest)))
+    _check_unique(USER_CATALOG, ([id_.encode()] for id_, *_ in user_catalog(bucket, manifest)))
     if USER_TOWER in manifest.files:
         bucket.read(manifest, USER_TOWER)
+
+
+def _check_unique(name: str, chunks: Iterable[list[bytes]]) -> int:
+    """Returns the number of ids."""
+    hashes = array("q")
+    for ids in chunks:
+        hashes.extend(map(hash, ids))
+    repeated = len(hashes) - len(np.unique(np.frombuffer(hashes, np.int64)))
+    if repeated:
+        raise ManifestError(f"{name}: expected every id once, found {repeated} ids repeated")
+    return len(hashes)
+
+
+def _checked_norms(
+    name: str, chunks: Iterable["Embeddings"], declared: Sequence[float] | None
+) -> Iterator[list[bytes]]:
+    for chunk in chunks:
+        if declared is not None:
+            norms = np.linalg.norm(chunk.vectors, axis=1)
+            least, greatest = declared[0] * (1 - NORM_TOLERANCE), declared[1] * (1 + NORM_TOLERANCE)
+            if norms.min() < least or norms.max() > greatest:
+                raise ManifestError(
+                    f"{name}: expected lengths of {declared[0]:g} to {declared[1]:g}, as the manifest declares, "
+                    f"found {norms.min():g} to {norms.max():g}"
+                )
+        yield chunk.ids
 
 
 def embeddings(bucket: ArtifactBucket, manifest: Manifest, name: str) -> Iterator[Embeddings]:
@@ -74,9 +104,10 @@ def _vectors(name: str, first_row: int, texts: Sequence[str], manifest: Manifest
     try:
         with np.errstate(over="ignore"):
             vectors = np.array(_numbers.decode("[" + ",".join(texts) + "]"), dtype=np.float32)
-        directed = manifest.similarity != "cosine" or vectors.any(axis=-1).all()
-        if vectors.shape == (len(texts), manifest.dim) and np.isfinite(vectors).all() and directed:
-            return vectors
+        if vectors.shape == (len(texts), manifest.dim) and np.isfinite(vectors).all():
+            lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
+            if has_length(lengths.min(), manifest.similarity) and lengths.max() <= MAX_LENGTH:
+                return vectors
     except (msgspec.DecodeError, ValueError, OverflowError):
         pass
     for row, text in enumerate(texts, first_row):
@@ -98,6 +129,12 @@ def _check_vector(name: str, row: int, text: str, manifest: Manifest) -> None:
         raise ManifestError(f"{name}: row {row}: expected {expected}, found one that is not finite as a 32-bit float")
     if manifest.similarity == "cosine" and not vector.any():
         raise ManifestError(f"{name}: row {row}: expected a vector with a direction (cosine), found only zeros")
+    length = float(np.linalg.norm(vector.astype(np.float64)))
+    if not has_length(length, manifest.similarity):
+        raise ManifestError(
+            f"{name}: row {row}: expected a length of {MIN_LENGTH:g} to {MAX_LENGTH:g}, found {length:g}:"
+            " 32-bit floats cannot compute its distances"
+        )
 
 
 def item_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[str, bool, float]]:
@@ -137,16 +174,21 @@ def _popularity(row: int, text: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 <= value < math.inf:
-        raise ManifestError(f"{ITEM_CATALOG}: row {row}: popularity: expected a number of at least 0, found {text!r}")
+    if not 0 <= value <= FLOAT32_MAX:
+        raise ManifestError(
+            f"{ITEM_CATALOG}: row {row}: popularity: expected a number of at least 0 that a 32-bit float holds,"
+            f" found {text!r}"
+        )
     return value
 
 
 def _check_ids(name: str, first_row: int, ids: Sequence[str]) -> None:
-    if all(ids) and "\0" not in "".join(ids):
-        return
-    row = next(row for row, id_ in enumerate(ids, first_row) if not id_ or "\0" in id_)
-    raise ManifestError(f"{name}: row {row}: expected an id of text, found it empty or with a NUL in it")
+    for row, id_ in enumerate(ids, first_row):
+        if not id_ or "\0" in id_ or len(id_) > MAX_ID_CHARACTERS:
+            found = "it empty" if not id_ else "a NUL in it" if "\0" in id_ else f"{len(id_)} characters"
+            raise ManifestError(
+                f"{name}: row {row}: expected an id of 1 to {MAX_ID_CHARACTERS} characters, found {found}"
+            )
 
 
 def _chunks(

@@ -2,18 +2,21 @@
 
 import gc
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from functions.model_inference import store
-from functions.model_inference.inference import STATEMENT_SECONDS, Inference
-from functions.model_inference.requests import read_call
+from contracts.artifacts import ManifestError
+from functions.model_inference.inference import STATEMENT_SECONDS, Fallback, Inference
 from functions.shared import environment
 from functions.shared.artifacts import ArtifactBucket
 from functions.shared.database import KeptConnection
 from functions.shared.deadline import Deadline
 from functions.shared.limits import PAYLOAD_BYTES, ResponseTooLargeError
+from functions.shared.serving import store
+from functions.shared.serving.requests import read_call
+from functions.shared.serving.tower import ModelError
 from functions.shared.telemetry import MetricUnit, count, logger_of, metrics_of, timed
 
 FUNCTION = "model_inference"
@@ -30,13 +33,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`{"limit", "requests"}` → `{"model_version", "responses"}`, in the shapes of DESIGN.md."""
     limit, requests = read_call(event)
     with timed(metrics, "Inference"):
-        answer = _warm().answer(requests, limit, Deadline.of(context, MARGIN_SECONDS))
+        inference = _warm()
+        answer = inference.answer(requests, limit, Deadline.of(context, MARGIN_SECONDS))
     size = len(msgspec.json.encode(answer))
     if size > PAYLOAD_BYTES:
         raise ResponseTooLargeError(
             f"{len(requests)} answers are {size} bytes, over {PAYLOAD_BYTES}: ask for fewer at once"
         )
     _measure(answer)
+    if inference.fallback is not None:
+        _report(inference.fallback, answer["model_version"])
     return answer
 
 
@@ -52,9 +58,25 @@ def _warm() -> Inference:
     return _inference
 
 
+def _report(fallback: Fallback, served: str) -> None:
+    """The metric has an alarm (components/monitoring.py)."""
+    count(metrics, "VersionFallbacks", 1)
+    # Texts of other errors may hold values of an event.
+    reason = str(fallback.error) if isinstance(fallback.error, ModelError | ManifestError) else ""
+    fields = {"active": fallback.version, "served": served, "error": type(fallback.error).__name__, "reason": reason}
+    logger.error("the active version cannot be served", extra=fields)
+
+
+def _outcome(response: Mapping[str, Any]) -> str:
+    """What an answer counts as: its strategy only where it recommends something."""
+    if "error" in response:
+        return "error"
+    return str(response["strategy"]) if response["recommended_items"] else "empty"
+
+
 def _measure(answer: dict[str, Any]) -> None:
     responses = answer["responses"]
-    strategies = Counter(response.get("strategy", "error") for response in responses)
+    strategies = Counter(map(_outcome, responses))
     metrics.add_metric("BatchSize", MetricUnit.Count, len(responses))
     for strategy, number in strategies.items():
         count(metrics, f"Answers{strategy.capitalize()}", number)

@@ -6,32 +6,40 @@ from typing import Any
 
 import psycopg
 
-from contracts.artifacts import USER_TOWER, Manifest, read_manifest
-from contracts.dataset import from_dict
-from functions.model_inference import store
-from functions.model_inference.model import ModelError, UserTower
-from functions.model_inference.recommend import recommend
-from functions.model_inference.requests import Request, RequestError, read_request, request_id
+from contracts.artifacts import read_manifest
 from functions.shared import versions
 from functions.shared.artifacts import ArtifactBucket
 from functions.shared.database import Connection, KeptConnection
 from functions.shared.deadline import Deadline
+from functions.shared.serving import store
+from functions.shared.serving.recommend import recommend
+from functions.shared.serving.requests import Request, RequestError, read_request, request_id
+from functions.shared.serving.tower import Model, load_model
 
 STATEMENT_SECONDS = 20.0
 RETRY_SECONDS = 0.1
 MODELS_KEPT = 2
 """The active model and the one before it, so that a rollback needs no download."""
 
-_VERSION_IS_GONE = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName)
-"""What a reader meets where the version that it works with was dropped in the middle of a batch."""
+AVOIDED_SECONDS = 30.0
+"""How long a version that could not be served is left alone, where another one answers in its place."""
+
+CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
 @dataclass(frozen=True)
-class Model:
-    """What a version needs in memory. Without a tower, stored vectors serve."""
+class Fallback:
+    """The active version could not be served, and why."""
 
-    manifest: Manifest
-    tower: UserTower | None
+    version: str
+    error: Exception
+
+
+@dataclass(frozen=True)
+class _Avoided:
+    version: str
+    error: Exception
+    until: float
 
 
 class Inference:
@@ -42,6 +50,9 @@ class Inference:
         self._bucket = bucket
         self._models: dict[str, Model] = {}
         self._latest: str | None = None
+        self._avoided: _Avoided | None = None
+        self.fallback: Fallback | None = None
+        """Set by `answer` where another version than the active one answered."""
 
     def answer(self, raw_requests: list[Any], limit: int, deadline: Deadline) -> dict[str, Any]:
         """The answer to a call, a response for each request, in order.
@@ -60,41 +71,66 @@ class Inference:
     def _recommend(self, requests: list[Request], limit: int, deadline: Deadline) -> tuple[str, list[dict[str, Any]]]:
         while True:
             try:
-                connection = self._connection.get(deadline.at)
-                model = self._active_model(connection)
-                manifest = model.manifest
-                tables = store.Store(connection, manifest.version, manifest.similarity, manifest.dim)
-                return manifest.version, recommend(tables, model.tower, requests, limit)
-            except _VERSION_IS_GONE:
-                if time.monotonic() >= deadline.at:
-                    raise
-            except (psycopg.OperationalError, psycopg.InterfaceError):
+                return self._serve(self._connection.get(deadline.at), requests, limit, deadline)
+            except CONNECTION_ERRORS:
                 # The server went away, refuses, or took too long: on a new connection, while there is time.
                 self._connection.drop()
                 if time.monotonic() + RETRY_SECONDS >= deadline.at:
                     raise
                 time.sleep(RETRY_SECONDS)
 
-    def _active_model(self, connection: Connection) -> Model:
-        """The model of the version that the pointer names at this moment."""
-        version, manifest_text = versions.active(connection, self._latest)
-        if manifest_text is not None and version not in self._models:
-            self._models[version] = self._load(manifest_text)
+    def _serve(
+        self, connection: Connection, requests: list[Request], limit: int, deadline: Deadline
+    ) -> tuple[str, list[dict[str, Any]]]:
+        """Answers from the active version; where it cannot be served, from the last one before it that can."""
+        self.fallback = None
+        failures: dict[str, Exception] = {}
+        if self._avoided and time.monotonic() < self._avoided.until:
+            failures[self._avoided.version] = self._avoided.error
+        while True:
+            active, version, manifest_text = self._choose(connection, failures)
+            try:
+                model = self._model(version, manifest_text)
+                tables = store.Store(connection, version, model.manifest.similarity, model.manifest.dim)
+                answers = recommend(tables, model.tower, requests, limit)
+            except CONNECTION_ERRORS:
+                raise
+            except Exception as error:  # whatever is wrong with a version, events are answered from another
+                failures[version] = error
+                if time.monotonic() >= deadline.at:
+                    raise
+                continue
+            if version != active:
+                self.fallback = Fallback(active, failures[active])
+                self._avoid(active, failures[active])
+            return version, answers
+
+    def _choose(self, connection: Connection, failures: dict[str, Exception]) -> tuple[str, str, str | None]:
+        """The active version, and the version to answer from with its manifest (`None`: it is in memory)."""
+        active, manifest_text = versions.active(connection, self._latest)
+        if active not in failures:
+            return active, active, manifest_text
+        for version, text in versions.before(connection):
+            if version not in failures:
+                return active, version, text
+        error, self._avoided = failures[active], None
+        raise error
+
+    def _avoid(self, version: str, error: Exception) -> None:
+        """A version that failed is not tried at every call: its file is fetched again when some time has passed."""
+        if self._avoided is None or self._avoided.error is not error:
+            self._avoided = _Avoided(version, error, time.monotonic() + AVOIDED_SECONDS)
+
+    def _model(self, version: str, manifest_text: str | None) -> Model:
+        if version not in self._models:
+            assert manifest_text is not None, "the manifest is left out for the latest model alone, which is kept"
+            self._models[version] = load_model(self._bucket, read_manifest(manifest_text))
         self._latest = version
         # The latest goes to the end, so that the one that was not used for longest is at the front.
         model = self._models[version] = self._models.pop(version)
         while len(self._models) > MODELS_KEPT:
             self._models.pop(next(iter(self._models)))
         return model
-
-    def _load(self, manifest_text: str) -> Model:
-        manifest = read_manifest(manifest_text)
-        if USER_TOWER not in manifest.files:
-            return Model(manifest, None)
-        if manifest.dataset is None:
-            raise ModelError(f"{manifest.version}: expected a dataset specification beside the user tower, found none")
-        content = self._bucket.read(manifest, USER_TOWER)
-        return Model(manifest, UserTower(content, from_dict(manifest.dataset, f"manifest of {manifest.version}")))
 
 
 def _read(raw_requests: list[Any]) -> tuple[list[Request], list[dict[str, Any] | None]]:

@@ -2,13 +2,23 @@
 
 import hashlib
 import io
-from typing import Any
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
 
 from contracts.artifacts import MANIFEST, Manifest, ManifestError, read_manifest
 from functions.shared.s3 import S3Reader
 
 READ_BYTES = 1 << 20
 """How much of a file is held at a time."""
+
+
+class Published(NamedTuple):
+    """A version's manifest, its text, and when it came to the bucket (in whole seconds, as S3 says it)."""
+
+    manifest: Manifest
+    text: str
+    at: datetime
 
 
 class ArtifactBucket:
@@ -18,18 +28,20 @@ class ArtifactBucket:
         self.name = name
         self._s3: S3Reader | None = None
 
-    def manifest_text(self, version: str) -> str:
-        """Raises `ObjectUnavailableError` where there is none."""
-        content: bytes = self._open(version, MANIFEST).read()
-        return content.decode()
+    def published(self, version: str) -> Published:
+        """A version's manifest as it lies in the bucket.
 
-    def manifest(self, version: str) -> tuple[Manifest, str]:
-        """A version's manifest and its text. Raises `ManifestError`."""
-        text = self.manifest_text(version)
+        Raises `ObjectUnavailableError` where there is none, `ManifestError` where it cannot be used.
+        """
+        body = self._open(version, MANIFEST)
+        try:
+            text = body.read().decode()
+        except UnicodeDecodeError as error:
+            raise ManifestError(f"{version}/{MANIFEST}: expected JSON in UTF-8: {error}") from error
         manifest = read_manifest(text)
         if manifest.version != version:
             raise ManifestError(f"{version}/{MANIFEST}: expected version {version!r}, found {manifest.version!r}")
-        return manifest, text
+        return Published(manifest, text, parsedate_to_datetime(body.headers["Last-Modified"]))
 
     def read(self, manifest: Manifest, name: str) -> bytes:
         """A whole file. Raises `ManifestError` where it is not the one that the manifest names."""

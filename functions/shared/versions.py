@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -13,7 +15,10 @@ CREATE SCHEMA IF NOT EXISTS recommender;
 CREATE TABLE IF NOT EXISTS recommender.model_version (
     version     text PRIMARY KEY,
     manifest    text NOT NULL,
-    loaded_at   timestamptz NOT NULL DEFAULT now()
+    loaded_at   timestamptz NOT NULL DEFAULT now(),
+    published_at timestamptz NOT NULL DEFAULT now(),
+    activated_at timestamptz,
+    pinned      boolean NOT NULL DEFAULT false
 );
 CREATE TABLE IF NOT EXISTS recommender.active_version (
     only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -21,7 +26,21 @@ CREATE TABLE IF NOT EXISTS recommender.active_version (
     since       timestamptz NOT NULL DEFAULT now()
 )
 """
-"""`model_version` has a row for each version that is loaded completely; `active_version` is the pointer."""
+"""`model_version` has a row for each version that is loaded completely; `active_version` is the pointer.
+
+`published_at` is when the manifest came to the bucket, `activated_at` when the version was last switched to (or null).
+"""
+
+_UPGRADE = """
+ALTER TABLE recommender.model_version
+    ADD COLUMN published_at timestamptz NOT NULL DEFAULT now(),
+    ADD COLUMN activated_at timestamptz,
+    ADD COLUMN pinned boolean NOT NULL DEFAULT false;
+UPDATE recommender.model_version SET published_at = date_trunc('second', loaded_at);
+UPDATE recommender.model_version m SET activated_at = a.since
+FROM recommender.active_version a WHERE a.version = m.version
+"""
+"""A registry that was made before these columns were."""
 
 _ACTIVE = """
 SELECT a.version, CASE WHEN a.version IS DISTINCT FROM %s THEN m.manifest END
@@ -31,6 +50,25 @@ FROM recommender.active_version a JOIN recommender.model_version m USING (versio
 _SWITCH = """
 INSERT INTO recommender.active_version (version) VALUES (%s)
 ON CONFLICT (only_row) DO UPDATE SET version = excluded.version, since = now()
+"""
+
+_BEFORE = """
+SELECT version, manifest FROM recommender.model_version
+WHERE activated_at IS NOT NULL AND version NOT IN (SELECT version FROM recommender.active_version)
+ORDER BY activated_at DESC
+"""
+
+_DROPPABLE = """
+SELECT version FROM (
+    SELECT version, published_at, loaded_at, pinned,
+        row_number() OVER (ORDER BY published_at DESC, loaded_at DESC) <= %(newest)s AS is_new,
+        activated_at IS NOT NULL
+            AND row_number() OVER (ORDER BY activated_at DESC NULLS LAST) <= %(active)s AS was_active
+    FROM recommender.model_version
+) v
+WHERE NOT pinned AND NOT is_new AND NOT was_active
+    AND version NOT IN (SELECT version FROM recommender.active_version)
+ORDER BY published_at, loaded_at
 """
 
 DIGITS = 6
@@ -91,19 +129,84 @@ def active(connection: Connection, known: str | None = None) -> tuple[str, str |
     return row[0], row[1]
 
 
+def prepare(connection: Connection) -> None:
+    """Makes the registry where it is missing, or was made by an earlier release."""
+    connection.execute(REGISTRY)
+    row = connection.execute(
+        "SELECT FROM pg_attribute WHERE attrelid = 'recommender.model_version'::regclass AND attname = 'pinned'"
+    ).fetchone()
+    if row is None:
+        connection.execute(_UPGRADE)
+
+
 def loaded(connection: Connection) -> list[str]:
-    """The versions that are loaded completely, the oldest first."""
-    rows = connection.execute("SELECT version FROM recommender.model_version ORDER BY version").fetchall()
-    return [version for (version,) in rows]
+    """The versions that are loaded completely, the first published first."""
+    rows = connection.execute("SELECT version FROM recommender.model_version ORDER BY published_at, loaded_at")
+    return [version for (version,) in rows.fetchall()]
+
+
+def manifest(connection: Connection, version: str) -> str:
+    """A loaded version's manifest. Raises `UnknownVersionError`."""
+    row = connection.execute("SELECT manifest FROM recommender.model_version WHERE version = %s", (version,)).fetchone()
+    if row is None:
+        raise _unknown(connection, version)
+    return str(row[0])
+
+
+def before(connection: Connection) -> list[tuple[str, str]]:
+    """(version, manifest) of those that were active before the active one and are still there, the last one first."""
+    return connection.execute(_BEFORE).fetchall()
+
+
+def register(connection: Connection, version: str, manifest: str, published_at: datetime) -> bool:
+    """Adds a version that is loaded completely; returns whether none that is there was published after it.
+
+    Two of the same second count in the order in which they are loaded: S3 tells no more than seconds.
+    """
+    row = connection.execute("SELECT max(published_at) FROM recommender.model_version").fetchone()
+    connection.execute(
+        "INSERT INTO recommender.model_version (version, manifest, published_at) VALUES (%s, %s, %s)",
+        (version, manifest, published_at),
+    )
+    return row is None or row[0] is None or published_at >= row[0]
 
 
 def switch(connection: Connection, version: str) -> None:
     """Points at a loaded version, in one transaction. Raises `UnknownVersionError`."""
     with connection.transaction():
-        row = connection.execute(
-            "SELECT 1 FROM recommender.model_version WHERE version = %s FOR SHARE", (version,)
-        ).fetchone()
-        if row is None:
-            versions = ", ".join(loaded(connection)) or "none"
-            raise UnknownVersionError(f"version {version!r}: expected a loaded version ({versions})")
+        # Taken first, as the dropping of old versions takes it, so that the two wait for each other in one order.
+        connection.execute("LOCK TABLE recommender.active_version IN ROW EXCLUSIVE MODE")
+        _update(connection, version, "activated_at = clock_timestamp()")
         connection.execute(_SWITCH, (version,))
+
+
+def pin(connection: Connection, version: str, pinned: bool) -> None:
+    """A pinned version is never dropped. Raises `UnknownVersionError`."""
+    with connection.transaction():
+        _update(connection, version, "pinned = true" if pinned else "pinned = false")
+
+
+def pinned(connection: Connection) -> list[str]:
+    rows = connection.execute("SELECT version FROM recommender.model_version WHERE pinned ORDER BY version")
+    return [version for (version,) in rows.fetchall()]
+
+
+def droppable(connection: Connection, newest: int, active_before: int) -> list[str]:
+    """The versions that nothing keeps, the first published first.
+
+    Kept are the `newest` ones by publication, the active one and `active_before` that were active before it, and
+    whatever is pinned.
+    """
+    rows = connection.execute(_DROPPABLE, {"newest": newest, "active": 1 + active_before})
+    return [version for (version,) in rows.fetchall()]
+
+
+def _update(connection: Connection, version: str, change: LiteralString) -> None:
+    statement = sql.SQL("UPDATE recommender.model_version SET {} WHERE version = %s").format(sql.SQL(change))
+    if not connection.execute(statement, (version,)).rowcount:
+        raise _unknown(connection, version)
+
+
+def _unknown(connection: Connection, version: str) -> UnknownVersionError:
+    there = ", ".join(loaded(connection)) or "none"
+    return UnknownVersionError(f"version {version!r}: expected a loaded version ({there})")

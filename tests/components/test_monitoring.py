@@ -44,6 +44,7 @@ def test_every_way_in_which_it_fails_has_an_alarm(graph: Graph) -> None:
         "CPUUtilization",
         "FreeStorageSpace",
         "DatabaseConnections",
+        "VersionFallbacks",
     }
     rule = json.loads(graph.one("EventRule", "glue-failure").inputs["eventPattern"])
     assert "FAILED" in rule["detail"]["state"]

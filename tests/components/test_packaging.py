@@ -10,6 +10,7 @@ import pytest
 from components import packaging
 
 FUNCTIONS = ("embedding_loader", "model_inference", "stream_transformation")
+LOCKS = packaging.ROOT.glob("functions/*/requirements.lock")
 
 
 @pytest.fixture
@@ -69,6 +70,34 @@ def test_packages_are_wheels_for_lambda_and_every_one_is_pinned(build: Path) -> 
     for old in build.iterdir():
         old.rename(build.parent / old.name)
     assert packaging.function_zip("stream_transformation", with_dependencies=True).read_bytes() == content
+
+
+def test_a_wheel_that_is_not_the_locked_one_is_refused(build: Path, tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.lock"
+    locked = (packaging.ROOT / "functions" / "shop_seeder" / "requirements.lock").read_text()
+    lock.write_text(re.sub("sha256:[0-9a-f]{8}", "sha256:00000000", locked))
+    with pytest.raises(packaging.PackagingError, match="DO NOT MATCH THE HASHES"):
+        packaging._install_wheels(lock, packaging.LAMBDA_WHEELS)
+    assert list(build.iterdir()) == []
+
+
+@pytest.mark.parametrize("function", [path.parent.name for path in sorted(LOCKS)])
+def test_a_lock_names_the_pinned_versions_of_all_that_a_function_asks_for(function: str) -> None:
+    """After a change of requirements.txt or constraints.txt: scripts/lock.sh."""
+    folder = packaging.ROOT / "functions"
+    pinned, locked = _pins(folder / "constraints.txt"), _pins(folder / function / "requirements.lock")
+    asked = {_name(line) for line in (folder / function / "requirements.txt").read_text().split()}
+    assert asked <= locked.keys()
+    assert locked.items() <= pinned.items()
+
+
+def _pins(path: Path) -> dict[str, str]:
+    lines = (line.split() for line in path.read_text().splitlines() if "==" in line)
+    return {_name(line[0].partition("==")[0]): line[0].partition("==")[2] for line in lines}
+
+
+def _name(requirement: str) -> str:
+    return requirement.partition("[")[0].replace("_", "-").lower()
 
 
 def test_a_function_larger_than_lambda_takes_is_refused_with_both_sizes(

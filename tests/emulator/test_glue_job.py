@@ -105,6 +105,18 @@ def test_a_script_that_the_role_may_not_read_is_named(aws: Aws, shop_database: L
         stack.run()
 
 
+def test_an_error_of_the_script_is_told_once_and_whole(aws: Aws, shop_database: Login, tmp_path: Path) -> None:
+    script = "class QualityError(Exception): pass\nraise QualityError('too many rejected\\nand too few rows')"
+    stack = JobStack(aws, shop_database, tmp_path, script=script)
+    with pytest.raises(LocalRunError) as raised:
+        stack.run(**{"connection-name": "unused"})
+    lines = str(raised.value).splitlines()
+    assert lines[0].endswith("failed (exit 1): QualityError: too many rejected")
+    assert lines[1] == "and too few rows"
+    assert lines[2].startswith("log /")
+    assert len(lines) == 3
+
+
 def _command(process: Path) -> str:
     try:
         return (process / "cmdline").read_text()

@@ -65,16 +65,29 @@ def test_an_inference_function_that_times_out_costs_no_event(system: System) -> 
 
 
 def test_an_inference_function_that_fails_costs_no_event(system: System) -> None:
-    schema = sql.Identifier(schema_name(system.load()))
-    hidden = sql.Identifier("hidden")
+    with hidden_schema(system, "recommender"):
+        sent = system.streaming.put(system.events(10))
+        time.sleep(2 * INFERENCE_SECONDS)
+        assert not system.streaming.versions(sent)
+    name, _ = system.deployment.function("model_inference")
+    assert "NoActiveVersionError" in system.deployment.cloud.aws.function_logs(name, 200)
+    system.all_came_back(sent)
+
+
+def test_an_active_version_that_cannot_be_served_is_answered_for_by_the_last_one(system: System) -> None:
+    good, bad = system.load(), system.load()
+    with hidden_schema(system, schema_name(bad)):
+        sent = system.streaming.put(system.events(10))
+        system.all_came_back(sent)
+    assert system.streaming.versions(sent) == {good: 10}
+
+
+@contextmanager
+def hidden_schema(system: System, name: str) -> Iterator[None]:
+    schema, hidden = sql.Identifier(name), sql.Identifier("hidden")
     with system.connect() as connection:
         connection.execute(sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(schema, hidden))
         try:
-            sent = system.streaming.put(system.events(10))
-            time.sleep(2 * INFERENCE_SECONDS)
-            assert not system.streaming.versions(sent)
+            yield
         finally:
             connection.execute(sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(hidden, schema))
-    name, _ = system.deployment.function("model_inference")
-    assert "UndefinedTable" in system.deployment.cloud.aws.function_logs(name, 200)
-    system.all_came_back(sent)

@@ -58,10 +58,12 @@ def test_the_strategy_says_what_an_answer_rests_on(store: Store) -> None:
         request("visitor", items=["I5", "no such"], customer_number=478),
         request("features", credit_limit="1000", city="Nantes"),
         request("nothing", items=["no such"], customer_number=478, credit_limit="much"),
+        request("all seen", items=list(shop.item_ids), customer_number=478),
     )
-    known, visitor, features, nothing = answer["responses"]
+    known, visitor, features, nothing, all_seen = answer["responses"]
     strategies = [response["strategy"] for response in answer["responses"]]
-    assert strategies == ["personalized", "session", "personalized", "popular"]
+    assert strategies == ["personalized", "session", "personalized", "popular", "nothing"]
+    assert all_seen["recommended_items"] == []
     assert _ids(known) == shop.best(shop.user("100"), LIMIT)
     assert _ids(visitor) == shop.best(shop.vector("I5"), LIMIT, ["I5"])
     assert [s["product_code"] for s in visitor["similar_items"]] == ["I5"]
@@ -99,7 +101,7 @@ def test_a_warm_function_follows_the_pointer_and_its_rollback(store: Store) -> N
     seen = [infer(asked)]
     load(store.bucket, V2)
     seen.append(infer(asked))
-    assert act("activate", version=V1) == {"active": V1, "loaded": [V1, V2]}
+    assert act("activate", version=V1) == {"active": V1, "loaded": [V1, V2], "pinned": []}
     seen.append(infer(asked))
     assert [answer["model_version"] for answer in seen] == [V1, V2, V1]
     for answer, shop in zip(seen, (first, second, first), strict=True):

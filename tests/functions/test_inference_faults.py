@@ -1,25 +1,34 @@
 """What gives way beside inference: versions that switch or go under load, the database, the model's file."""
 
+import hashlib
 import itertools
 import ssl
 import threading
 import time
+import tracemalloc
 from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+from psycopg import sql
 
+from contracts.artifacts import RECENT_ITEMS_INPUT, USER_TOWER, USER_VECTOR_OUTPUT
+from contracts.dataset import Column, Kind
+from contracts.events import MAX_HISTORY, MAX_TAGS
 from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading
 from functions.model_inference import handler as inference
 from functions.model_inference import inference as warm
-from functions.model_inference.model import ModelError, UserTower
-from functions.model_inference.store import Store as Tables
-from functions.shared import environment
+from functions.shared import environment, versions
 from functions.shared.database import CERTIFICATES, DatabaseUnavailableError, KeptConnection, encryption
 from functions.shared.environment import SettingError
+from functions.shared.serving.requests import RequestError, read_request
+from functions.shared.serving.store import Store as Tables
+from functions.shared.serving.tower import ModelError, UserTower
 from functions.shared.versions import NoActiveVersionError
 from tests.functions.conftest import Store
 from tests.functions.lambdas import LIMIT, LambdaService, act, deliver, infer, load, request
@@ -46,9 +55,11 @@ def test_a_version_dropped_in_the_middle_of_a_batch_is_answered_from_the_new_one
     look_up = Tables.items
 
     def dropped_before(self: Tables, wanted: Any) -> Any:
-        if act("status")["active"] == V[0]:
+        if self._version == V[0] and act("status")["active"] == V[0]:
             load(store.bucket, V[1])
-            assert loading.drop_old(store.connection, kept=1) == [V[0]]
+            monkeypatch.setattr(loading, "VERSIONS_KEPT", 1)
+            monkeypatch.setattr(loading, "ACTIVE_BEFORE_KEPT", 0)
+            assert loading.drop_old(store.connection) == [V[0]]
         return look_up(self, wanted)
 
     monkeypatch.setattr(Tables, "items", dropped_before)
@@ -273,3 +284,154 @@ def test_a_wall_clock_that_jumps_ends_no_wait_early_and_none_late(
             back.join()
         if not postgres.running:
             postgres.start()
+
+
+def _spoil(store: Store, version: str) -> None:
+    """A tower that the loader did not see: it is replaced after the switch, with a manifest that says so."""
+    content = b"garbage"
+    digest = hashlib.sha256(content).hexdigest()
+    store.s3.put_object(Bucket=store.bucket, Key=f"{version}/{USER_TOWER}", Body=content)
+    store.connection.execute(
+        "UPDATE recommender.model_version SET manifest = regexp_replace(manifest, %s, %s) WHERE version = %s",
+        (f'"{USER_TOWER}": "[0-9a-f]+"', f'"{USER_TOWER}": "{digest}"', version),
+    )
+
+
+def _two_versions(store: Store) -> None:
+    for version, seed in ((V[0], 1), (V[1], 2)):
+        world(version, seed=seed).publish(store.s3, store.bucket)
+        load(store.bucket, version)
+
+
+@pytest.mark.parametrize("warm_up", [False, True])
+def test_where_the_active_version_cannot_be_served_the_last_one_is_and_an_alarm_rings(
+    warm_up: bool, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _two_versions(store)
+    if warm_up:
+        act("activate", version=V[0])
+        infer(request())
+        act("activate", version=V[1])
+    _spoil(store, V[1])
+    for _ in range(2):
+        answer = infer(request(customer_number=100, items=["I1"]))
+        assert answer["model_version"] == V[0]
+        assert len(answer["responses"][0]["recommended_items"]) == LIMIT
+    assert capsys.readouterr().out.count('"VersionFallbacks":[1.0]') == 2
+
+
+def test_a_version_that_was_mended_is_served_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _two_versions(store)
+    tables = versions.tables(V[1]).items
+    store.connection.execute(sql.SQL("ALTER TABLE {} RENAME TO hidden").format(tables))
+    asked = request(items=["I1"])
+    assert infer(asked)["model_version"] == V[0]
+    hidden = sql.Identifier(versions.schema_name(V[1]), "hidden")
+    store.connection.execute(sql.SQL("ALTER TABLE {} RENAME TO items").format(hidden))
+    assert infer(asked)["model_version"] == V[0], "it is left alone for a while"
+    monkeypatch.setattr(time, "monotonic", lambda real=time.monotonic: real() + warm.AVOIDED_SECONDS)
+    assert infer(asked, seconds=60)["model_version"] == V[1]
+
+
+def test_where_no_version_can_be_served_the_active_ones_reason_is_told(store: Store) -> None:
+    _two_versions(store)
+    for version in V[:2]:
+        _spoil(store, version)
+    with pytest.raises(ModelError, match="cannot load it"):
+        infer(request())
+
+
+@pytest.mark.parametrize("with_tower", [False, True])
+def test_a_vector_without_a_length_costs_its_own_answer_alone(with_tower: bool, store: Store) -> None:
+    """Two opposite items have no mean. Without a tower, pgvector's NaN made an answer that is no JSON."""
+    shop = world(V[0])
+    items = shop.items.copy()
+    items[1] = -items[0]
+    shop = replace(shop, items=items, tower=shop.tower if with_tower else None)
+    shop.publish(store.s3, store.bucket)
+    load(store.bucket, V[0])
+    asked = [request(str(n), items=["I5", "I6"]) for n in range(40)]
+    opposite = [request("opposite", items=["I0", "I1"]), request("far", items=["I5"], credit_limit=3e38)]
+    responses = infer(*asked[:20], *opposite, *asked[20:])["responses"]
+    assert all(len(response["recommended_items"]) == LIMIT for response in responses)
+    by_id = {response["id"]: response["strategy"] for response in responses}
+    assert by_id.pop("opposite") == "popular"
+    assert by_id.pop("far") == ("popular" if with_tower else "session")
+    assert set(by_id.values()) == {"session"}
+
+
+def test_a_score_that_is_not_finite_costs_its_own_record_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    world(V[0]).publish(store.s3, store.bucket)
+    load(store.bucket, V[0])
+    nearest = Tables.nearest
+
+    def spoilt(self: Tables, *given: Any) -> Any:
+        answers = nearest(self, *given)
+        answers[1] = [(id_, float("nan")) for id_, _ in answers[1]]
+        return answers
+
+    monkeypatch.setattr(Tables, "nearest", spoilt)
+    responses = infer(*[request(str(n), items=["I1"]) for n in range(3)])["responses"]
+    assert ["error" in response for response in responses] == [False, True, False]
+
+
+def test_half_a_character_in_an_id_costs_its_own_request_alone(store: Store) -> None:
+    world(V[0]).publish(store.s3, store.bucket)
+    load(store.bucket, V[0])
+    bad: list[Any] = ["\ud800", {"a": "\ud800"}, ["\udfff"], float("nan")]
+    responses = infer(*[request(id_) for id_ in bad], request("good"))["responses"]
+    assert [response["id"] for response in responses] == [None] * len(bad) + ["good"]
+    assert ["error" in response for response in responses] == [True] * len(bad) + [False]
+
+
+def test_an_answer_without_items_is_not_counted_as_one(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = world(V[0], n_items=3, recent={})
+    shop.publish(store.s3, store.bucket)
+    load(store.bucket, V[0])
+    capsys.readouterr()
+    assert infer(request(items=shop.item_ids))["responses"][0]["recommended_items"] == []
+    out = capsys.readouterr().out
+    assert '"AnswersEmpty":[1.0]' in out
+    assert "AnswersSession" not in out
+
+
+def test_large_events_take_memory_that_does_not_grow_with_them(store: Store) -> None:
+    """Issue 13: tags of 100 kB in a batch of 200 took 3.4 GB."""
+    tagged = replace(DATASET.users, columns=(Column("tags", Kind.TAGS, "|"),))
+    dataset = replace(DATASET, users=tagged, event_features={"tags": "tags"})
+    tower = UserTower(tags_tower(), dataset)
+    history = np.zeros((1, 2), np.float32)
+    event = {"tags": [f"tag {n}" for n in range(50_000)]}
+    tracemalloc.start()
+    vectors = tower.vectors([event] * 200, [history] * 200)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert vectors[:, 0].tolist() == [MAX_TAGS] * 200
+    assert peak < 20 * 2**20
+    with pytest.raises(RequestError, match="at most 1000"):
+        read_request(request(items=["I1"] * (MAX_HISTORY + 1)))
+
+
+def tags_tower() -> bytes:
+    """A tower whose vector holds the number of tags."""
+    made = helper.make_tensor_value_info
+    inputs = [
+        made("tags", TensorProto.STRING, ["batch", "n_tags"]),
+        made(RECENT_ITEMS_INPUT, TensorProto.FLOAT, ["batch", "n", 2]),
+    ]
+    nodes = [
+        helper.make_node("Equal", ["tags", "nothing"], ["is_padding"]),
+        helper.make_node("Not", ["is_padding"], ["is_tag"]),
+        helper.make_node("Cast", ["is_tag"], ["ones"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["ones", "axis_1"], ["number"], keepdims=1),
+        helper.make_node("Concat", ["number", "number"], [USER_VECTOR_OUTPUT], axis=1),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array([""], dtype=object), "nothing"),
+        numpy_helper.from_array(np.array([1], np.int64), "axis_1"),
+    ]
+    output = made(USER_VECTOR_OUTPUT, TensorProto.FLOAT, ["batch", 2])
+    graph = helper.make_graph(nodes, "tags_tower", inputs, [output], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
+    content: bytes = model.SerializeToString()
+    return content

@@ -4,13 +4,14 @@ import json
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import psycopg
 import pytest
 
-from contracts.artifacts import ITEM_CATALOG, ITEM_EMBEDDINGS, USER_CATALOG, ManifestError
+from contracts.artifacts import ITEM_CATALOG, ITEM_EMBEDDINGS, USER_CATALOG, ManifestError, new_version
 from functions.embedding_loader import handler as loader
 from functions.embedding_loader import load as loading
 from functions.embedding_loader.load import SIMILAR_ITEMS
@@ -103,27 +104,100 @@ def test_a_version_loaded_twice_changes_nothing_also_after_a_rollback(store: Sto
         assert load(store.bucket, version)["loaded_now"]
     act("activate", version=V[0])
     again = load(store.bucket, V[1])
-    assert again == {"loaded_now": False, "active": V[0], "loaded": V[:2]}
+    assert again == {"loaded_now": False, "active": V[0], "loaded": V[:2], "pinned": []}
 
 
-def test_an_older_version_that_comes_late_is_loaded_and_not_switched_to(store: Store) -> None:
-    for version in (V[1], V[0]):
-        world(version).publish(store.s3, store.bucket)
+def _publish_and_load(store: Store, *shops: World) -> None:
+    for shop in shops:
+        shop.publish(store.s3, store.bucket)
+        load(store.bucket, shop.version)
+
+
+def _next_second() -> None:
+    """S3 tells no more than the second in which an object came."""
+    time.sleep(1.01 - time.time() % 1)
+
+
+def test_an_event_that_comes_late_loads_its_version_and_does_not_switch_to_it(store: Store) -> None:
+    world(V[1]).publish(store.s3, store.bucket)
+    _next_second()
+    _publish_and_load(store, world(V[0]))
+    load(store.bucket, V[1])
+    assert act("status") == {"active": V[0], "loaded": [V[1], V[0]], "pinned": []}
+
+
+def test_what_is_published_last_becomes_active_whatever_its_name(store: Store) -> None:
+    same_second = ["20261110T000000Z-bbbbbb", "20261110T000000Z-aaaaaa", "20261109T235959Z-cccccc"]
+    for version in same_second:
+        _publish_and_load(store, world(version))
+        assert act("status")["active"] == version
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        ("20990101T000000Z-aaaaaa", "expected one made by now"),
+        ("٢٠٢٦١١٠١T٠٠٠٠٠٠Z-aaaaaa", "expected a version such as"),
+        ("20261301T000000Z-aaaaaa", "expected a version such as"),
+    ],
+)
+def test_a_version_of_the_future_or_of_no_date_is_refused(version: str, message: str, store: Store) -> None:
+    _publish_and_load(store, world(V[0]))
+    content = world(V[0]).manifest().to_json().replace(V[0], version).encode()
+    store.s3.put_object(Bucket=store.bucket, Key=f"{version}/manifest.json", Body=content)
+    with pytest.raises(ManifestError, match=message):
         load(store.bucket, version)
-    assert act("status") == {"active": V[1], "loaded": V[:2]}
+    assert act("status")["active"] == V[0]
 
 
-def test_old_versions_are_dropped_but_never_the_active_one(store: Store) -> None:
-    for version in V[:4]:
-        world(version).publish(store.s3, store.bucket)
-        load(store.bucket, version)
-    assert act("status") == {"active": V[3], "loaded": V[1:4]}
-    assert versions_of(store.connection) == [versions.schema_name(version) for version in V[1:4]]
+def test_a_clock_that_is_a_little_ahead_is_let_pass(store: Store) -> None:
+    version = new_version(datetime.now(UTC) + timedelta(minutes=10))
+    _publish_and_load(store, world(version))
+    assert act("status")["active"] == version
+
+
+def test_versions_are_dropped_but_never_a_good_one(store: Store) -> None:
+    """Issue 13: V1, good, is rolled back to from V3; the next version is bad, and V1 must still be there."""
+    _publish_and_load(store, *map(world, V[:3]))
+    act("activate", version=V[0])
+    _publish_and_load(store, world(V[3]))
+    assert act("status") == {"active": V[3], "loaded": V[:4], "pinned": []}, "V2 and V3 are the newest beside it"
+    assert act("activate", version=V[0])["active"] == V[0]
+    _publish_and_load(store, world(V[4]), world(V[5]), world(V[6]))
+    assert act("status")["loaded"] == V[4:], "the newest are also those that were active last"
+    assert versions_of(store.connection) == [versions.schema_name(version) for version in V[4:]]
     with pytest.raises(UnknownVersionError, match=V[0]):
         act("activate", version=V[0])
-    act("activate", version=V[1])
-    assert loading.drop_old(store.connection, kept=1) == [V[2]]
-    assert act("status") == {"active": V[1], "loaded": [V[1], V[3]]}
+
+
+def test_a_pinned_version_stays(store: Store) -> None:
+    _publish_and_load(store, world(V[0]))
+    assert act("pin", version=V[0])["pinned"] == [V[0]]
+    _publish_and_load(store, *map(world, V[1:5]))
+    assert act("status")["loaded"] == [V[0], *V[2:5]]
+    act("unpin", version=V[0])
+    _publish_and_load(store, world(V[5]))
+    assert act("status")["loaded"] == V[3:6]
+    with pytest.raises(UnknownVersionError, match="no-such"):
+        act("pin", version="no-such")
+
+
+def test_no_version_is_loaded_and_dropped_in_one_call(store: Store) -> None:
+    """Five versions, published one after the other, of which the first one's event comes last."""
+    world(V[0]).publish(store.s3, store.bucket)
+    _next_second()
+    _publish_and_load(store, *map(world, V[1:5]))
+    assert V[0] in load(store.bucket, V[0])["loaded"]
+    assert act("status")["active"] == V[4]
+
+
+def test_a_registry_of_an_earlier_release_is_taken_over(store: Store) -> None:
+    _publish_and_load(store, *map(world, V[:2]))
+    store.connection.execute("ALTER TABLE recommender.model_version DROP published_at, DROP activated_at, DROP pinned")
+    assert act("status") == {"active": V[1], "loaded": V[:2], "pinned": []}
+    _next_second()
+    _publish_and_load(store, world(V[2]))
+    assert act("status")["active"] == V[2]
 
 
 @pytest.mark.parametrize("stage", ["_copy", "_set_build_memory", "_POPULAR", "_SIMILAR", "switch"])
@@ -152,7 +226,7 @@ def test_a_loader_killed_at_any_stage_leaves_the_active_version_and_is_run_again
             patch.setattr(loading, stage, kill)
         with pytest.raises(psycopg.OperationalError):
             load(store.bucket, V[1])
-    assert act("status") == {"active": V[0], "loaded": [V[0]]}
+    assert act("status") == {"active": V[0], "loaded": [V[0]], "pinned": []}
     assert versions_of(store.connection) == [versions.schema_name(V[0])]
     assert infer(request(customer_number=100))["model_version"] == V[0]
     assert load(store.bucket, V[1])["active"] == V[1]
@@ -172,7 +246,7 @@ def test_of_two_loaders_at_once_one_waits_and_finds_the_work_done(store: Store) 
     for thread in threads:
         thread.join(60)
     assert sorted(result["loaded_now"] for result in results) == [False, True]
-    assert act("status") == {"active": V[1], "loaded": V[:2]}
+    assert act("status") == {"active": V[1], "loaded": V[:2], "pinned": []}
 
 
 def _wait_for(store: Store, query: str) -> None:

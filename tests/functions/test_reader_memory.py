@@ -52,7 +52,7 @@ class Bucket(ArtifactBucket):
 
 
 def _peak(count: int) -> int:
-    files = {ITEM_EMBEDDINGS: "", USER_EMBEDDINGS: ""}
+    files = dict.fromkeys((ITEM_EMBEDDINGS, USER_EMBEDDINGS), "0" * 64)
     manifest = Manifest("20261101T000000Z-000001", DIM, "cosine", count, 0, files)
     tracemalloc.start()
     reader.check(Bucket(count), manifest)

@@ -14,11 +14,11 @@ from psycopg import sql
 from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading
 from functions.embedding_loader.reader import Embeddings
-from functions.model_inference import store as retrieval
-from functions.model_inference.store import Store, array_literal
 from functions.shared import versions
 from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
+from functions.shared.serving import store as retrieval
+from functions.shared.serving.store import Store, array_literal
 from functions.shared.vectors import VectorArray, Vectors, pack_array, unpack
 from tests.functions.conftest import PASSWORD
 from tests.functions.worlds import clustered

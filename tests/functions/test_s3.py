@@ -63,7 +63,7 @@ def test_a_busy_s3_is_asked_again_with_a_signed_request(server: Server) -> None:
 def test_a_refusal_is_told_at_once_and_endless_trouble_after_some_tries(server: Server) -> None:
     server.answers = [(403, b"AccessDenied")]
     with pytest.raises(ObjectUnavailableError, match=r"s3://bucket/v1/manifest.json: 403: AccessDenied"):
-        ArtifactBucket("bucket").manifest("v1")
+        ArtifactBucket("bucket").published("v1")
     assert len(server.asked) == 1
     server.answers = [(503, b"SlowDown")]
     with pytest.raises(ObjectUnavailableError, match="503: SlowDown"):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from contracts.aggregation import MAGIC, unpack
 from contracts.events import original, replayed
-from functions.model_inference.requests import RequestError, read_request
 from functions.shared.limits import ResponseTooLargeError
+from functions.shared.serving.requests import RequestError, read_request
 from functions.stream_transformation import event_source
 from functions.stream_transformation import handler as stream
 from functions.stream_transformation.inference import InferenceClient, InferenceError

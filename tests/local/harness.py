@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from contracts.artifacts import MANIFEST
@@ -37,7 +38,7 @@ def make_artifacts(root: Path) -> Path:
 
 def version_name(n: int) -> str:
     """The n-th version of a test; later ones sort later."""
-    return f"20261121T{n:06}Z-aaaaaa"
+    return f"{datetime(2026, 11, 21, tzinfo=UTC) + timedelta(seconds=n):%Y%m%dT%H%M%SZ}-aaaaaa"
 
 
 def publish(deployment: Deployment, artifacts: Path, version: str, spoil: str = "") -> None:

@@ -12,6 +12,7 @@ from functions.shop_seeder.sample_shop import generate
 from functions.shop_seeder.sample_shop.sql import statements
 from local.__main__ import main
 from local.login import Login
+from local.shop import read_customer, read_names, read_shop
 from local.source import load_dump
 from tests.databases import execute
 from tests.local.shops import N_ITEMS, N_USERS, SHOPS, fill, visits
@@ -148,3 +149,53 @@ def test_orphans_and_empty_stock_are_warned_of(
     assert re.search(r"rows of no known user: (9|10)\.\d%", told)
     assert "more than quality.max_rejected = 0.05: the job would refuse them" in told
     assert "nothing is in stock: nothing is recommended" in told
+
+
+ODD = """
+[users]
+table = "Cust. 100% `x`"
+key = "id"
+key_type = "text"
+[users.columns]
+"Cust. City" = "categorical"
+"50% off `now`" = "numeric"
+[items]
+table = "select"
+key = "%s"
+key_type = "text"
+name = "a'b"
+[ratings]
+table = "rates"
+user = "who?"
+item = "what`"
+rating = "{n}"
+[event.features]
+city = "Cust. City"
+"""
+
+
+def test_odd_names_of_tables_and_columns_are_quoted(
+    shop_database: Login, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    execute(
+        shop_database,
+        [
+            "CREATE TABLE `Cust. 100% ``x``` (id VARCHAR(20) PRIMARY KEY, `Cust. City` TEXT, `50% off ``now``` DOUBLE)",
+            "CREATE TABLE `select` (`%s` VARCHAR(20) PRIMARY KEY, `a'b` TEXT)",
+            "CREATE TABLE rates (`who?` VARCHAR(20), `what``` VARCHAR(20), `{n}` INT)",
+            "INSERT INTO `Cust. 100% ``x``` VALUES ('ä%s', 'O''Fallon', 1.5), ('b', NULL, NULL)",
+            "INSERT INTO `select` VALUES ('1%', 'One'), ('2', 'Two'), ('3', 'Three')",
+            "INSERT INTO rates VALUES ('ä%s', '1%', 5), ('ä%s', '2', 5), ('ä%s', '3', 5), ('b', '2', 1)",
+        ],
+    )
+    path = tmp_path / "odd.toml"
+    path.write_text(ODD, encoding="utf-8")
+    assert main(["check", "--source", url(shop_database), "--dataset", str(path)]) == 0, capsys.readouterr().out
+    spec = dataset.load(path)
+    shop = read_shop(shop_database, spec)
+    assert shop.item_names == {"1%": "One", "2": "Two", "3": "Three"}
+    assert {customer.id: customer.liked for customer in shop.customers} == {"b": (), "ä%s": ("1%", "2", "3")}
+    customer = read_customer(shop_database, spec, "ä%s")
+    assert customer is not None
+    assert customer.features == {"Cust. City": "O'Fallon", "50% off `now`": 1.5}
+    assert read_names(shop_database, spec, {"1%", "no"}).item_names == {"1%": "One"}

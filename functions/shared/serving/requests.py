@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.events import CUSTOMER, IN_CART, PRODUCT
+from contracts.events import CUSTOMER, IN_CART, MAX_HISTORY, MAX_ID_CHARACTERS, PRODUCT
 from functions.shared.environment import MAX_RECOMMENDATIONS
 
-MAX_HISTORY = 50
+MODEL_HISTORY = 50
 """How many items of a session, and of a customer's past, the model is given: the latest ones."""
 
 LAST_BROWSED = 3
@@ -56,20 +56,25 @@ def read_call(event: Any) -> tuple[int, list[Any]]:
     return limit, requests
 
 
-def request_id(raw: Any) -> Any:
-    """What an answer to the request is marked with, also where the request is not one."""
-    return raw.get("id") if isinstance(raw, Mapping) else None
+def request_id(raw: Any) -> str | None:
+    """What an answer to the request is marked with, also where the request is not one; `None` where JSON in UTF-8 could
+    not say it."""
+    id_ = raw.get("id") if isinstance(raw, Mapping) else None
+    return id_ if isinstance(id_, str) and _is_utf8(id_) else None
 
 
 def read_request(raw: Any) -> Request:
     """Raises `RequestError`."""
-    if not isinstance(raw, Mapping) or not isinstance(raw.get("id"), str):
+    id_ = request_id(raw)
+    if id_ is None:
         raise RequestError("expected an object with an id of text")
     user, items = raw.get("user"), raw.get("items")
     if not isinstance(user, Mapping):
         raise RequestError(f"user: expected an object, found {type(user).__name__}")
     if not isinstance(items, list):
         raise RequestError(f"items: expected a list, found {type(items).__name__}")
+    if len(items) > MAX_HISTORY:
+        raise RequestError(f"items: expected at most {MAX_HISTORY}, found {len(items)}")
     cart: dict[str, None] = {}
     browsed: dict[str, None] = {}
     for entry in reversed(items):
@@ -79,7 +84,7 @@ def read_request(raw: Any) -> Request:
         if storable(item):
             (cart if entry.get(IN_CART) is True else browsed)[item] = None
     return Request(
-        id=raw["id"],
+        id=id_,
         user=user,
         customer=_customer(user.get(CUSTOMER)),
         cart=tuple(cart),
@@ -104,10 +109,15 @@ def _id(value: Any, name: str) -> str:
 
 
 def storable(text: str) -> bool:
-    """Whether PostgreSQL can hold the text: no NUL, no half of a surrogate pair. What it cannot hold is not known."""
-    if text.isascii():
-        return "\0" not in text
+    """Whether the vector store can hold the id: not too long, no NUL, no half of a surrogate pair.
+
+    What it cannot hold is not known.
+    """
+    return len(text) <= MAX_ID_CHARACTERS and "\0" not in text and _is_utf8(text)
+
+
+def _is_utf8(text: str) -> bool:
     try:
-        return b"\0" not in text.encode()
+        return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:
         return False

@@ -1,5 +1,6 @@
 """Answers a batch of requests from one model version: whom to recommend what, and on what it rests."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -8,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from contracts.events import PRODUCT, Strategy
-from functions.model_inference.model import UserTower
-from functions.model_inference.requests import MAX_HISTORY, Request
-from functions.model_inference.store import Item, Scored, Store, User
+from functions.shared.serving.requests import MODEL_HISTORY, Request
+from functions.shared.serving.store import Item, Scored, Store, User
+from functions.shared.serving.tower import UserTower
 from functions.shared.vectors import Vectors
 from functions.shared.versions import DIGITS
 
@@ -46,7 +47,7 @@ def _wanted_items(requests: Sequence[Request], users: Mapping[str, User]) -> dic
         wanted.update(dict.fromkeys((item for item in request.session if item not in wanted), False))
         user = users.get(request.customer or "")
         if user:
-            recent = user.recent_items[:MAX_HISTORY]
+            recent = user.recent_items[:MODEL_HISTORY]
             wanted.update(dict.fromkeys((item for item in recent if item not in wanted), False))
     for request in requests:
         wanted.update(dict.fromkeys(request.similar_to, True))
@@ -58,7 +59,7 @@ def _plan(request: Request, users: Mapping[str, User], items: Mapping[str, Item]
     session = tuple(item for item in request.session if item in items)
     past = tuple(item for item in user.recent_items if item in items) if user else ()
     # Each item once, where it comes first.
-    recent = tuple(dict.fromkeys(session[:MAX_HISTORY] + past))[:MAX_HISTORY]
+    recent = tuple(dict.fromkeys(session[:MODEL_HISTORY] + past))[:MODEL_HISTORY]
     return _Plan(request, user, recent, session)
 
 
@@ -86,6 +87,10 @@ def _compute_vectors(store: Store, tower: UserTower | None, plans: Sequence[_Pla
         vectors = tower.vectors([plan.request.user for plan in run], [_recent_vectors(store, p, items) for p in run])
         for plan, vector in zip(run, vectors, strict=True):
             plan.vector = vector
+    for plan in plans:
+        if plan.vector is not None and not store.can_search(plan.vector):
+            # Opposite items have no mean direction, and a tower may fail at one customer: only this answer is poorer.
+            plan.vector, plan.strategy = None, Strategy.POPULAR
 
 
 def _recent_vectors(store: Store, plan: _Plan, items: Mapping[str, Item]) -> Vectors:
@@ -119,9 +124,11 @@ def _similar(plan: _Plan, items: Mapping[str, Item], limit: int) -> list[dict[st
 
 
 def _answer(plan: _Plan, found: Sequence[Scored], similar: list[dict[str, Any]]) -> dict[str, Any]:
+    if not all(math.isfinite(score) for _, score in found):
+        return {"id": plan.request.id, "error": "a score that is not finite"}
     return {
         "id": plan.request.id,
         "recommended_items": [{"id": id_, "score": round(score, DIGITS)} for id_, score in found],
         "similar_items": similar,
-        "strategy": plan.strategy.value,
+        "strategy": (plan.strategy if found else Strategy.NOTHING).value,
     }

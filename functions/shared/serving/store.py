@@ -12,6 +12,7 @@ import numpy.typing as npt
 import psycopg
 from psycopg import sql
 
+from contracts.artifacts import has_length
 from functions.shared import versions
 from functions.shared.database import Connection
 from functions.shared.vectors import VectorArray, Vectors, register, unpack
@@ -145,6 +146,11 @@ class Store:
         """For each collection of excluded ids the most popular items in stock, with their popularity as the score."""
         rows = self._rows(_POPULAR, [[*map(array_literal, excluded)]], limit) if excluded else []
         return _by_query(rows, len(excluded))
+
+    def can_search(self, vector: Vectors) -> bool:
+        """Whether a vector (dim,) has a length that distances can be computed with."""
+        length = float(np.linalg.norm(vector.astype(np.float64)))
+        return has_length(length, self._similarity)
 
     def unpack(self, packed: Sequence[bytes]) -> Vectors:
         return unpack(packed, self.dim)

@@ -1,0 +1,136 @@
+"""What a feature's value means to the towers: one mapping, for the training data and for the events alike.
+
+The lake holds a categorical column as text, however the source wrote it (`true`, `12.50`, Spark's `1.2E7`); an event
+says the same as a boolean, a number or text of JSON. Both become the same text here, and so reach the same entry of the
+vocabulary. `tests/training/test_feature_mapping.py` holds the two sides together.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from itertools import islice
+from typing import Any
+
+from contracts.dataset import Column, Kind
+from contracts.events import MAX_TAGS, MAX_TAGS_CHARACTERS, MAX_TEXT_CHARACTERS
+
+FLOAT32_MAX = 3.4028234663852886e38
+_TRUTH = {"true": "1", "false": "0"}
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_FRACTION = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
+_PLAIN_DIGITS = 40
+"""A number of more digits than this is written with an exponent."""
+
+
+def value(column: Column, raw: Any, today: date) -> float | str | tuple[str, ...]:
+    """What a tower reads of a column's raw value: a float, a text, or a tuple of texts (tags)."""
+    if column.part is not None:
+        return column.part.of(day(raw), today)
+    if column.kind.is_number:
+        return number(raw)
+    if column.kind is Kind.TAGS:
+        return tags(raw, column.separator)
+    return boolean(raw) if column.kind is Kind.BOOLEAN else text(raw)
+
+
+def number(value: Any) -> float:
+    """A number, a boolean, or the text of one; NaN for whatever else, and for what a 32-bit float cannot hold."""
+    if isinstance(value, str):
+        text_of = value.strip()
+        text_of = _TRUTH.get(text_of.lower(), text_of)
+        value = text_of if _NUMBER.fullmatch(text_of) else None
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return found if abs(found) <= FLOAT32_MAX else math.nan
+
+
+def text(value: Any) -> str:
+    """A category; empty where it is missing, longer than an event may say, or no plain value.
+
+    Booleans are `1` and `0`; a number with a fraction or an exponent is written in one way; other text is trimmed and
+    composed (Unicode's NFC). A whole number's text stays as it is, so that a postal code keeps its zeros.
+    """
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, float) and not math.isfinite(value):
+        return ""
+    return _category(value if isinstance(value, str) else _plain_text(value))
+
+
+def _category(value: str) -> str:
+    if len(value) > MAX_TEXT_CHARACTERS:
+        return ""
+    if not value.isascii():
+        # Half a surrogate pair has no UTF-8, which is what ONNX Runtime takes.
+        value = unicodedata.normalize("NFC", value.encode(errors="ignore").decode())
+    value = value.strip()
+    if _FRACTION.fullmatch(value) and not value.lstrip("-").isdigit():
+        return _one_way(value)
+    return _TRUTH.get(value.lower(), value)
+
+
+def boolean(value: Any) -> str:
+    """`1`, `0`, or empty: a number other than zero is true, as in the source."""
+    found = number(value)
+    return "" if math.isnan(found) else str(int(found != 0))
+
+
+def day(value: Any) -> date | None:
+    """A date, or a text that begins with one (ISO 8601)."""
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value.strip()[:10]) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def tags(value: Any, separator: str) -> tuple[str, ...]:
+    """The categories of a joined text or of a list, without empty ones; the first `MAX_TAGS` of them."""
+    if isinstance(value, str):
+        parts: Iterable[str] = value.split(separator) if len(value) <= MAX_TAGS_CHARACTERS else ()
+    elif isinstance(value, list | tuple):
+        parts = (part for element in value for part in _split(element, separator))
+    else:
+        parts = (text(value),)
+    return tuple(islice(filter(None, map(text, parts)), MAX_TAGS))
+
+
+def _split(element: Any, separator: str) -> list[str]:
+    """A list's element, which is split as well: joined by the source it could not be told from two."""
+    return element.split(separator) if isinstance(element, str) else [text(element)]
+
+
+def _plain_text(value: Any) -> str:
+    try:
+        return str(value) if isinstance(value, int | float | Decimal | date) else ""
+    except ValueError:  # a whole number of over 4,300 digits
+        return ""
+
+
+def _one_way(number_text: str) -> str:
+    """`12.50`, `12.5`, `1.25E1` → `12.5`."""
+    try:
+        sign, digits, exponent = Decimal(number_text).as_tuple()
+    except InvalidOperation:
+        return number_text
+    assert isinstance(exponent, int), "the text is that of a finite number"
+    significant = "".join(map(str, digits)).lstrip("0")
+    exponent += len(significant)
+    significant = significant.rstrip("0")
+    if not significant:
+        return "0"
+    minus = "-" if sign else ""
+    if exponent <= -_PLAIN_DIGITS or max(exponent, len(significant)) > _PLAIN_DIGITS:
+        return f"{minus}0.{significant}E{exponent}"
+    if exponent <= 0:
+        return f"{minus}0.{'0' * -exponent}{significant}"
+    whole = significant.ljust(exponent, "0")
+    return f"{minus}{whole[:exponent]}" + (f".{whole[exponent:]}" if whole[exponent:] else "")

@@ -1,0 +1,158 @@
+"""Tries a version before it is switched to: runs its tower, and answers a batch through the code that serves.
+
+It needs no other function: the loader's subnets reach the database and S3 only (ADR 9).
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from psycopg import sql
+
+from contracts.artifacts import MIN_LENGTH, NORMS_FACTOR, Manifest, has_length
+from contracts.dataset import Column
+from contracts.events import CUSTOMER, IN_CART, MAX_HISTORY, PRODUCT, Strategy
+from functions.shared import versions
+from functions.shared.artifacts import ArtifactBucket
+from functions.shared.database import Connection
+from functions.shared.serving import store
+from functions.shared.serving.recommend import recommend
+from functions.shared.serving.requests import MODEL_HISTORY, Request, read_request
+from functions.shared.serving.tower import UserTower, load_model
+from functions.shared.vectors import Vectors
+
+TRIED_USERS, TRIED_ITEMS = 100, MAX_HISTORY
+LIMIT = 10
+AGREEMENT = 1e-3
+"""How far a user's vector may differ, relative to its length, between a run alone and one among others."""
+COSINE_ROUNDING = 1e-3
+
+NUMBERS_TRIED = (0, -1, 1_000_000)
+UNKNOWN = "no such value"
+
+_SAMPLE = sql.SQL("SELECT id FROM {} LIMIT {}")
+_IN_STOCK = sql.SQL("SELECT count(*) FROM {} WHERE in_stock")
+
+
+class TrialError(ValueError):
+    """A version that cannot be served; the text says what was asked, what was expected and what came."""
+
+
+def try_version(connection: Connection, bucket: ArtifactBucket, manifest: Manifest) -> None:
+    """Tries a version whose tables are filled.
+
+    Raises `ModelError`, `ManifestError` or `TrialError` where it cannot be served.
+    """
+    model = load_model(bucket, manifest)
+    store.prepare(connection)
+    tables = store.Store(connection, manifest.version, manifest.similarity, manifest.dim)
+    names = versions.tables(manifest.version)
+    users = _ids(connection, names.users, TRIED_USERS)
+    items = _ids(connection, names.items, TRIED_ITEMS)
+    (in_stock,) = connection.execute(_IN_STOCK.format(names.items)).fetchone() or (0,)
+    if not in_stock:
+        raise TrialError(f"{manifest.version}: expected items in stock, found none: every answer would be empty")
+    if model.tower is not None:
+        _try_tower(model.tower, _histories(tables, users, items), manifest)
+    requests = [read_request(request) for request in _requests(model.tower, users, items)]
+    answers = recommend(tables, model.tower, requests, LIMIT)
+    for request, answer in zip(requests, answers, strict=True):
+        problem = _problem(request, answer, in_stock, manifest.similarity)
+        if not problem and request.customer in users and answer["strategy"] != Strategy.PERSONALIZED:
+            problem = "expected an answer from the customer's vector, found popular items: it has no usable length"
+        if problem:
+            raise TrialError(f"{manifest.version}: asked for {request.id}: {problem}")
+
+
+def _ids(connection: Connection, table: sql.Identifier, limit: int) -> list[str]:
+    return [id_ for (id_,) in connection.execute(_SAMPLE.format(table, sql.Literal(limit))).fetchall()]
+
+
+def _histories(tables: store.Store, users: Sequence[str], items: Sequence[str]) -> list[Vectors]:
+    """No item, one, as many as a tower is given, and what the stored users have; each (n, dim)."""
+    recent = [user.recent_items[:MODEL_HISTORY] for user in tables.users(users).values()]
+    asked = [[], items[:1], items[:MODEL_HISTORY], *recent]
+    known = tables.items(dict.fromkeys((item for history in asked for item in history), False))
+    return [tables.unpack([known[item].vector for item in history if item in known]) for history in asked]
+
+
+def _try_tower(tower: UserTower, histories: Sequence[Vectors], manifest: Manifest) -> None:
+    """Runs the tower for every history without features, and for a few of them with features."""
+    cases: list[tuple[dict[str, Any], Vectors]] = [({}, history) for history in histories]
+    cases += [(user, history) for user in _users(tower) for history in histories[:3]]
+    users, recent = [user for user, _ in cases], [history for _, history in cases]
+    vectors = tower.vectors(users, recent)
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    if not all(has_length(length, "inner_product") for length in lengths):
+        raise TrialError(
+            f"{manifest.version}: user tower: expected finite vectors, found lengths up to {lengths.max()}"
+        )
+    with_history = np.array([len(history) > 0 for history in recent])
+    low, high = manifest.norms.get("users", (MIN_LENGTH * NORMS_FACTOR, np.inf))
+    found = lengths[with_history] if tower.has_items else lengths
+    if found.min() < low / NORMS_FACTOR or found.max() > high * NORMS_FACTOR:
+        raise TrialError(
+            f"{manifest.version}: user tower: expected vectors about as long as the stored users', {low:g} to {high:g},"
+            f" found {found.min():g} to {found.max():g}"
+        )
+    for n in range(3):
+        alone = tower.vectors(users[n : n + 1], recent[n : n + 1])[0]
+        if np.abs(alone - vectors[n]).max() > AGREEMENT * max(1.0, lengths[n]):
+            raise TrialError(f"{manifest.version}: user tower: expected one vector for a user, alone or among others")
+    distinct = np.unique(vectors[with_history], axis=0)
+    if tower.has_items and len(distinct) == 1 and len({history.tobytes() for history in recent if len(history)}) > 1:
+        raise TrialError(f"{manifest.version}: user tower: expected vectors that differ, found one for every history")
+
+
+def _users(tower: UserTower) -> Iterator[dict[str, Any]]:
+    """What an event may say of a customer: values of every feature that no training has seen."""
+    for value in NUMBERS_TRIED:
+        yield {key: _feature(column, value) for key, column in tower.event_features.items()}
+
+
+def _feature(column: Column, value: int) -> Any:
+    if column.part is not None:
+        return "2000-02-29"
+    return value if column.kind.is_number else f"{UNKNOWN}{column.separator}{value}"
+
+
+def _requests(tower: UserTower | None, users: Sequence[str], items: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Raw requests, as the stream transformation sends them; the id says what they are."""
+    yield _request("an empty history")
+    yield _request("an unknown customer", customer=UNKNOWN, history=[UNKNOWN])
+    yield _request("one item", history=items[:1])
+    yield _request("an item in the cart", history=items[-1:], in_cart=True)
+    yield _request("a long history", history=items)
+    for features in _users(tower) if tower else ():
+        yield _request("features that no training has seen", **features)
+    for n, user in enumerate(users):
+        yield _request("a stored customer", customer=user)
+        yield _request("a stored customer and an item", customer=user, history=[items[n % len(items)]])
+
+
+def _request(
+    id_: str, customer: str | None = None, history: Sequence[str] = (), in_cart: bool = False, **user: Any
+) -> dict[str, Any]:
+    visited = [{PRODUCT: item, IN_CART: in_cart} for item in history]
+    return {"id": id_, "user": {CUSTOMER: customer, **user}, "items": visited}
+
+
+def _problem(request: Request, answer: dict[str, Any], in_stock: int, similarity: str) -> str:
+    """What is wrong with an answer; empty where nothing is."""
+    if "error" in answer:
+        return f"expected an answer, found {answer['error']}"
+    try:
+        json.dumps(answer, allow_nan=False)
+    except ValueError:
+        return "expected finite numbers, found one that JSON does not have"
+    found = answer["recommended_items"]
+    if not found and in_stock > len(request.session):
+        return f"expected some of the {in_stock} items in stock, found none"
+    if len({item["id"] for item in found}) < len(found):
+        return "expected every item once"
+    limit = 1 + COSINE_ROUNDING
+    by_vector = answer["strategy"] != Strategy.POPULAR
+    if similarity == "cosine" and by_vector and any(abs(item["score"]) > limit for item in found):
+        return "expected scores of -1 to 1 (cosine), found one beyond"
+    return ""

@@ -1,0 +1,338 @@
+"""Versions that must not become active: the good one before them is served on, and nothing of them is left.
+
+PostgreSQL, the loader and inference are real; what is wrong with a version is what attackers and accidents did to one.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from contracts.artifacts import (
+    ITEM_CATALOG,
+    ITEM_EMBEDDINGS,
+    MANIFEST,
+    USER_CATALOG,
+    USER_EMBEDDINGS,
+    USER_TOWER,
+    USER_VECTOR_OUTPUT,
+    ManifestError,
+)
+from functions.embedding_loader.trial import TrialError
+from functions.shared import versions
+from functions.shared.serving.tower import ModelError
+from tests.functions.conftest import Store, versions_of
+from tests.functions.lambdas import act, infer, load, request
+from tests.functions.worlds import DIM, embeddings_csv, user_tower, world
+
+GOOD, BAD = "20261101T000000Z-000001", "20261102T000000Z-000002"
+SHOP = world(BAD, seed=2)
+
+Files = dict[str, bytes]
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is changed of a good version, and what the loader says. Digests are those of the changed files."""
+
+    message: str
+    files: Mapping[str, bytes | Callable[[bytes], bytes]] | None = None
+    manifest: Callable[[Document], Any] = lambda document: None
+    text: bytes | None = None
+    """The manifest's whole content."""
+
+
+def _publish(store: Store, row: Row) -> None:
+    files = SHOP.files()
+    for name, content in (row.files or {}).items():
+        files[name] = content if isinstance(content, bytes) else content(files[name])
+    document = json.loads(SHOP.manifest(files).to_json())
+    row.manifest(document)
+    for name, content in files.items():
+        store.s3.put_object(Bucket=store.bucket, Key=f"{BAD}/{name}", Body=content)
+    body = json.dumps(document).encode() if row.text is None else row.text
+    store.s3.put_object(Bucket=store.bucket, Key=f"{BAD}/{MANIFEST}", Body=body)
+
+
+def tower(edit: Callable[[Any], Any]) -> Row:
+    """The good version with its tower's graph changed."""
+    model = onnx.load_from_string(user_tower(DIM))
+    edit(model.graph)
+    return Row("user tower", {USER_TOWER: model.SerializeToString()})
+
+
+def _last(graph: Any, operator: str, constant: Any = None, **attributes: Any) -> None:
+    """One more operation at the graph's end."""
+    for node in graph.node:
+        node.output[:] = ["before" if name == USER_VECTOR_OUTPUT else name for name in node.output]
+    inputs = ["before"]
+    if constant is not None:
+        graph.initializer.append(numpy_helper.from_array(constant, "constant"))
+        inputs.append("constant")
+    graph.node.append(helper.make_node(operator, inputs, [USER_VECTOR_OUTPUT], **attributes))
+
+
+def _times(graph: Any, factor: float) -> None:
+    _last(graph, "Mul", np.array(factor, np.float32))
+
+
+def _output(graph: Any, element: int, shape: list[Any]) -> None:
+    graph.output[0].CopyFrom(helper.make_tensor_value_info(USER_VECTOR_OUTPUT, element, shape))
+
+
+def _double(graph: Any) -> None:
+    _last(graph, "Cast", to=TensorProto.DOUBLE)
+    _output(graph, TensorProto.DOUBLE, ["batch", DIM])
+
+
+def _another_rank(graph: Any) -> None:
+    _last(graph, "Unsqueeze", np.array([2], np.int64))
+    _output(graph, TensorProto.FLOAT, ["batch", DIM, 1])
+
+
+def _same_for_all(graph: Any) -> None:
+    _times(graph, 0.0)
+    graph.node[-1].output[0] = "zeros"
+    graph.node.append(helper.make_node("Add", ["zeros", "one"], [USER_VECTOR_OUTPUT]))
+
+
+def _mixes_users(graph: Any) -> None:
+    for node in graph.node:
+        node.output[:] = ["before" if name == USER_VECTOR_OUTPUT else name for name in node.output]
+    graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "axis_0"))
+    graph.node.append(helper.make_node("ReduceSum", ["before", "axis_0"], ["all"], keepdims=1))
+    graph.node.append(helper.make_node("Add", ["before", "all"], [USER_VECTOR_OUTPUT]))
+
+
+def _rename(graph: Any, old: str, new: str) -> None:
+    for given in graph.input:
+        given.name = new if given.name == old else given.name
+    for node in graph.node:
+        node.input[:] = [new if name == old else name for name in node.input]
+
+
+def _rename_output(graph: Any) -> None:
+    for node in graph.node:
+        node.output[:] = ["vector" if name == USER_VECTOR_OUTPUT else name for name in node.output]
+    graph.output[0].name = "vector"
+
+
+def _one_more_input(graph: Any) -> None:
+    graph.input.append(helper.make_tensor_value_info("horoscope", TensorProto.STRING, ["batch"]))
+
+
+def _drop_input(graph: Any) -> None:
+    graph.input.remove(next(given for given in graph.input if given.name == "country"))
+
+
+def _text_as_number(graph: Any) -> None:
+    given = next(given for given in graph.input if given.name == "country")
+    given.CopyFrom(helper.make_tensor_value_info("country", TensorProto.FLOAT, ["batch"]))
+
+
+def _fixed(graph: Any, axis: int, size: int) -> None:
+    for given in graph.input:
+        if len(given.type.tensor_type.shape.dim) > axis:
+            given.type.tensor_type.shape.dim[axis].dim_value = size
+
+
+def _no_care_for_missing(graph: Any) -> None:
+    """A missing number is NaN, and so is all that is computed with it."""
+    next(node for node in graph.node if node.op_type == "Where").input[1] = "creditLimit"
+
+
+def _no_care_for_no_history(graph: Any) -> None:
+    """No items, divided by their number."""
+    next(node for node in graph.node if node.op_type == "Div").input[1] = "count"
+
+
+def _identity() -> bytes:
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch"])
+    told = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch"])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [given], [told])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _set(path: str, value: Any) -> Callable[[Document], None]:
+    """Sets `a > b > c` of a document."""
+
+    def change(document: Document) -> None:
+        *way, last = path.split(" > ")
+        for key in way:
+            document = document[key]
+        document[last] = value
+
+    return change
+
+
+def _drop(path: str) -> Callable[[Document], None]:
+    def change(document: Document) -> None:
+        *way, last = path.split(" > ")
+        for key in way:
+            document = document[key]
+        del document[last]
+
+    return change
+
+
+def _renamed_feature(document: Document) -> None:
+    columns = document["dataset"]["users"]["columns"]
+    columns["town"] = columns.pop("city")
+    events = document["dataset"]["event"]["features"]
+    events.update({key: "town" for key, column in events.items() if column == "city"})
+
+
+def _line(n: int, content: str) -> Callable[[bytes], bytes]:
+    """Replaces a line of a csv file (0 is the header)."""
+
+    def change(before: bytes) -> bytes:
+        lines = before.decode().splitlines()
+        lines[n] = content
+        return ("\n".join(lines) + "\n").encode()
+
+    return change
+
+
+def _twice(before: bytes) -> bytes:
+    lines = before.splitlines(keepends=True)
+    return before + lines[1]
+
+
+def _vectors(factor: float) -> bytes:
+    items = [[float(x) * factor for x in vector] for vector in SHOP.items]
+    rows = "".join(f'{id_},"{json.dumps(v)}"\n' for id_, v in zip(SHOP.item_ids, items, strict=True))
+    return f"id,embedding\n{rows}".encode()
+
+
+def _norms(document: Document) -> None:
+    lengths = np.linalg.norm(SHOP.users, axis=1)
+    document["norms"] = {"users": [float(lengths.min()), float(lengths.max())]}
+
+
+def _longer_than_declared() -> Row:
+    row = tower(lambda graph: _times(graph, 1000.0))
+    return Row("about as long as the stored users'", row.files, _norms)
+
+
+NONE_IN_STOCK = b"id,in_stock,popularity\n" + b"".join(f"{i},false,0.5\n".encode() for i in SHOP.item_ids)
+
+ROWS: dict[str, Row] = {
+    # The tower.
+    "garbage": Row("ONNX Runtime cannot load it", {USER_TOWER: b"\x00garbage" * 100}),
+    "empty": Row("user tower", {USER_TOWER: b""}),
+    "cut in half": Row("user tower", {USER_TOWER: lambda content: content[: len(content) // 2]}),
+    "another model": Row("expected the inputs", {USER_TOWER: _identity()}),
+    "NaN": tower(partial(_times, factor=float("nan"))),
+    "infinite": tower(partial(_times, factor=float("inf"))),
+    "zeros": tower(partial(_times, factor=0.0)),
+    "vectors of 1e30": tower(partial(_times, factor=1e30)),
+    "vectors of 1e-30": tower(partial(_times, factor=1e-30)),
+    "longer than declared": _longer_than_declared(),
+    "another dimension": Row("user tower", {USER_TOWER: user_tower(DIM // 2)}),
+    "one vector for all": tower(_same_for_all),
+    "vectors of other users mixed in": tower(_mixes_users),
+    "doubles": tower(_double),
+    "another rank": tower(_another_rank),
+    "no output of the name": tower(_rename_output),
+    "an input that is no feature": tower(partial(_rename, old="city", new="town")),
+    "an input too many": tower(_one_more_input),
+    "an input too few": tower(_drop_input),
+    "a text input for numbers": tower(_text_as_number),
+    "one user at a time": tower(partial(_fixed, axis=0, size=1)),
+    "three items at a time": tower(partial(_fixed, axis=1, size=3)),
+    "NaN where a number is missing": tower(_no_care_for_missing),
+    "NaN where there is no history": tower(_no_care_for_no_history),
+    # The dataset specification.
+    "dataset null": Row("expected a dataset specification", manifest=_set("dataset", None)),
+    "dataset a text": Row("dataset", manifest=_set("dataset", "garbage")),
+    "dataset a list": Row("dataset", manifest=_set("dataset", [1])),
+    "dataset empty": Row("expected a table", manifest=_set("dataset", {})),
+    "dataset a number where tables are": Row("expected a table", manifest=_set("dataset > users", 7)),
+    "dataset a list where a name is": Row("expected", manifest=_set("dataset > ratings > table", [])),
+    "dataset without ratings": Row("ratings", manifest=_drop("dataset > ratings")),
+    "a renamed feature": Row("expected the inputs", manifest=_renamed_feature),
+    "a feature of another kind": Row(
+        "expected the inputs", manifest=_set("dataset > users > columns > city", "numeric")
+    ),
+    "a feature too many": Row(
+        "expected the inputs", manifest=_set("dataset > users > columns > horoscope", "categorical")
+    ),
+    "an event's feature of no column": Row(
+        "horoscope", manifest=_set("dataset > event > features > sign", "horoscope")
+    ),
+    # Vectors and catalog.
+    "popularity of 1e300": Row("popularity", {ITEM_CATALOG: _line(1, "I0,true,1e300")}),
+    "popularity NaN": Row("popularity", {ITEM_CATALOG: _line(1, "I0,true,nan")}),
+    "an item twice in the catalog": Row("every id once", {ITEM_CATALOG: _twice}),
+    "a customer twice in the catalog": Row("every id once", {USER_CATALOG: _twice}),
+    "an item twice": Row("every id once", {ITEM_EMBEDDINGS: _twice}),
+    "a customer twice": Row("every id once", {USER_EMBEDDINGS: _twice}),
+    "nothing in stock": Row("items in stock", {ITEM_CATALOG: NONE_IN_STOCK}),
+    "recent items that are none": Row("recent_items", {USER_CATALOG: _line(1, '100,"[1]"')}),
+    "items of 1e20": Row("expected a length", {ITEM_EMBEDDINGS: _vectors(1e20)}),
+    "items of 1e-20": Row("expected a length", {ITEM_EMBEDDINGS: _vectors(1e-20)}),
+    "customers of zeros": Row(
+        "only zeros", {USER_EMBEDDINGS: embeddings_csv(SHOP.user_ids, np.zeros_like(SHOP.users))}
+    ),
+    "an id that no index holds": Row("an id of 1 to", {ITEM_CATALOG: _line(1, "x" * 5000 + ",true,1")}),
+    "items of lengths that are not declared": Row("as the manifest declares", manifest=_set("norms > items", [1, 1])),
+    # The manifest.
+    "no JSON": Row("manifest.json cannot be used", text=b"{"),
+    "not UTF-8": Row("UTF-8|cannot be used", text=b"\xff\xfe"),
+    "a list": Row("manifest.json cannot be used", text=b"[]"),
+    "another version's": Row("expected version", manifest=_set("version", GOOD)),
+    "another dim": Row("finite numbers", manifest=_set("dim", DIM + 1)),
+    "dim true": Row("dim", manifest=_set("dim", True)),
+    "an unknown similarity": Row("similarity", manifest=_set("similarity", "euclid")),
+    "an item less": Row("rows, as the manifest counts", manifest=_set("counts > items", len(SHOP.item_ids) - 1)),
+    "a digest that is none": Row("its sha256", manifest=_set(f"files > {USER_TOWER}", 7)),
+    "another file's digest": Row(
+        "expected sha256", manifest=_set(f"files > {USER_TOWER}", hashlib.sha256(b"").hexdigest())
+    ),
+    "no customers' file": Row("its sha256", manifest=_drop(f"files > {USER_EMBEDDINGS}")),
+    "norms that are none": Row("norms", manifest=_set("norms", {"items": "long"})),
+    "metrics a list": Row("metrics", manifest=_set("metrics", [1])),
+}
+
+
+def test_the_table_is_as_long_as_the_attack_was() -> None:
+    assert len(ROWS) >= 39
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_a_version_that_cannot_be_served_does_not_become_active(case: str, store: Store) -> None:
+    world(GOOD).publish(store.s3, store.bucket)
+    load(store.bucket, GOOD)
+    _publish(store, ROWS[case])
+    with pytest.raises((ManifestError, ModelError, TrialError), match=ROWS[case].message):
+        load(store.bucket, BAD)
+    assert act("status") == {"active": GOOD, "loaded": [GOOD], "pinned": []}
+    assert versions_of(store.connection) == [versions.schema_name(GOOD)]
+    answer = infer(request(customer_number=100, items=["I1"]))
+    assert answer["model_version"] == GOOD
+    assert answer["responses"][0]["recommended_items"]
+
+
+def test_the_version_that_the_table_changes_is_a_good_one(store: Store) -> None:
+    _publish(store, Row(""))
+    assert load(store.bucket, BAD)["active"] == BAD
+
+
+def test_a_version_whose_tower_went_bad_after_the_load_is_not_activated(store: Store) -> None:
+    for version in (BAD, GOOD):
+        world(version).publish(store.s3, store.bucket)
+        load(store.bucket, version)
+    store.s3.put_object(Bucket=store.bucket, Key=f"{BAD}/{USER_TOWER}", Body=b"garbage")
+    with pytest.raises(ManifestError, match="expected sha256"):
+        act("activate", version=BAD)
+    assert act("status")["active"] == GOOD
