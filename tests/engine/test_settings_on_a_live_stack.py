@@ -1,7 +1,7 @@
 """Each setting, changed on a stack that lives: what it replaces, and that nothing that holds data goes unannounced."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, get_type_hints
+from typing import Any, get_type_hints, is_typeddict
 
 import pytest
 from pulumi.automation import CommandError
