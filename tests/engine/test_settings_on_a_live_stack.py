@@ -97,11 +97,7 @@ def test_every_setting_is_in_the_tables() -> None:
     known = {*REPLACES_NOTHING, *REPLACES, *NOT_ALONE}
     hints = get_type_hints(settings.Settings)
     for key, shape in hints.items():
-        names = (
-            [f"{key}.{name}" for name in shape.__annotations__]
-            if isinstance(shape, type(settings.CommonArgs))
-            else [key]
-        )
+        names = [f"{key}.{name}" for name in shape.__annotations__] if is_typeddict(shape) else [key]
         assert [name for name in names if name not in known] == []
 
 
