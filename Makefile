@@ -12,7 +12,7 @@ help:
 	@echo "make demo    run the whole system on this machine (ARGS=... for python -m local)"
 	@echo "make test    lint, types and all tests"
 	@echo "make bench   the benchmarks' tables"
-	@echo "make audit   outside scanners over stacks, code and packages (ARGS=--offline: without what asks pypi.org)"
+	@echo "make audit   outside scanners over stacks, code and packages, five minutes of attacks on each handler (ARGS=--offline: without what asks pypi.org)"
 	@echo "make clean   remove earlier runs' folders, the virtual environment and what was built"
 
 setup-local setup-test setup-bench: setup-%:
@@ -41,8 +41,9 @@ $(AUDIT_VENV)/installed: requirements-audit.txt
 	@$(AUDIT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements-audit.txt
 	@touch $@
 
-audit: setup-local $(AUDIT_VENV)/installed
+audit: setup-test $(AUDIT_VENV)/installed
 	$(BIN)/python -m audit --tools $(AUDIT_VENV)/bin $(ARGS)
+	FUZZ_SECONDS=300 $(BIN)/python -m pytest tests/fuzz
 
 clean:
 	-@[ ! -x $(BIN)/python ] || $(BIN)/python -m local clean

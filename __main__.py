@@ -6,25 +6,31 @@ import components
 import settings
 
 config = settings.load()
-common: components.CommonArgs = {
-    "tags": {"project": pulumi.get_project(), "stack": pulumi.get_stack()},
-    **config.common,
-}
+common: components.CommonArgs = {**config.common, "tags": components.stack_tags(config.common.get("tags", {}))}
 if config.customer_managed_key:
     common["kms_key_arn"] = components.Key("key", {**common}).arn
 
 network = components.Network("network", {**common, **config.network})
 code = components.PrivateBucket("code", {**common, "force_destroy": True})
 
-source = components.SourceDatabase("source", {**common, **config.source, **network.placement, "code_bucket": code.name})
+source = components.SourceDatabase(
+    "source",
+    {
+        **common,
+        **config.source,
+        **network.placement,
+        "code_bucket": code.name,
+        "code_bucket_arn": code.arn,
+    },
+)
 
 batch = components.BatchPipeline(
     "batch",
     {
         **common,
         **config.batch,
-        "jdbc_url": source.jdbc_url,
-        "secret_arn": source.secret_arn,
+        "login_uri": source.login_uri,
+        "login_arn": source.login_arn,
         "client_security_group_ids": [source.client_security_group_id, network.s3_client_security_group_id],
         "vpc_id": network.vpc_id,
         "subnet_id": network.subnet_ids[0],
@@ -69,6 +75,7 @@ components.Monitoring(
         "functions": {**vectors.functions, **stream.functions},
         "dead_letter_queue_name": vectors.dead_letter_queue_name,
         "database_identifier": vectors.identifier,
+        "database_class": vectors.instance_class,
         "database_storage_gb": vectors.storage_gb,
         "glue_job_name": batch.glue_job_name,
     },

@@ -1,5 +1,6 @@
 """The stack's configuration, typed and checked: the `recommender:` keys of Pulumi.<stack>.yaml."""
 
+import difflib
 import types
 import typing
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+from pulumi.runtime.config import CONFIG, get_config_env
 
 from components import (
     BatchPipelineSettings,
@@ -20,6 +22,9 @@ from components import (
     VectorStoreSettings,
 )
 from contracts import dataset
+
+PROJECT = "recommender"
+"""The namespace of the program's keys: the name in Pulumi.yaml."""
 
 
 class SettingsError(ValueError):
@@ -49,15 +54,15 @@ class Settings:
 
 def load(config: pulumi.Config | None = None) -> Settings:
     """Reads the current stack's configuration. Raises `SettingsError` naming every key that is wrong."""
-    config = config or pulumi.Config("recommender")
+    config = config or pulumi.Config(PROJECT)
     values: dict[str, Any] = {}
-    mistakes: list[str] = []
     hints = typing.get_type_hints(Settings)
+    mistakes = _unknown_keys(hints)
     for key in fields(Settings):
         text = config.get(key.name)
         if text is None:
             continue
-        where = f"recommender:{key.name}"
+        where = f"{PROJECT}:{key.name}"
         if typing.is_typeddict(hints[key.name]):
             values[key.name] = _read_object(config, key.name, where, hints[key.name], mistakes)
         elif hints[key.name] is bool:
@@ -67,6 +72,23 @@ def load(config: pulumi.Config | None = None) -> Settings:
     if mistakes:
         raise SettingsError("\n".join(mistakes))
     return Settings(**values)
+
+
+def _unknown_keys(known: typing.Collection[str]) -> list[str]:
+    """A line for each key of the configuration that nothing reads: misspelt, it would leave a default in force."""
+    mistakes = []
+    for full in sorted({**get_config_env(), **CONFIG.get()}):
+        namespace, _, key = full.partition(":")
+        if namespace == PROJECT and key not in known:
+            mistakes.append(f"{full}: no such key{_nearest(key, known)}")
+        elif namespace != PROJECT and difflib.get_close_matches(namespace, [PROJECT], cutoff=0.8):
+            mistakes.append(f"{full}: nothing reads the namespace {namespace!r}{_nearest(namespace, [PROJECT])}")
+    return mistakes
+
+
+def _nearest(name: str, known: typing.Collection[str]) -> str:
+    found = difflib.get_close_matches(name, known, n=1)
+    return f": did you mean {found[0]}?" if found else f": expected one of {', '.join(known)}"
 
 
 def _read_object(config: pulumi.Config, key: str, where: str, shape: Any, mistakes: list[str]) -> dict[str, Any]:
@@ -81,7 +103,7 @@ def _read_object(config: pulumi.Config, key: str, where: str, shape: Any, mistak
     values = {}
     for name, value in given.items():
         if name not in hints:
-            mistakes.append(f"{where}.{name}: expected one of {', '.join(hints)}, got this key")
+            mistakes.append(f"{where}.{name}: no such key{_nearest(name, hints)}")
             continue
         values[name] = _check(f"{where}.{name}", value, _plain_type(hints[name]), mistakes)
         if name in _SECRETS:

@@ -1,4 +1,4 @@
-"""Runs the benchmarks one after the other: `python -m benchmarks [etl | vector_store | stream | training]…`, or all."""
+"""Runs the benchmarks one after the other: `python -m benchmarks [etl | vector_store | stream | training | soak]…`."""
 
 import argparse
 import subprocess
@@ -9,6 +9,7 @@ SMALL = {
     "vector_store": [],
     "stream": [],
     "training": [],
+    "soak": ["--events", "5000"],
 }
 """Each benchmark with arguments that keep it to minutes; run `python -m benchmarks.<name>` by itself for more."""
 

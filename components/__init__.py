@@ -1,7 +1,7 @@
 """The component library: a recommender on AWS, in parts that a program wires."""
 
-from components.batch_pipeline import BatchPipeline, BatchPipelineArgs, BatchPipelineSettings
-from components.common import CommonArgs
+from components.batch_pipeline import BatchPipeline, BatchPipelineArgs, BatchPipelineSettings, WorkerType
+from components.common import CommonArgs, stack_tags
 from components.encryption import Key, KeyArgs
 from components.function import PythonFunction, PythonFunctionArgs, WatchedFunction
 from components.iam import ScopedRole, ScopedRoleArgs, Statement
@@ -49,4 +49,6 @@ __all__ = [
     "VectorStoreArgs",
     "VectorStoreSettings",
     "WatchedFunction",
+    "WorkerType",
+    "stack_tags",
 ]

@@ -1,14 +1,16 @@
 """Batch: a Glue job that turns the shop's MySQL into training data in a data lake, and the catalog over it."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
+import pulumi_random as random
 
-from components.common import CommonArgs, common
-from components.iam import ScopedRole, Statement, use_key
+from components.common import CommonArgs, check_range, check_text, common, log_retention
+from components.iam import ScopedRole, Statement, partition, use_key
 from components.packaging import ROOT, package_zip
 from components.storage import PrivateBucket
 
@@ -17,17 +19,51 @@ ATHENA_PREFIX = "athena-results/"
 JOB_SCRIPT = ROOT / "etl" / "ratings_etl.py"
 
 
+WORKERS = (2, 299)
+TIMEOUT_MINUTES = (1, 7 * 24 * 60)
+"""Limits of Glue's CreateJob."""
+CRON = r"cron\([^ ()]+( [^ ()]+){5}\)"
+"""Glue Developer Guide, "Time-based schedules for jobs and crawlers"."""
+
+JOB_LOGS = ("output", "error")
+"""The groups that Glue 5 writes below a job's `--custom-logGroup-prefix` (Glue Developer Guide, "Logging for AWS Glue
+jobs"). Its own ones belong to the whole account and keep what they have for ever."""
+
+MANAGED_TAG = "aws-glue-service-resource"
+"""By which Glue knows the network interfaces that it made."""
+
+
+class WorkerType(StrEnum):
+    """Glue's workers for Spark."""
+
+    G_1X = "G.1X"
+    """4 vCPU, 16 GB."""
+    G_2X = "G.2X"
+    G_4X = "G.4X"
+    G_8X = "G.8X"
+    R_1X = "R.1X"
+    """4 vCPU, 32 GB."""
+    R_2X = "R.2X"
+    R_4X = "R.4X"
+    R_8X = "R.8X"
+
+
+FLEX_WORKERS = (WorkerType.G_1X, WorkerType.G_2X)
+"""What flexible execution takes (Glue Developer Guide, "Jobs API": ExecutionClass)."""
+
+
 class BatchPipelineSettings(TypedDict):
     """What a stack may say of it."""
 
-    worker_type: NotRequired[pulumi.Input[str]]
-    """Default: `G.1X` (4 vCPU, 16 GB)."""
+    worker_type: NotRequired[WorkerType]
+    """`G.1X` (4 vCPU, 16 GB), `G.2X`, `G.4X`, `G.8X`, or `R.1X` to `R.8X` with twice the memory. Default: `G.1X`."""
     workers: NotRequired[int]
-    """Default and least: 2."""
-    timeout_minutes: NotRequired[pulumi.Input[int]]
-    """Default: 60; Glue's own is 48 hours."""
+    """2 to 299. Default: 2."""
+    timeout_minutes: NotRequired[int]
+    """1 to 10,080. Default: 60; Glue's own is 48 hours."""
     flex: NotRequired[bool]
-    """Whether the job runs on spare capacity: a third cheaper, and it may wait for minutes. Default: false."""
+    """Whether the job runs on spare capacity: a third cheaper, and it may wait for minutes; with `G.1X` and `G.2X`
+    only. Default: false."""
     schedule: NotRequired[str | None]
     """When the job starts by itself, such as `cron(0 3 * * ? *)` (UTC). Default: only when somebody starts it."""
 
@@ -35,10 +71,9 @@ class BatchPipelineSettings(TypedDict):
 class BatchPipelineArgs(BatchPipelineSettings, CommonArgs):
     """Where the ratings come from, where the code lies, and how large the job is."""
 
-    jdbc_url: pulumi.Input[str]
-    """Of the source database."""
-    secret_arn: pulumi.Input[str]
-    """The secret with the source database's user name and password."""
+    login_uri: pulumi.Input[str]
+    """`s3://…` of the source database's `url`, `username` and `password`, as JSON."""
+    login_arn: pulumi.Input[str]
     client_security_group_ids: Sequence[pulumi.Input[str]]
     """Groups that let the job reach the source database and S3."""
     vpc_id: pulumi.Input[str]
@@ -67,8 +102,7 @@ class BatchPipeline(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: BatchPipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("recommender:index:BatchPipeline", name, {}, opts)
-        if args.get("workers", 2) < 2:
-            raise ValueError(f"BatchPipeline: workers: expected 2 or more (Glue's least), got {args.get('workers')}")
+        _check(args)
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = args.get("tags", {})
         lake = PrivateBucket(
@@ -92,7 +126,8 @@ class BatchPipeline(pulumi.ComponentResource):
         self.glue_database_name = database.name
         self.crawler_name = crawler.name
         self.athena_workgroup_name = self._workgroup(name, args, lake).name
-        self._triggers(name, args, job, crawler)
+        self._crawl_after_job(name, job, crawler)
+        self._schedule(name, args, job)
         self.stack_outputs = {
             "data_lake_bucket": self.data_lake_bucket,
             "glue_job_name": self.glue_job_name,
@@ -133,10 +168,10 @@ class BatchPipeline(pulumi.ComponentResource):
             opts=self._child,
         )
         zone = aws.ec2.get_subnet_output(id=args["subnet_id"], opts=pulumi.InvokeOptions(parent=self)).availability_zone
+        # Where the job runs, and no login: for one, it would have to reach Glue's API and Secrets Manager from there.
         return aws.glue.Connection(
-            f"{name}-source",
-            connection_type="JDBC",
-            connection_properties={"JDBC_CONNECTION_URL": args["jdbc_url"], "SECRET_ID": args["secret_arn"]},
+            f"{name}-network",
+            connection_type="NETWORK",
             physical_connection_requirements={
                 "subnet_id": args["subnet_id"],
                 "availability_zone": zone,
@@ -179,18 +214,27 @@ class BatchPipeline(pulumi.ComponentResource):
                 "actions": ["glue:GetConnection"],
                 "resources": [connection.arn, self._catalog_arn(database)],
             },
-            {"sid": "ReadSourceLogin", "actions": ["secretsmanager:GetSecretValue"], "resources": [args["secret_arn"]]},
+            {"sid": "ReadSourceLogin", "actions": ["s3:GetObject"], "resources": [args["login_arn"]]},
+            *self._network_statements(),
+            {
+                "sid": "WriteMetrics",
+                "actions": ["cloudwatch:PutMetricData"],
+                # CloudWatch has no resource level for it; its namespace is a condition.
+                "resources": ["*"],
+                "conditions": {"StringEquals": {"cloudwatch:namespace": "Glue"}},
+            },
             *use_key(args.get("kms_key_arn"), write=True),
         ]
-        role = self._role(f"{name}-job", statements)
+        logs_prefix, log_groups = self._job_logs(name, args)
+        role = self._role(f"{name}-job", [group.arn for group in log_groups], statements)
         return aws.glue.Job(
             f"{name}-ratings",
             description="Joins ratings with customers and products into training data",
             role_arn=role.arn,
             glue_version=GLUE_VERSION,
             command={"name": "glueetl", "python_version": "3", "script_location": script},
-            worker_type=args.get("worker_type", "G.1X"),
-            number_of_workers=args.get("workers", 2),
+            worker_type=args.get("worker_type", WorkerType.G_1X),
+            number_of_workers=args.get("workers", WORKERS[0]),
             timeout=args.get("timeout_minutes", 60),
             # A run replaces what was there or changes nothing, so that trying again is safe.
             max_retries=1,
@@ -200,18 +244,67 @@ class BatchPipeline(pulumi.ComponentResource):
             connections=[connection.name],
             default_arguments={
                 "--enable-metrics": "true",
-                "--enable-continuous-cloudwatch-log": "true",
+                "--custom-logGroup-prefix": logs_prefix,
                 "--enable-job-insights": "true",
                 # Over JDBC, bookmarks see new rows but not changed ones; the job replaces instead.
                 "--job-bookmark-option": "job-bookmark-disable",
                 "--extra-py-files": packages,
-                "--connection_name": connection.name,
+                "--login_uri": args["login_uri"],
                 "--dataset_uri": dataset,
                 "--data_lake_uri": pulumi.Output.concat("s3://", lake.name),
             },
             tags=self._tags,
             opts=self._child,
         )
+
+    def _job_logs(self, name: str, args: BatchPipelineArgs) -> tuple[pulumi.Output[str], list[aws.cloudwatch.LogGroup]]:
+        """The log groups' prefix, which resolves when they are there, and the groups."""
+        suffix = random.RandomId(f"{name}-logs", byte_length=4, opts=self._child)
+        prefix = pulumi.Output.concat(f"/{pulumi.get_project()}/{name}-", suffix.hex)
+        groups = [
+            aws.cloudwatch.LogGroup(
+                f"{name}-job-{kind}",
+                name=pulumi.Output.concat(prefix, "/", kind),
+                retention_in_days=log_retention(args),
+                kms_key_id=args.get("kms_key_arn"),
+                tags=self._tags,
+                opts=self._child,
+            )
+            for kind in JOB_LOGS
+        ]
+        return pulumi.Output.all(prefix, *[group.id for group in groups]).apply(lambda made: str(made[0])), groups
+
+    def _network_statements(self) -> list[Statement]:
+        """Glue makes the connection's network interfaces under the job's own role.
+
+        (Glue Developer Guide, "Step 1: Create an IAM policy for the AWS Glue service".)
+        """
+        region = aws.get_region_output(opts=pulumi.InvokeOptions(parent=self)).region
+        account = aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id
+        interfaces = pulumi.Output.format("arn:{0}:ec2:{1}:{2}:network-interface/*", partition(self), region, account)
+        return [
+            {
+                "sid": "AttachToVpc",
+                "actions": [
+                    "ec2:CreateNetworkInterface",
+                    "ec2:DeleteNetworkInterface",
+                    "ec2:DescribeNetworkInterfaces",
+                    "ec2:DescribeRouteTables",
+                    "ec2:DescribeSecurityGroups",
+                    "ec2:DescribeSubnets",
+                    "ec2:DescribeVpcAttribute",
+                    "ec2:DescribeVpcEndpoints",
+                ],
+                # EC2 has no resource level for Describe…, and the interfaces get names nobody knows before.
+                "resources": ["*"],
+            },
+            {
+                "sid": "TagInterfaces",
+                "actions": ["ec2:CreateTags", "ec2:DeleteTags"],
+                "resources": [interfaces],
+                "conditions": {"ForAllValues:StringEquals": {"aws:TagKeys": [MANAGED_TAG]}},
+            },
+        ]
 
     def _crawler(
         self, name: str, args: BatchPipelineArgs, lake: PrivateBucket, database: aws.glue.CatalogDatabase
@@ -238,6 +331,9 @@ class BatchPipeline(pulumi.ComponentResource):
                     "glue:BatchCreatePartition",
                     "glue:BatchUpdatePartition",
                     "glue:BatchDeletePartition",
+                    # A crawler makes partition indexes by itself (Glue: "Generating partition indexes").
+                    "glue:CreatePartitionIndex",
+                    "glue:GetPartitionIndexes",
                 ],
                 "resources": [
                     self._catalog_arn(database),
@@ -246,7 +342,14 @@ class BatchPipeline(pulumi.ComponentResource):
                 ],
             },
         ]
-        role = self._role(f"{name}-crawler", statements)
+        # A crawler's log is the account's own group, whose name cannot be chosen.
+        logs = pulumi.Output.format(
+            "arn:{0}:logs:{1}:{2}:log-group:/aws-glue/crawlers",
+            partition(self),
+            aws.get_region_output(opts=pulumi.InvokeOptions(parent=self)).region,
+            aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id,
+        )
+        role = self._role(f"{name}-crawler", [logs], statements)
         return aws.glue.Crawler(
             f"{name}-training-data",
             description="Registers the training data's table and partitions",
@@ -279,16 +382,58 @@ class BatchPipeline(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _triggers(self, name: str, args: BatchPipelineArgs, job: aws.glue.Job, crawler: aws.glue.Crawler) -> None:
-        aws.glue.Trigger(
-            f"{name}-crawl-after-job",
+    def _crawl_after_job(self, name: str, job: aws.glue.Job, crawler: aws.glue.Crawler) -> None:
+        """Starts the crawler when the job has succeeded, whoever started it.
+
+        A conditional trigger would fire only after a job that a trigger started (Glue Developer Guide, "AWS Glue
+        triggers"), so not after `start-job-run`; and EventBridge has crawlers for no target, but workflows.
+        """
+        workflow = aws.glue.Workflow(
+            f"{name}-catalogue",
             description="Catalogues what a successful run of the job wrote",
-            type="CONDITIONAL",
-            predicate={"conditions": [{"job_name": job.name, "state": "SUCCEEDED"}]},
+            tags=self._tags,
+            opts=self._child,
+        )
+        trigger = aws.glue.Trigger(
+            f"{name}-crawl-after-job",
+            type="EVENT",
+            workflow_name=workflow.name,
             actions=[{"crawler_name": crawler.name}],
             tags=self._tags,
             opts=self._child,
         )
+        rule = aws.cloudwatch.EventRule(
+            f"{name}-job-succeeded",
+            description="The Glue job has succeeded: there is new training data",
+            event_pattern=pulumi.Output.json_dumps(
+                {
+                    "source": ["aws.glue"],
+                    "detail-type": ["Glue Job State Change"],
+                    "detail": {"jobName": [job.name], "state": ["SUCCEEDED"]},
+                }
+            ),
+            tags=self._tags,
+            opts=self._child,
+        )
+        # Glue Developer Guide, "Starting an AWS Glue workflow with an Amazon EventBridge event".
+        role = ScopedRole(
+            f"{name}-start-workflow",
+            {
+                "service": "events.amazonaws.com",
+                "statements": [{"sid": "StartWorkflow", "actions": ["glue:notifyEvent"], "resources": [workflow.arn]}],
+                "tags": self._tags,
+            },
+            self._child,
+        )
+        aws.cloudwatch.EventTarget(
+            f"{name}-start-workflow",
+            rule=rule.name,
+            arn=workflow.arn,
+            role_arn=role.arn,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[trigger]),
+        )
+
+    def _schedule(self, name: str, args: BatchPipelineArgs, job: aws.glue.Job) -> None:
         if schedule := args.get("schedule"):
             aws.glue.Trigger(
                 f"{name}-schedule",
@@ -299,21 +444,19 @@ class BatchPipeline(pulumi.ComponentResource):
                 opts=self._child,
             )
 
-    def _role(self, name: str, statements: Sequence[Statement]) -> ScopedRole:
-        # Glue writes its logs under the role, into groups that it names itself.
-        account = aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id
-        region = aws.get_region_output(opts=pulumi.InvokeOptions(parent=self)).region
+    def _role(self, name: str, log_groups: Sequence[pulumi.Input[str]], statements: Sequence[Statement]) -> ScopedRole:
         logs: Statement = {
+            # Glue writes its logs under the role, and makes the group where there is none.
             "sid": "WriteLogs",
             "actions": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-            "resources": [pulumi.Output.format("arn:aws:logs:{0}:{1}:log-group:/aws-glue/*", region, account)],
+            "resources": [arn for group in log_groups for arn in (group, pulumi.Output.concat(group, ":*"))],
         }
         return ScopedRole(
             name,
             {
                 "service": "glue.amazonaws.com",
                 "statements": [logs, *statements],
-                "source_account": account,
+                "source_account": aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id,
                 "tags": self._tags,
             },
             self._child,
@@ -329,7 +472,15 @@ class BatchPipeline(pulumi.ComponentResource):
             bucket=args["code_bucket"],
             key=f"etl/{path.name}",
             source=pulumi.FileAsset(str(path)),
-            tags=self._tags,
             opts=self._child,
         )
         return pulumi.Output.concat("s3://", uploaded.bucket, "/", uploaded.key)
+
+
+def _check(args: BatchPipelineArgs) -> None:
+    check_range("BatchPipeline", "workers", args.get("workers", WORKERS[0]), WORKERS)
+    check_range("BatchPipeline", "timeout_minutes", args.get("timeout_minutes", 60), TIMEOUT_MINUTES)
+    check_text("BatchPipeline", "schedule", args.get("schedule"), CRON, "six fields such as cron(0 3 * * ? *)")
+    worker_type = args.get("worker_type", WorkerType.G_1X)
+    if args.get("flex") and worker_type not in FLEX_WORKERS:
+        raise ValueError(f"BatchPipeline: flex: expected worker_type {' or '.join(FLEX_WORKERS)}, got {worker_type}")

@@ -1,22 +1,35 @@
-"""What every component takes alike."""
+"""What every component takes alike, and the limits that AWS sets to settings and names."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import TypedDict
 
 import pulumi
+
+LOG_RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
+)
+"""What PutRetentionPolicy of CloudWatch Logs takes."""
+DEFAULT_LOG_RETENTION_DAYS = 14
+
+MAX_TAGS = 50
+MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256
+TAG_CHARACTERS = re.compile(r"[\w\s.:/=+\-@]*")
+"""Tag restrictions that hold for every service (AWS General Reference, "Tag naming limits and requirements")."""
 
 
 class CommonArgs(TypedDict, total=False):
     """Settings that a whole stack shares; each component takes them and passes them on."""
 
     tags: Mapping[str, pulumi.Input[str]]
-    """On everything that takes tags."""
+    """On everything that takes tags, beside the stack's own two, `project` and `stack`. At most 48."""
     kms_key_arn: pulumi.Input[str] | None
     """A customer-managed key for all that is stored. Default: AWS's own keys."""
     force_destroy: bool
     """Whether `pulumi destroy` deletes buckets, and the secrets' names, with what is in them. Default: false."""
     log_retention_days: int
-    """As CloudWatch Logs has them: 1, 3, 5, 7, 14, 30, 60, 90, … Default: 14."""
+    """As CloudWatch Logs has them: 1, 3, 5, 7, 14, 30, 60, 90, … 3653. Default: 14."""
     bundle_dependencies: bool
     """Whether the functions' packages go into their zips. Default: true; the local run, whose Lambda processes have
     them already, leaves them out."""
@@ -39,6 +52,48 @@ def check_range(component: str, setting: str, value: float, limits: tuple[float,
     lowest, highest = limits
     if not lowest <= value <= highest:
         raise ValueError(f"{component}: {setting}: expected {lowest:g} to {highest:g}, got {value:g}")
+
+
+INSTANCE_CLASS = r"db\.[a-z0-9-]+\.[a-z0-9]+"
+"""An RDS instance class: `db.<type>.<size>`."""
+
+
+def check_text(component: str, setting: str, value: object, pattern: str, expected: str) -> None:
+    """Raises `ValueError` where a text does not match; what is known only during the deployment is not looked at."""
+    if isinstance(value, str) and not re.fullmatch(pattern, value):
+        raise ValueError(f"{component}: {setting}: expected {expected}, got {value!r}")
+
+
+def check_choice(component: str, setting: str, value: object, choices: Collection[object]) -> None:
+    """Raises `ValueError` where a value is none of the choices; what is known only later is not looked at."""
+    if not isinstance(value, pulumi.Output) and value not in choices:
+        raise ValueError(f"{component}: {setting}: expected one of {', '.join(map(str, choices))}, got {value!r}")
+
+
+def log_retention(args: CommonArgs) -> int:
+    """The days that logs are kept. Raises `ValueError` where CloudWatch Logs has no such number."""
+    days = args.get("log_retention_days", DEFAULT_LOG_RETENTION_DAYS)
+    check_choice("common", "log_retention_days", days, LOG_RETENTION_DAYS)
+    return days
+
+
+def stack_tags(tags: Mapping[str, pulumi.Input[str]]) -> Mapping[str, pulumi.Input[str]]:
+    """The stack's own tags and those of its settings. Raises `ValueError` with all that AWS would refuse."""
+    merged = {"project": pulumi.get_project(), "stack": pulumi.get_stack(), **tags}
+    mistakes = [] if len(merged) <= MAX_TAGS else [f"expected at most {MAX_TAGS} with project and stack"]
+    # IAM takes keys that differ in case alone for one, and refuses them (IAM User Guide, "Tagging IAM resources").
+    doubles = [key for key, number in Counter(key.lower() for key in merged).items() if number > 1]
+    mistakes += [f"{key}: expected keys that differ in more than case" for key in doubles]
+    for key, value in merged.items():
+        if not 0 < len(key) <= MAX_TAG_KEY or not TAG_CHARACTERS.fullmatch(key) or key.lower().startswith("aws:"):
+            mistakes.append(
+                f"{key}: expected 1 to {MAX_TAG_KEY} letters, digits, spaces or _.:/=+-@, and no aws: first"
+            )
+        if isinstance(value, str) and (len(value) > MAX_TAG_VALUE or not TAG_CHARACTERS.fullmatch(value)):
+            mistakes.append(f"{key}: expected a value of at most {MAX_TAG_VALUE} of these characters, got {value!r}")
+    if mistakes:
+        raise ValueError(f"common: tags: {'; '.join(mistakes)}")
+    return merged
 
 
 def common(args: CommonArgs) -> CommonArgs:

@@ -5,13 +5,16 @@ from typing import NotRequired
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs
+from components.common import CommonArgs, check_range
+
+DELETION_WINDOW_DAYS = (7, 30)
+"""ScheduleKeyDeletion of the KMS API reference."""
 
 
 class KeyArgs(CommonArgs):
     """A key's few settings."""
 
-    deletion_window_days: NotRequired[pulumi.Input[int]]
+    deletion_window_days: NotRequired[int]
     """Days between a destroy and the end of the key, and of all that it encrypts: 7 to 30. Default: 30."""
 
 
@@ -23,8 +26,26 @@ class Key(pulumi.ComponentResource):
     def __init__(self, name: str, args: KeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("recommender:index:Key", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        account = aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id
-        policy = pulumi.Output.json_dumps(
+        window = args.get("deletion_window_days", DELETION_WINDOW_DAYS[1])
+        check_range("Key", "deletion_window_days", window, DELETION_WINDOW_DAYS)
+        key = aws.kms.Key(
+            f"{name}-key",
+            description=f"What the stack {pulumi.get_stack()} of {pulumi.get_project()} stores",
+            enable_key_rotation=True,
+            deletion_window_in_days=window,
+            policy=self._policy(),
+            tags=args.get("tags"),
+            opts=child,
+        )
+        self.arn = key.arn
+        self.register_outputs({"arn": self.arn})
+
+    def _policy(self) -> pulumi.Output[str]:
+        opts = pulumi.InvokeOptions(parent=self)
+        account = aws.get_caller_identity_output(opts=opts).account_id
+        region = aws.get_region_output(opts=opts).region
+        partition = aws.get_partition_output(opts=opts)
+        return pulumi.Output.json_dumps(
             {
                 "Version": "2012-10-17",
                 "Statement": [
@@ -32,29 +53,50 @@ class Key(pulumi.ComponentResource):
                         # Without it nobody could ever change the key again (KMS: default key policy).
                         "Sid": "ThisAccount",
                         "Effect": "Allow",
-                        "Principal": {"AWS": pulumi.Output.concat("arn:aws:iam::", account, ":root")},
+                        "Principal": {
+                            "AWS": pulumi.Output.format("arn:{0}:iam::{1}:root", partition.partition, account)
+                        },
                         "Action": "kms:*",
                         "Resource": "*",
                     },
                     {
                         "Sid": "AlarmsToTheTopic",
                         "Effect": "Allow",
-                        "Principal": {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
+                        "Principal": {"Service": "cloudwatch.amazonaws.com"},
                         "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
                         "Resource": "*",
                         "Condition": {"StringEquals": {"aws:SourceAccount": account}},
                     },
+                    {
+                        # To the topic, and to the dead-letter queue. Source conditions are not supported here: with
+                        # one, events would be dropped without a word (SNS Developer Guide, "Key management").
+                        "Sid": "EventsToTopicAndQueue",
+                        "Effect": "Allow",
+                        "Principal": {"Service": "events.amazonaws.com"},
+                        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                        "Resource": "*",
+                    },
+                    {
+                        # CloudWatch Logs User Guide, "Encrypt log data in CloudWatch Logs using AWS KMS".
+                        "Sid": "LogGroups",
+                        "Effect": "Allow",
+                        "Principal": {"Service": pulumi.Output.concat("logs.", region, ".", partition.dns_suffix)},
+                        "Action": [
+                            "kms:Encrypt*",
+                            "kms:Decrypt*",
+                            "kms:ReEncrypt*",
+                            "kms:GenerateDataKey*",
+                            "kms:Describe*",
+                        ],
+                        "Resource": "*",
+                        "Condition": {
+                            "ArnLike": {
+                                "kms:EncryptionContext:aws:logs:arn": pulumi.Output.format(
+                                    "arn:{0}:logs:{1}:{2}:*", partition.partition, region, account
+                                )
+                            }
+                        },
+                    },
                 ],
             }
         )
-        key = aws.kms.Key(
-            f"{name}-key",
-            description=f"What the stack {pulumi.get_stack()} of {pulumi.get_project()} stores",
-            enable_key_rotation=True,
-            deletion_window_in_days=args.get("deletion_window_days", 30),
-            policy=policy,
-            tags=args.get("tags"),
-            opts=child,
-        )
-        self.arn = key.arn
-        self.register_outputs({"arn": self.arn})

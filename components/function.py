@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs, check_name, check_range
+from components.common import CommonArgs, check_name, check_range, log_retention
 from components.iam import ScopedRole, Statement
 from components.packaging import LAMBDA_PYTHON, function_zip
 
@@ -17,9 +17,6 @@ MAX_FUNCTION_NAME = 64
 MAX_TIMEOUT_SECONDS = 900
 MEMORY_RANGE_MB = (128, 10_240)
 """Lambda quotas: function name, timeout and memory."""
-
-LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288)
-"""What PutRetentionPolicy of CloudWatch Logs takes."""
 
 
 class PythonFunctionArgs(CommonArgs):
@@ -68,7 +65,8 @@ class PythonFunction(pulumi.ComponentResource):
         self._check(name, args)
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs",
-            retention_in_days=args.get("log_retention_days", 14),
+            retention_in_days=log_retention(args),
+            kms_key_id=args.get("kms_key_arn"),
             tags=args.get("tags"),
             opts=self._child,
         )
@@ -92,8 +90,6 @@ class PythonFunction(pulumi.ComponentResource):
         check_name("PythonFunction", f"{name}-function", MAX_FUNCTION_NAME)
         check_range(name, "timeout_seconds", args["timeout_seconds"], (1, MAX_TIMEOUT_SECONDS))
         check_range(name, "memory_mb", args["memory_mb"], MEMORY_RANGE_MB)
-        if (days := args.get("log_retention_days", 14)) not in LOG_RETENTION_DAYS:
-            raise ValueError(f"{name}: log_retention_days: expected one of {LOG_RETENTION_DAYS}, got {days}")
         if ("subnet_ids" in args) != ("security_group_ids" in args):
             raise ValueError(f"{name}: expected subnet_ids and security_group_ids together, got one of them")
 
@@ -117,10 +113,14 @@ class PythonFunction(pulumi.ComponentResource):
             statements.append(
                 {
                     "sid": "AttachToVpc",
+                    # Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC".
                     "actions": [
                         "ec2:CreateNetworkInterface",
                         "ec2:DescribeNetworkInterfaces",
+                        "ec2:DescribeSubnets",
                         "ec2:DeleteNetworkInterface",
+                        "ec2:AssignPrivateIpAddresses",
+                        "ec2:UnassignPrivateIpAddresses",
                     ],
                     # The interfaces are made by the Lambda service under names nobody knows before.
                     "resources": ["*"],
@@ -141,7 +141,6 @@ class PythonFunction(pulumi.ComponentResource):
             bucket=args["code_bucket"],
             key=f"functions/{package.name}",
             source=pulumi.FileAsset(str(package)),
-            tags=args.get("tags"),
             opts=self._child,
         )
         return aws.lambda_.Function(

@@ -37,6 +37,11 @@ class ScopedRoleArgs(TypedDict):
     tags: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
 
 
+def partition(parent: pulumi.Resource) -> pulumi.Output[str]:
+    """`aws`, `aws-cn` or `aws-us-gov`: the second part of every ARN."""
+    return aws.get_partition_output(opts=pulumi.InvokeOptions(parent=parent)).partition
+
+
 def use_key(key_arn: pulumi.Input[str] | None, *, write: bool = False) -> list[Statement]:
     """What reading, or writing, objects that a customer-managed key encrypts takes; nothing where there is no key."""
     if key_arn is None:

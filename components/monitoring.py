@@ -1,13 +1,28 @@
 """Watching the system: one topic, an alarm for each way in which it fails, one dashboard along a record's way."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
+import pulumi_random as random
 
-from components.common import CommonArgs
+from components.common import CommonArgs, check_range, check_text
 from components.function import WatchedFunction
+
+GIB = 1024**3
+BYTES_A_CONNECTION = 9_531_392
+MAX_CONNECTIONS = 5000
+"""PostgreSQL's `max_connections` on RDS: `LEAST({DBInstanceClassMemory/9531392},5000)` (RDS User Guide, "Quotas and
+constraints": maximum number of database connections)."""
+TAKEN_GIB, TAKEN_SHARE = 0.3, 0.03
+"""`DBInstanceClassMemory` is less than the class's memory, by about what the operating system and RDS take."""
+SMALL_SIZES_GIB = {"micro": 1, "small": 2, "medium": 4}
+LARGE_GIB = {"t": 8, "m": 8, "r": 16}
+"""Memory of the `large` size by the letter that a class's type begins with; each `xlarge` is two of them."""
+
+DASHBOARD_NAME_LENGTH = 255
 
 
 class MonitoringSettings(TypedDict):
@@ -16,7 +31,7 @@ class MonitoringSettings(TypedDict):
     email: NotRequired[str | None]
     """Who is told. Default: nobody; subscribe to the topic yourself."""
     database_max_connections: NotRequired[int]
-    """Of the instance class. Default: 80, what RDS gives a db.t4g.micro."""
+    """Default: what RDS gives the instance class."""
 
 
 class MonitoringArgs(MonitoringSettings, CommonArgs):
@@ -28,7 +43,9 @@ class MonitoringArgs(MonitoringSettings, CommonArgs):
     """What to call a function → its name and timeout."""
     dead_letter_queue_name: pulumi.Input[str]
     database_identifier: pulumi.Input[str]
-    database_storage_gb: int
+    database_class: str
+    """Such as `db.m7g.large`: connections are counted by its memory."""
+    database_storage_gb: pulumi.Input[int]
     glue_job_name: pulumi.Input[str]
 
 
@@ -43,6 +60,9 @@ class Monitoring(pulumi.ComponentResource):
         self._name = name
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = args.get("tags", {})
+        check_text("Monitoring", "email", args.get("email"), r"[^@\s]+@[^@\s]+\.[^@\s]+", "an address")
+        self._max_connections = args.get("database_max_connections") or max_connections(args["database_class"])
+        check_range("Monitoring", "database_max_connections", self._max_connections, (1, 262_143))
         topic = self._topic(name, args)
         self.topic_arn = topic.arn
         self._stream_alarms(args)
@@ -60,7 +80,6 @@ class Monitoring(pulumi.ComponentResource):
             f"{name}-alarms", kms_master_key_id=args.get("kms_key_arn"), tags=self._tags, opts=self._child
         )
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id
-        services = ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
         aws.sns.TopicPolicy(
             f"{name}-alarms",
             arn=topic.arn,
@@ -71,11 +90,20 @@ class Monitoring(pulumi.ComponentResource):
                         {
                             "Sid": "AlarmsOfThisAccount",
                             "Effect": "Allow",
-                            "Principal": {"Service": services},
+                            "Principal": {"Service": "cloudwatch.amazonaws.com"},
                             "Action": "sns:Publish",
                             "Resource": topic.arn,
                             "Condition": {"StringEquals": {"aws:SourceAccount": account}},
-                        }
+                        },
+                        {
+                            # Without conditions: EventBridge takes none in a topic's policy, and drops the event
+                            # (EventBridge User Guide, "Using resource-based policies": Amazon SNS permissions).
+                            "Sid": "Events",
+                            "Effect": "Allow",
+                            "Principal": {"Service": "events.amazonaws.com"},
+                            "Action": "sns:Publish",
+                            "Resource": topic.arn,
+                        },
                     ],
                 }
             ),
@@ -94,8 +122,8 @@ class Monitoring(pulumi.ComponentResource):
         metric: str,
         dimensions: Mapping[str, pulumi.Input[str]],
         *,
-        above: float | None = None,
-        below: float | None = None,
+        above: pulumi.Input[float] | None = None,
+        below: pulumi.Input[float] | None = None,
         statistic: str = "Maximum",
         minutes: int = 5,
         periods: int = 1,
@@ -215,7 +243,7 @@ class Monitoring(pulumi.ComponentResource):
             "Less than a fifth of the vector store's storage is free: a load needs room for a second version.",
             "AWS/RDS FreeStorageSpace",
             dimensions,
-            below=0.2 * args["database_storage_gb"] * 1024**3,
+            below=pulumi.Output.from_input(args["database_storage_gb"]).apply(lambda gib: 0.2 * gib * GIB),
             statistic="Minimum",
         )
         self._alarm(
@@ -223,7 +251,7 @@ class Monitoring(pulumi.ComponentResource):
             "The vector store's connections are nearly used up: limit the inference function's concurrency.",
             "AWS/RDS DatabaseConnections",
             dimensions,
-            above=0.8 * args.get("database_max_connections", 80),
+            above=0.8 * self._max_connections,
         )
 
     def _glue_failure(self, name: str, args: MonitoringArgs, topic: aws.sns.Topic) -> None:
@@ -279,7 +307,30 @@ class Monitoring(pulumi.ComponentResource):
         ]
         return aws.cloudwatch.Dashboard(
             f"{name}-dashboard",
-            dashboard_name=pulumi.Output.concat(pulumi.get_project(), "-", pulumi.get_stack()),
+            dashboard_name=self._dashboard_name(name),
             dashboard_body=pulumi.Output.json_dumps({"widgets": widgets}),
             opts=self._child,
         )
+
+    def _dashboard_name(self, name: str) -> pulumi.Output[str]:
+        """A name that no other stack has: dashboards are the whole account's, and a second one would replace the first
+        without a word (CloudWatch API Reference, PutDashboard)."""
+        suffix = random.RandomId(f"{name}-dashboard", byte_length=4, opts=self._child)
+        readable = re.sub(r"[^A-Za-z0-9_-]", "-", f"{pulumi.get_project()}-{pulumi.get_stack()}")
+        return pulumi.Output.concat(readable[: DASHBOARD_NAME_LENGTH - 9], "-", suffix.hex)
+
+
+def max_connections(instance_class: str) -> int:
+    """The connections that RDS for PostgreSQL gives an instance class. Raises `ValueError` for an unknown class."""
+    _, type_, size = instance_class.split(".")
+    large = LARGE_GIB.get(type_[0])
+    if size in SMALL_SIZES_GIB:
+        memory = SMALL_SIZES_GIB[size]
+    elif large and (match := re.fullmatch(r"(\d*)(x?)large", size)):
+        memory = large * (2 * int(match[1] or 1) if match[2] else 1)
+    else:
+        raise ValueError(
+            f"Monitoring: expected database_max_connections beside the class {instance_class}, whose memory is unknown"
+        )
+    usable = (1 - TAKEN_SHARE) * (memory - TAKEN_GIB) * GIB
+    return min(int(usable / BYTES_A_CONNECTION), MAX_CONNECTIONS)

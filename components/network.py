@@ -2,16 +2,21 @@
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs
+from components.common import CommonArgs, check_range, check_text
 
 HTTPS_PORT = 443
 MIN_ZONES, MAX_ZONES = 2, 3
 """RDS asks for subnets in two zones at least, even for an instance in one."""
+
+SUBNET_BITS = 4
+VPC_PREFIX_LENGTHS = (16, 28 - SUBNET_BITS)
+"""A VPC is a /16 at most, a subnet a /28 at least (VPC User Guide, "VPC CIDR blocks")."""
 
 
 class NetworkSettings(TypedDict):
@@ -20,7 +25,7 @@ class NetworkSettings(TypedDict):
     zones: NotRequired[int]
     """Availability zones to spread subnets over, 2 or 3. Default: 2."""
     cidr_block: NotRequired[str]
-    """The new VPC's addresses. Default: 10.42.0.0/16."""
+    """The new VPC's addresses, /16 to /24. Default: 10.42.0.0/16."""
     vpc_id: NotRequired[pulumi.Input[str] | None]
     """An existing VPC: nothing is created in it but security groups. It needs a route to S3 (a gateway endpoint)."""
     subnet_ids: NotRequired[Sequence[pulumi.Input[str]]]
@@ -56,6 +61,7 @@ class Network(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = args.get("tags", {})
         existing_vpc, existing_subnets = args.get("vpc_id"), args.get("subnet_ids", [])
+        _check_existing(existing_vpc, existing_subnets)
         if existing_subnets and len(existing_subnets) < MIN_ZONES:
             raise ValueError(
                 f"Network: subnet_ids: expected {MIN_ZONES} or more, in as many zones (RDS asks for them), "
@@ -70,8 +76,12 @@ class Network(pulumi.ComponentResource):
         else:
             self._create(name, args, region)
         self.placement = {"vpc_id": self.vpc_id, "subnet_ids": self.subnet_ids}
-        self.s3_client_security_group_id = self._s3_client(name, region).id
-        self._interface_endpoints(name, args.get("interface_endpoints", []), region)
+        client, to_s3 = self._s3_client(name, region)
+        ways = [to_s3, *self._interface_endpoints(name, args.get("interface_endpoints", []), region, client)]
+        # Whoever is a member gets out from the first moment on.
+        self.s3_client_security_group_id = pulumi.Output.all(client.id, *[way.id for way in ways]).apply(
+            lambda made: str(made[0])
+        )
         self.register_outputs(
             {
                 "vpcId": self.vpc_id,
@@ -84,7 +94,7 @@ class Network(pulumi.ComponentResource):
         zones = args.get("zones", MIN_ZONES)
         if not MIN_ZONES <= zones <= MAX_ZONES:
             raise ValueError(f"Network: zones: expected {MIN_ZONES} or {MAX_ZONES}, got {zones}")
-        block = ipaddress.ip_network(args.get("cidr_block", "10.42.0.0/16"))
+        block = _address_block(args.get("cidr_block", "10.42.0.0/16"))
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
             cidr_block=str(block),
@@ -95,23 +105,28 @@ class Network(pulumi.ComponentResource):
         )
         # The default security group allows everything among its members; emptied, nothing can lean on it.
         aws.ec2.DefaultSecurityGroup(f"{name}-default-closed", vpc_id=vpc.id, tags=self._tags, opts=self._child)
-        available = aws.get_availability_zones_output(state="available", opts=pulumi.InvokeOptions(parent=self))
+        # Local Zones and Wavelength Zones are listed too where an account has opted in, and take no database.
+        available = aws.get_availability_zones_output(
+            state="available",
+            filters=[{"name": "zone-type", "values": ["availability-zone"]}],
+            opts=pulumi.InvokeOptions(parent=self),
+        )
         routes = aws.ec2.RouteTable(f"{name}-routes", vpc_id=vpc.id, tags=self._tags, opts=self._child)
         subnets = []
-        for index, subnet_block in zip(range(zones), block.subnets(new_prefix=block.prefixlen + 4), strict=False):
+        for index, subnet_block in zip(range(zones), block.subnets(SUBNET_BITS), strict=False):
             subnet = aws.ec2.Subnet(
                 f"{name}-private-{index}",
                 vpc_id=vpc.id,
                 cidr_block=str(subnet_block),
-                availability_zone=available.names[index],
+                availability_zone=available.names.apply(partial(_zone, index)),
                 map_public_ip_on_launch=False,
                 tags={**self._tags, "Name": f"{name}-private-{index}"},
                 opts=self._child,
             )
-            aws.ec2.RouteTableAssociation(
+            association = aws.ec2.RouteTableAssociation(
                 f"{name}-private-{index}", subnet_id=subnet.id, route_table_id=routes.id, opts=self._child
             )
-            subnets.append(subnet.id)
+            subnets.append(pulumi.Output.all(subnet.id, association.id).apply(lambda made: str(made[0])))
         endpoint = aws.ec2.VpcEndpoint(
             f"{name}-s3",
             vpc_id=vpc.id,
@@ -125,7 +140,7 @@ class Network(pulumi.ComponentResource):
         # Whoever runs in the subnets reaches S3 from the first moment on.
         self.subnet_ids = pulumi.Output.all(*subnets, endpoint.id).apply(lambda made: list(made[:-1]))
 
-    def _s3_client(self, name: str, region: pulumi.Output[str]) -> aws.ec2.SecurityGroup:
+    def _s3_client(self, name: str, region: pulumi.Output[str]) -> tuple[aws.ec2.SecurityGroup, pulumi.CustomResource]:
         group = aws.ec2.SecurityGroup(
             f"{name}-s3-client",
             vpc_id=self.vpc_id,
@@ -136,7 +151,7 @@ class Network(pulumi.ComponentResource):
         s3 = aws.ec2.get_managed_prefix_list_output(
             name=pulumi.Output.concat("com.amazonaws.", region, ".s3"), opts=pulumi.InvokeOptions(parent=self)
         )
-        aws.vpc.SecurityGroupEgressRule(
+        rule = aws.vpc.SecurityGroupEgressRule(
             f"{name}-s3-client-to-s3",
             security_group_id=group.id,
             description="S3",
@@ -147,11 +162,18 @@ class Network(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
-        return group
+        return group, rule
 
-    def _interface_endpoints(self, name: str, services: Sequence[str], region: pulumi.Output[str]) -> None:
+    def _interface_endpoints(
+        self, name: str, services: Sequence[str], region: pulumi.Output[str], client: aws.ec2.SecurityGroup
+    ) -> list[pulumi.CustomResource]:
+        """The endpoints, and the rules by which the members of the client's group reach them."""
         if not services:
-            return
+            return []
+        for service in services:
+            check_text("Network", "interface_endpoints", service, r"[a-z0-9.-]+", "names such as secretsmanager")
+        if len(set(services)) < len(services):
+            raise ValueError(f"Network: interface_endpoints: expected each service once, got {', '.join(services)}")
         group = aws.ec2.SecurityGroup(
             f"{name}-endpoints",
             vpc_id=self.vpc_id,
@@ -159,8 +181,8 @@ class Network(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
-        connect(self, f"{name}-endpoints", self.s3_client_security_group_id, group.id, HTTPS_PORT, self._tags)
-        for service in services:
+        rules = connect(self, f"{name}-endpoints", client.id, group.id, HTTPS_PORT, self._tags)
+        endpoints = [
             aws.ec2.VpcEndpoint(
                 f"{name}-{service}",
                 vpc_id=self.vpc_id,
@@ -172,6 +194,33 @@ class Network(pulumi.ComponentResource):
                 tags=self._tags,
                 opts=self._child,
             )
+            for service in services
+        ]
+        return [*rules, *endpoints]
+
+
+def _check_existing(vpc_id: object, subnet_ids: Sequence[object]) -> None:
+    check_text("Network", "vpc_id", vpc_id, r"vpc-\w+", "an id such as vpc-0abc")
+    for subnet_id in subnet_ids:
+        check_text("Network", "subnet_ids", subnet_id, r"subnet-\w+", "ids such as subnet-0abc")
+    known = [subnet_id for subnet_id in subnet_ids if isinstance(subnet_id, str)]
+    if len(set(known)) < len(known):
+        raise ValueError(f"Network: subnet_ids: expected different subnets, got {', '.join(known)}")
+
+
+def _address_block(text: str) -> ipaddress.IPv4Network:
+    try:
+        block = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise ValueError(f"Network: cidr_block: expected IPv4 addresses such as 10.42.0.0/16: {error}") from None
+    check_range("Network", "cidr_block: prefix length", block.prefixlen, VPC_PREFIX_LENGTHS)
+    return block
+
+
+def _zone(index: int, names: Sequence[str]) -> str:
+    if index >= len(names):
+        raise ValueError(f"Network: zones: expected at most {len(names)}, as many as the region has, got {index + 1}")
+    return names[index]
 
 
 def connect(
@@ -181,7 +230,7 @@ def connect(
     server: pulumi.Input[str],
     port: pulumi.Input[int],
     tags: Mapping[str, pulumi.Input[str]],
-) -> list[pulumi.Resource]:
+) -> list[pulumi.CustomResource]:
     """Lets the members of one security group open connections to another's on one port, and nothing else.
 
     Returns the rules, for who must not connect before they are there.

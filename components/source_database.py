@@ -1,17 +1,27 @@
 """The shop's MySQL: one that exists, or a small one made for trial."""
 
 import json
+from collections.abc import Mapping
 from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components.common import CommonArgs, common
+from components.common import INSTANCE_CLASS, CommonArgs, check_range, check_text, common
 from components.function import PythonFunction
 from components.network import PlacementArgs, connect
 
 MYSQL_PORT = 3306
+PORTS = (1, 65_535)
+MYSQL_STORAGE_GB = (20, 65_536)
+"""gp3 (RDS User Guide, "DB instance storage")."""
+MADE_DATABASE = r"[A-Za-z][A-Za-z0-9]{0,63}"
+MADE_USERNAME = r"[A-Za-z][A-Za-z0-9_]{0,15}"
+"""What CreateDBInstance takes for MySQL."""
+
+LOGIN_KEY = "source/login.json"
+"""Of the object that holds the login. Outside of `etl/`, which is the job's code."""
 
 
 class SourceDatabaseSettings(TypedDict):
@@ -20,7 +30,9 @@ class SourceDatabaseSettings(TypedDict):
     database: NotRequired[pulumi.Input[str]]
     """The schema that holds the tables of dataset.toml. Default: `classicmodels`."""
     host: NotRequired[str | None]
-    """Where an existing MySQL answers."""
+    """Where an existing MySQL answers. Expected, unless `trial` says that one is made here."""
+    trial: NotRequired[bool]
+    """Whether a small MySQL is made, for trial: no backups, no standby, gone with the stack. Default: false."""
     port: NotRequired[int]
     """Default: 3306."""
     username: NotRequired[pulumi.Input[str]]
@@ -33,23 +45,29 @@ class SourceDatabaseSettings(TypedDict):
     """Whether the trial database is filled with the sample shop. Default: true."""
     sample_shop_seed: NotRequired[int]
     """What the sample shop is made from: another seed, another shop. Default: 1."""
-    storage_gb: NotRequired[pulumi.Input[int]]
-    """Of the trial database. Default and least: 20."""
+    storage_gb: NotRequired[int]
+    """Of the trial database, 20 to 65,536; RDS lets it grow only. Default: 20."""
 
 
 class SourceDatabaseArgs(SourceDatabaseSettings, PlacementArgs, CommonArgs):
-    """An existing database where `host` is given, else one that is made here."""
+    """An existing database where `host` is given, or one that is made here where `trial` is true."""
 
     code_bucket: pulumi.Input[str]
-    """The bucket that the seeding function's code is uploaded to."""
+    """The bucket that the login, and the seeding function's code, are uploaded to."""
+    code_bucket_arn: pulumi.Input[str]
 
 
 class SourceDatabase(pulumi.ComponentResource):
-    """Where the ratings come from, and the secret that opens it."""
+    """Where the ratings come from, and the login that opens it.
 
-    jdbc_url: pulumi.Output[str]
-    secret_arn: pulumi.Output[str]
-    """A secret of `{"username", "password"}`. Resolves when it has its value."""
+    The login is an object on S3, which a job in a private subnet reaches without an endpoint that costs something
+    (docs/adr/0007).
+    """
+
+    login_uri: pulumi.Output[str]
+    """`s3://…` of JSON: `url` (JDBC), `username`, `password`. Resolves when it is there."""
+    login_arn: pulumi.Output[str]
+    """What a role must be allowed to read."""
     client_security_group_id: pulumi.Output[str]
     """What belongs to this group may open connections to the database."""
 
@@ -57,6 +75,7 @@ class SourceDatabase(pulumi.ComponentResource):
         super().__init__("recommender:index:SourceDatabase", name, {}, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = args.get("tags", {})
+        _check(args)
         client = aws.ec2.SecurityGroup(
             f"{name}-client",
             vpc_id=args["vpc_id"],
@@ -67,27 +86,29 @@ class SourceDatabase(pulumi.ComponentResource):
         username = args.get("username", "shop")
         host: pulumi.Input[str] | None = args.get("host")
         port: pulumi.Input[int] = args.get("port", MYSQL_PORT)
-        password: pulumi.Input[str] | None = args.get("password")
+        given = args.get("password")
         if host is None:
             made: pulumi.Output[str] = pulumi.Output.secret(
                 random.RandomPassword(f"{name}-password", length=32, special=False, opts=self._child).result
             )
-            password = made
+            password: pulumi.Input[str] = made
             instance = self._create(name, args, username, password, client)
             host, port = instance.address, instance.port
             if args.get("sample_shop", True):
                 self._seed(name, args, instance, client, made)
-        elif password is None:
-            raise ValueError("SourceDatabase: expected the password of the existing database, got its host alone")
         else:
+            assert given is not None  # _check
+            password = given
             self._allow_egress(name, client, port)
-        self.jdbc_url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}", host, port, self._database(args))
-        self.secret_arn = self._secret(name, username, password)
+        jdbc_url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}", host, port, self._database(args))
+        login = self._login(name, args, {"url": jdbc_url, "username": username, "password": password})
+        self.login_uri = pulumi.Output.concat("s3://", login.bucket, "/", login.key)
+        self.login_arn = pulumi.Output.concat(args["code_bucket_arn"], "/", LOGIN_KEY)
         self.client_security_group_id = client.id
         self.register_outputs(
             {
-                "jdbcUrl": self.jdbc_url,
-                "secretArn": self.secret_arn,
+                "loginUri": self.login_uri,
+                "loginArn": self.login_arn,
                 "clientSecurityGroupId": self.client_security_group_id,
             }
         )
@@ -163,6 +184,7 @@ class SourceDatabase(pulumi.ComponentResource):
             allocated_storage=args.get("storage_gb", 20),
             storage_type="gp3",
             storage_encrypted=True,
+            kms_key_id=args.get("kms_key_arn"),
             db_name=self._database(args),
             username=username,
             password=password,
@@ -192,19 +214,42 @@ class SourceDatabase(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _secret(self, name: str, username: pulumi.Input[str], password: pulumi.Input[str]) -> pulumi.Output[str]:
-        secret = aws.secretsmanager.Secret(
+    def _login(
+        self, name: str, args: SourceDatabaseArgs, login: Mapping[str, pulumi.Input[str]]
+    ) -> aws.s3.BucketObjectv2:
+        return aws.s3.BucketObjectv2(
             f"{name}-login",
-            description="User name and password of the source database",
-            # A trial stack that is torn down and made again must not wait for the old secret to go.
-            recovery_window_in_days=0,
-            tags=self._tags,
+            bucket=args["code_bucket"],
+            key=LOGIN_KEY,
+            content=pulumi.Output.json_dumps({**login, "password": pulumi.Output.secret(login["password"])}),
+            content_type="application/json",
+            # Always by KMS, and without a bucket key: each read is a Decrypt that CloudTrail has.
+            server_side_encryption="aws:kms",
+            kms_key_id=args.get("kms_key_arn"),
+            bucket_key_enabled=False,
             opts=self._child,
         )
-        version = aws.secretsmanager.SecretVersion(
-            f"{name}-login",
-            secret_id=secret.id,
-            secret_string=pulumi.Output.json_dumps({"username": username, "password": pulumi.Output.secret(password)}),
-            opts=self._child,
+
+
+def _check(args: SourceDatabaseArgs) -> None:
+    host, trial = args.get("host"), args.get("trial", False)
+    if host is not None and trial:
+        raise ValueError(f"SourceDatabase: trial: expected it without a host, got the host {host!r}")
+    if host is None and not trial:
+        raise ValueError(
+            "SourceDatabase: expected host, username and password of the shop's MySQL, or trial: true for a small one: "
+            "pulumi config set --path recommender:source.host <host>"
         )
-        return pulumi.Output.all(secret.arn, version.id).apply(lambda made: str(made[0]))
+    if host is not None and args.get("password") is None:
+        raise ValueError(
+            "SourceDatabase: expected the password of the existing database, got its host alone: "
+            "pulumi config set --path --secret recommender:source.password"
+        )
+    check_text("SourceDatabase", "host", host, r"[A-Za-z0-9.:-]+", "a host name or address")
+    check_range("SourceDatabase", "port", args.get("port", MYSQL_PORT), PORTS)
+    if trial:
+        check_text("SourceDatabase", "database", args.get("database"), MADE_DATABASE, "up to 64 letters and digits")
+        check_text("SourceDatabase", "username", args.get("username"), MADE_USERNAME, "up to 16 letters, digits and _")
+        check_text("SourceDatabase", "instance_class", args.get("instance_class"), INSTANCE_CLASS, "db.<type>.<size>")
+        check_range("SourceDatabase", "storage_gb", args.get("storage_gb", MYSQL_STORAGE_GB[0]), MYSQL_STORAGE_GB)
+        check_range("SourceDatabase", "sample_shop_seed", args.get("sample_shop_seed", 1), (0, 2**32 - 1))

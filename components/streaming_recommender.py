@@ -7,7 +7,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs, check_range, common
+from components.common import CommonArgs, check_range, common, log_retention
 from components.event_source import event_source_statements, map_event_source
 from components.firehose import Source, encryption, processor, read_and_transform
 from components.function import PythonFunction, WatchedFunction
@@ -217,7 +217,8 @@ class StreamingRecommender(pulumi.ComponentResource):
     ) -> aws.kinesis.FirehoseDeliveryStream:
         logs = aws.cloudwatch.LogGroup(
             f"{name}-delivery-logs",
-            retention_in_days=args.get("log_retention_days", 14),
+            retention_in_days=log_retention(args),
+            kms_key_id=args.get("kms_key_arn"),
             tags=self._tags,
             opts=self._child,
         )

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components.common import CommonArgs, check_name, check_range, common
+from components.common import INSTANCE_CLASS, CommonArgs, check_name, check_range, check_text, common
 from components.function import PythonFunction, WatchedFunction
 from components.iam import Statement, use_key
 from components.network import PlacementArgs, connect
@@ -44,16 +44,16 @@ DEAD_LETTER_DAYS = 14
 class VectorStoreSettings(TypedDict):
     """What a stack may say of it."""
 
-    instance_class: NotRequired[pulumi.Input[str]]
+    instance_class: NotRequired[str]
     """Default: `db.t4g.micro`."""
     storage_gb: NotRequired[int]
-    """Default and least: 20."""
+    """20 to 65,536; RDS lets it grow only. Default: 20."""
     multi_az: NotRequired[pulumi.Input[bool]]
     """A standby in a second zone. Default: false."""
     iam_authentication: NotRequired[bool]
     """Whether functions open the database with their role instead of a password. Default: false."""
     backup_retention_days: NotRequired[int]
-    """Default: 7."""
+    """0 to 35; 0 is no backups. Default: 7."""
     deletion_protection: NotRequired[pulumi.Input[bool]]
     """Default: true."""
     skip_final_snapshot: NotRequired[pulumi.Input[bool]]
@@ -83,7 +83,9 @@ class VectorStore(pulumi.ComponentResource):
     """The database instance's identifier, which its metrics go by."""
     dead_letter_queue_name: pulumi.Output[str]
     """Where the events of model versions go that could not be loaded."""
-    storage_gb: int
+    instance_class: str
+    storage_gb: pulumi.Output[int]
+    """As the instance has it: a change that waits for the maintenance window does not move alarms."""
     stack_outputs: Mapping[str, pulumi.Output[Any]]
     """What a stack gives out of it, by the outputs' names."""
     functions: Mapping[str, WatchedFunction]
@@ -98,8 +100,10 @@ class VectorStore(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         self._tags = args.get("tags", {})
         check_name("VectorStore", f"{name}-postgres", MAX_INSTANCE_IDENTIFIER)
-        self.storage_gb = args.get("storage_gb", MIN_STORAGE_GB)
-        check_range("VectorStore", "storage_gb", self.storage_gb, (MIN_STORAGE_GB, MAX_STORAGE_GB))
+        self.instance_class = args.get("instance_class", "db.t4g.micro")
+        check_text("VectorStore", "instance_class", self.instance_class, INSTANCE_CLASS, "db.<type>.<size>")
+        storage = args.get("storage_gb", MIN_STORAGE_GB)
+        check_range("VectorStore", "storage_gb", storage, (MIN_STORAGE_GB, MAX_STORAGE_GB))
         backups = args.get("backup_retention_days", DEFAULT_BACKUP_DAYS)
         check_range("VectorStore", "backup_retention_days", backups, (0, MAX_BACKUP_DAYS))
         bucket = PrivateBucket(
@@ -121,10 +125,11 @@ class VectorStore(pulumi.ComponentResource):
         self.database = instance.db_name
         self.username = instance.username
         self.identifier = instance.identifier
+        self.storage_gb = instance.allocated_storage
         self.client_security_group_id = client.id
         self.environment, self.statements = self._access(args, bucket, instance)
         rule = self._manifest_rule(name, bucket)
-        dead_letters = self._dead_letters(name, rule)
+        dead_letters = self._dead_letters(name, args, rule)
         loader = self._loader(name, args, dead_letters)
         self.functions = {"loader": loader.watched}
         if args.get("iam_authentication"):
@@ -212,7 +217,7 @@ class VectorStore(pulumi.ComponentResource):
             f"{name}-postgres",
             engine="postgres",
             engine_version=POSTGRES_MAJOR_VERSION,
-            instance_class=args.get("instance_class", "db.t4g.micro"),
+            instance_class=self.instance_class,
             allocated_storage=args.get("storage_gb", MIN_STORAGE_GB),
             storage_type="gp3",
             storage_encrypted=True,
@@ -221,6 +226,7 @@ class VectorStore(pulumi.ComponentResource):
             iam_database_authentication_enabled=args.get("iam_authentication", False),
             performance_insights_enabled=True,
             performance_insights_retention_period=FREE_INSIGHTS_DAYS,
+            performance_insights_kms_key_id=args.get("kms_key_arn"),
             db_name="recommender",
             username=MASTER_USER,
             password=self.password,
@@ -265,7 +271,14 @@ class VectorStore(pulumi.ComponentResource):
             f"{name}-parameters",
             family=f"postgres{POSTGRES_MAJOR_VERSION}",
             description="TLS only; memory and processors for index builds by instance size",
-            parameters=[{"name": parameter, "value": value} for parameter, value in values.items()],
+            parameters=[
+                # RDS reports a parameter at its default as pending-reboot, whatever it was asked for: asked for
+                # otherwise, `rds.force_ssl` would show as a change at every `up`.
+                {"name": parameter, "value": value, "apply_method": "pending-reboot"}
+                if parameter == "rds.force_ssl"
+                else {"name": parameter, "value": value}
+                for parameter, value in values.items()
+            ],
             tags=self._tags,
             opts=self._child,
         )
@@ -282,6 +295,7 @@ class VectorStore(pulumi.ComponentResource):
                 "statements": [
                     *self.statements,
                     {"sid": "ReportFailure", "actions": ["sqs:SendMessage"], "resources": [dead_letters.arn]},
+                    *self._encrypt_messages(args),
                 ],
                 # The longest that Lambda allows: index builds of a million vectors on a small instance take minutes.
                 "timeout_seconds": 900,
@@ -338,11 +352,19 @@ class VectorStore(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )
 
-    def _dead_letters(self, name: str, rule: aws.cloudwatch.EventRule) -> aws.sqs.Queue:
+    @staticmethod
+    def _encrypt_messages(args: VectorStoreArgs) -> list[Statement]:
+        """Beside Decrypt, what who sends to an encrypted queue needs (SQS Developer Guide, "Key management")."""
+        key = args.get("kms_key_arn")
+        return [{"sid": "EncryptFailure", "actions": ["kms:GenerateDataKey"], "resources": [key]}] if key else []
+
+    def _dead_letters(self, name: str, args: VectorStoreArgs, rule: aws.cloudwatch.EventRule) -> aws.sqs.Queue:
+        key = args.get("kms_key_arn")
         queue = aws.sqs.Queue(
             f"{name}-load-dead-letters",
             message_retention_seconds=DEAD_LETTER_DAYS * 24 * 3600,
-            sqs_managed_sse_enabled=True,
+            sqs_managed_sse_enabled=None if key else True,
+            kms_master_key_id=key,
             tags=self._tags,
             opts=self._child,
         )

@@ -45,6 +45,7 @@ def crawl(client: Callable[[str], Any], path: str, database: str) -> CrawledTabl
         descriptor = _descriptor(path, pq.read_schema(io.BytesIO(body)), partitions)
         _put_table(glue, database, table, descriptor, partitions)
         _put_partitions(glue, database, table, descriptor, partitions)
+        _put_index(glue, database, table, partitions)
     except ClientError as error:
         raise LocalRunError(f"crawler of {path}: {error}") from error
     return CrawledTable(table, len(partitions))
@@ -112,3 +113,12 @@ def _put_partitions(
         glue.batch_delete_partition(
             DatabaseName=database, TableName=table, PartitionsToDelete=gone[start : start + DELETE_BATCH]
         )
+
+
+def _put_index(glue: Any, database: str, table: str, partitions: Sequence[str]) -> None:
+    """A crawler makes a partition index by itself (Glue Developer Guide, "Generating partition indexes")."""
+    indexes = glue.get_partition_indexes(DatabaseName=database, TableName=table)["PartitionIndexDescriptorList"]
+    if partitions and not indexes:
+        keys = [name.lower() for name in _partition_names(partitions)]
+        index = {"IndexName": "crawler_partition_index", "Keys": keys}
+        glue.create_partition_index(DatabaseName=database, TableName=table, PartitionIndex=index)

@@ -5,6 +5,7 @@ there with queues of the run's own as its targets, and what arrives in them is d
 """
 
 import contextlib
+import json
 import threading
 import uuid
 from collections.abc import Mapping
@@ -13,10 +14,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from emulator.async_invoke import RefusedError
 from emulator.clock import Clock, InterruptedWaitError, SystemClock
 from emulator.errors import LocalRunError
-from emulator.event_targets import EventDelivery, Target, TargetDelivery, read_target
+from emulator.event_targets import EventDelivery, StartWorkflow, Target, TargetDelivery, read_target
 from emulator.ministack import MiniStack
+from emulator.ministack_server import SERVICE_CALL
 
 TIME_SCALE = 1 / 60
 """A minute that AWS waits before a retry is a second here."""
@@ -89,7 +92,30 @@ class EventRules:
         if self._run is not None:
             self._watch(url, self._run)
 
+    def emit(self, source: str, detail_type: str, detail: Mapping[str, Any]) -> None:
+        """Puts an event of a service on the bus that MiniStack does not emit by itself, such as `aws.glue`'s."""
+        entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail), "TraceHeader": SERVICE_CALL}
+        answer = self._ministack.client("events").put_events(Entries=[entry])
+        if answer["FailedEntryCount"]:
+            raise LocalRunError(f"event {detail_type} of {source}: EventBridge refuses it: {answer['Entries']}")
+
+    def on_workflow(self, start: StartWorkflow) -> None:
+        """Says what becomes of an event whose target is a Glue workflow."""
+        self._sender.start_workflow = start
+
+    def check_topics(self) -> None:
+        """Raises `LocalRunError` where EventBridge could not publish to a topic: an alarm that nobody would miss."""
+        for target in self._queues.values():
+            if target.service == "sns":
+                try:
+                    self._sender.check(target)
+                except RefusedError as error:
+                    raise LocalRunError(f"target {target.target_id}: {error}") from error
+
     def start(self) -> None:
+        """Starts the deliveries, where they do not run yet."""
+        if self._run is not None:
+            return
         self._clock.resume()
         self._run = _Run()
         for url in self._queues:
@@ -103,20 +129,24 @@ class EventRules:
             self._clock.interrupt()
             run.pool.shutdown(wait=False, cancel_futures=True)
 
-    def wait_idle(self, timeout: float, at_least: int = 0) -> list[EventDelivery]:
+    def wait_idle(self, timeout: float, at_least: int = 0, service: str = "") -> list[EventDelivery]:
         """Waits until every event was delivered or given up, `at_least` so many in all since the start; all of them.
 
-        MiniStack emits an event moments after the request that caused it: say `at_least` where one is expected.
-        Raises `LocalRunError` where that takes more than `timeout` seconds.
+        `service` (`lambda`) says whose targets count. MiniStack emits an event moments after the request that caused
+        it: say `at_least` where one is expected. Raises `LocalRunError` where that takes more than `timeout` seconds.
         """
+
+        def counted() -> list[EventDelivery]:
+            return [each for each in self.deliveries if not service or each.target.service == service]
+
         with self._changed:
-            done = self._changed.wait_for(lambda: len(self.deliveries) >= at_least and self._is_idle(), timeout)
+            done = self._changed.wait_for(lambda: len(counted()) >= at_least and self._is_idle(), timeout)
             if not done:
                 raise LocalRunError(
                     f"events: expected {at_least} or more delivered within {timeout:.0f} s, found "
-                    f"{len(self.deliveries)} delivered and {self._in_delivery} in delivery"
+                    f"{len(counted())} delivered and {self._in_delivery} in delivery"
                 )
-            return list(self.deliveries)
+            return counted()
 
     def _watch(self, url: str, run: _Run) -> None:
         threading.Thread(target=self._poll, args=(url, run), name="event rule", daemon=True).start()

@@ -9,7 +9,7 @@ handles errors and retries with asynchronous invocation".)
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,13 +19,27 @@ from emulator.async_invoke import AsyncInvoke, RefusedError
 from emulator.clock import Clock
 from emulator.errors import LocalRunError
 from emulator.ministack import NO_RETRIES, MiniStack
-from emulator.permissions import service_may
+from emulator.permissions import role_may, service_may
 
 SERVICE = "events.amazonaws.com"
 DEFAULT_RETRIES = 185
 DEFAULT_EVENT_AGE = 24 * 3600.0
-ACTIONS = {"lambda": "lambda:InvokeFunction", "sns": "sns:Publish", "sqs": "sqs:SendMessage"}
-"""The kinds of targets that are realised, with what EventBridge needs leave for."""
+ACTIONS = {
+    "lambda": "lambda:InvokeFunction",
+    "sns": "sns:Publish",
+    "sqs": "sqs:SendMessage",
+    "glue": "glue:notifyEvent",
+}
+"""The kinds of targets that are realised, with what EventBridge needs leave for. Of Glue's, workflows."""
+KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
+"""What EventBridge needs of the key of an encrypted topic or queue."""
+
+StartWorkflow = Callable[[str], list[str]]
+"""A Glue workflow's name → the crawlers that its start trigger starts."""
+
+
+def no_workflow(name: str) -> list[str]:
+    return []
 
 
 @dataclass(frozen=True)
@@ -69,7 +83,7 @@ def read_target(rule_arn: str, inputs: Mapping[str, Any]) -> Target:
         retries=int(retry_policy.get("maximumRetryAttempts", DEFAULT_RETRIES)),
         event_age=float(retry_policy.get("maximumEventAgeInSeconds", DEFAULT_EVENT_AGE)),
     )
-    if target.service not in ACTIONS:
+    if target.service not in ACTIONS or (target.service == "glue" and ":workflow/" not in arn):
         raise LocalRunError(f"target {arn} of {rule_arn}: expected one of {', '.join(ACTIONS)}: no other is realised")
     return target
 
@@ -82,6 +96,7 @@ class TargetDelivery:
         self._clock = clock
         self._time_scale = time_scale
         self._async_invoke = AsyncInvoke(ministack, clock, time_scale)
+        self.start_workflow: StartWorkflow = no_workflow
 
     def deliver(self, target: Target, event: str) -> EventDelivery:
         """Never raises for a failure of the target's: it is in the delivery's `error`."""
@@ -106,6 +121,9 @@ class TargetDelivery:
         """One try. Raises `RefusedError` where the target's service does not take the event."""
         target = delivery.target
         delivery.error = None
+        if target.service == "glue":
+            self._notify_workflow(delivery)
+            return
         client = self._allowed_client(target)
         if target.service == "lambda":
             result = self._async_invoke.invoke(target.arn, delivery.event, client)
@@ -126,16 +144,71 @@ class TargetDelivery:
                 return role.client(target.service, config=NO_RETRIES)
             except LocalRunError as error:
                 raise RefusedError("NO_PERMISSIONS", str(error)) from error
+        self.check(target)
+        return self._ministack.client(target.service, config=NO_RETRIES)
+
+    def check(self, target: Target) -> None:
+        """Raises `RefusedError` where the policies of the target, or of its key, do not let EventBridge in."""
         with _refusals():
             policy = self._policy(target.arn)
         action = ACTIONS[target.service]
-        if not service_may(self._ministack, policy, SERVICE, action, target.arn, target.rule_arn):
+        # To a topic EventBridge names no source, so a policy that asks for one refuses it (SNS Developer Guide, "Key
+        # management"; EventBridge User Guide, "Using resource-based policies").
+        source = None if target.service == "sns" else target.rule_arn
+        if not service_may(self._ministack, policy, SERVICE, action, target.arn, source):
             raise RefusedError(
                 "NO_PERMISSIONS",
                 f"AccessDenied: {SERVICE} may not {action} {target.arn} for {target.rule_arn}: expected the resource's "
-                f"policy to allow it, found {policy or 'no policy'}",
+                f"policy to allow it{'' if source else ' without a condition on its source'}, found "
+                f"{policy or 'no policy'}",
             )
-        return self._ministack.client(target.service, config=NO_RETRIES)
+        self._check_key(target.arn)
+
+    def _check_key(self, arn: str) -> None:
+        """Raises `RefusedError` where a topic or queue has a key whose policy does not let EventBridge use it."""
+        key = self._key(arn)
+        if key is None or key.startswith("alias/aws/"):
+            return
+        with _refusals():
+            policy = self._ministack.client("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+        for action in KEY_ACTIONS:
+            if not service_may(self._ministack, policy, SERVICE, action, key, None):
+                raise RefusedError(
+                    "NO_PERMISSIONS",
+                    f"AccessDenied: {SERVICE} may not {action} with {key}, the key of {arn}: expected the key's policy "
+                    f"to allow it without a condition on its source, found {policy}",
+                )
+
+    def _key(self, arn: str) -> str | None:
+        service = arn.split(":")[2]
+        with _refusals():
+            if service == "sns":
+                attributes = self._ministack.client("sns").get_topic_attributes(TopicArn=arn)["Attributes"]
+            elif service == "sqs":
+                answer = self._ministack.client("sqs").get_queue_attributes(
+                    QueueUrl=self._queue_url(arn), AttributeNames=["KmsMasterKeyId"]
+                )
+                attributes = answer.get("Attributes", {})
+            else:
+                return None
+        return attributes.get("KmsMasterKeyId") or None
+
+    def _notify_workflow(self, delivery: EventDelivery) -> None:
+        """Workflows have no policy of their own: EventBridge acts in the target's role alone."""
+        target = delivery.target
+        if target.role_arn is None:
+            raise RefusedError(
+                "NO_PERMISSIONS", f"AccessDenied: {target.arn}: expected a role for {SERVICE}, found none"
+            )
+        try:
+            self._ministack.assume_role(target.role_arn, SERVICE, target.target_id, target.rule_arn)
+        except LocalRunError as error:
+            raise RefusedError("NO_PERMISSIONS", str(error)) from error
+        if not role_may(self._ministack, target.role_arn, ACTIONS["glue"], target.arn):
+            raise RefusedError(
+                "NO_PERMISSIONS", f"AccessDenied: {target.role_arn} may not {ACTIONS['glue']} {target.arn}"
+            )
+        delivery.response = self.start_workflow(target.arn.rsplit("/", 1)[-1])
 
     def _policy(self, arn: str) -> str | None:
         """A resource's own policy. Raises `ClientError` where there is no such resource."""
@@ -171,6 +244,7 @@ class TargetDelivery:
                 self._ministack, self._policy(queue), SERVICE, "sqs:SendMessage", queue, target.rule_arn
             ):
                 raise RefusedError("NO_PERMISSIONS", f"its policy does not allow {SERVICE} for {target.rule_arn}")
+            self._check_key(queue)
             attributes = {
                 "RULE_ARN": target.rule_arn,
                 "TARGET_ARN": target.arn,

@@ -11,6 +11,7 @@ import pymysql
 from emulator.errors import LocalRunError
 from emulator.process import LOOPBACK, ServiceProcess, free_port
 from emulator.requirements import find_program
+from emulator.server_folder import server_folder
 
 _SERVER_USER = "mysql"
 """The system user of Debian's package: the server refuses to run as root."""
@@ -28,7 +29,8 @@ _SETTINGS = (
 
 
 class MariaDB:
-    """One server over the data in `folder`; `start` after `stop` finds them again, on the same port.
+    """One server with its log in `folder` and its data there, or as root in a folder of its own user's; `start` after
+    `stop` finds them again, on the same port.
 
     `user` with `password` is what the RDS master user is: all privileges, over TCP. Besides it only the system's own
     administrator may log in, through a socket inside the data folder. `database`, where given, is there at the start.
@@ -40,19 +42,17 @@ class MariaDB:
         self.host = LOOPBACK
         self.port = port or free_port()
         self._folder = folder
-        self._data = folder / "data"
+        self._place: Path | None = None
         self._login = (user, password, database)
         self._server_user = _SERVER_USER if os.geteuid() == 0 else None
         self._process = ServiceProcess("MariaDB", folder / "mariadb.log")
 
     def start(self) -> None:
         """Starts the server, after making its system tables where the folder has none. Raises `LocalRunError`."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        if self._server_user:
-            _check_reachable(self._folder)
+        place = self._place = self._place or server_folder(self, self._folder, self._server_user)
         if not self._data.exists():
-            self._install()
-        first_statements = self._write_first_statements()
+            self._install(place)
+        first_statements = self._write_first_statements(place)
         try:
             self._process.start(
                 [
@@ -76,6 +76,11 @@ class MariaDB:
         self._process.stop()
 
     @property
+    def _data(self) -> Path:
+        assert self._place is not None, "known from the first start on"
+        return self._place / "data"
+
+    @property
     def running(self) -> bool:
         return self._process.running
 
@@ -88,9 +93,9 @@ class MariaDB:
             return False
         return True
 
-    def _install(self) -> None:
+    def _install(self, place: Path) -> None:
         """Makes the system tables, beside the place and then moved there: a folder half made is never used."""
-        partial = self._folder / "data.partial"
+        partial = place / "data.partial"
         partial.mkdir(mode=0o700, exist_ok=True)
         self._give(partial)
         result = subprocess.run(
@@ -112,7 +117,7 @@ class MariaDB:
             raise LocalRunError(f"MariaDB: mariadb-install-db failed: {result.stdout[-1500:]}{result.stderr[-1500:]}")
         partial.rename(self._data)
 
-    def _write_first_statements(self) -> Path:
+    def _write_first_statements(self, place: Path) -> Path:
         """What the server executes before it answers anybody: the master user and its database."""
         user, password, database = self._login
         account = f"{_text(user)}@'%'"
@@ -123,7 +128,7 @@ class MariaDB:
         ]
         if database:
             statements.append(f"CREATE DATABASE IF NOT EXISTS {quoted(database)};")
-        path = self._folder / "first.sql"
+        path = place / "first.sql"
         path.unlink(missing_ok=True)
         path.touch(mode=0o600)
         path.write_text("\n".join(statements) + "\n")
@@ -152,13 +157,3 @@ def _program(name: str) -> str:
     if path is None:
         raise LocalRunError(f"MariaDB: {name} is missing; as root: apt-get install mariadb-server")
     return path
-
-
-def _check_reachable(folder: Path) -> None:
-    """As root the server runs as another user, who must be able to pass every folder on the way to its data."""
-    for parent in [folder.resolve(), *folder.resolve().parents]:
-        if not parent.stat().st_mode & 0o001:
-            raise LocalRunError(
-                f"MariaDB runs as the user {_SERVER_USER}, who cannot pass {parent}: expected a folder that others may "
-                f"enter (mode 711 or more), found {parent.stat().st_mode & 0o777:o}: chmod o+x it, or choose another"
-            )

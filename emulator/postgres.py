@@ -5,7 +5,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import stat
 import subprocess
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ import psycopg
 
 from emulator.errors import LocalRunError
 from emulator.process import LOOPBACK, ServiceProcess, free_port
+from emulator.server_folder import may_all_run, passable, server_folder
 
 SERVICE_USER = "recommender-pg"
 """The system user that PostgreSQL runs as when the run itself is root, which PostgreSQL refuses; made when missing."""
@@ -29,6 +29,9 @@ SERVER_SETTINGS = {
     # A killed server loses nothing, the system keeps its page cache; a power cut ends a local run anyway.
     "fsync": "off",
     "max_wal_size": "4GB",
+    # Parallel workers share memory through files of the data folder, and not of /dev/shm, of which a container has
+    # 64 MB: the index of a large version needs more (PostgreSQL, "Resource Consumption", and Docker's --shm-size).
+    "dynamic_shared_memory_type": "mmap",
     # What RDS sets for its smallest instances is about this.
     "max_connections": "60",
 }
@@ -53,15 +56,16 @@ class Postgres:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder.absolute()
+        """Where all but the log lies; as root a folder of the server's own user, known from the first start on."""
         self.user = user
         self.database = database
         self.host = LOOPBACK
         self.port = port or free_port()
         self._password = password
         self._settings = dict(settings or {})
-        self._data = self.folder / "data"
         self._service = ServiceProcess("PostgreSQL", self.folder / "postgres.log")
         self._system_user = SERVICE_USER if os.geteuid() == 0 else None
+        self._programs: Path | None = None
 
     @property
     def log(self) -> Path:
@@ -73,15 +77,12 @@ class Postgres:
 
     def start(self) -> None:
         """Makes the data folder if there is none, and starts. Raises `LocalRunError`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if self._system_user:
-            _ensure_system_user(self._system_user)
-            _let_pass(self.folder)
-            _let_pass(_installation() / "bin")
+        if self._programs is None:
+            self._settle()
         if not self._data.exists():
             self._make_data()
         self._service.start(
-            [str(_installation() / "bin" / "postgres"), "-D", str(self._data), "-p", str(self.port), *self._options()],
+            [self._program("postgres"), "-D", str(self._data), "-p", str(self.port), *self._options()],
             self._ready,
             env=_environment(),
             as_user=self._system_user,
@@ -92,6 +93,29 @@ class Postgres:
 
     def stop(self) -> None:
         self._service.stop()
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _program(self, name: str) -> str:
+        assert self._programs is not None, "known from the first start on"
+        return str(self._programs / "bin" / name)
+
+    def _settle(self) -> None:
+        """Finds a folder and the programs, both within reach of the user that the server runs as."""
+        programs = _installation()
+        if self._system_user:
+            _ensure_system_user(self._system_user)
+        self.folder = server_folder(self, self.folder, self._system_user)
+        if self._system_user and not (passable(programs / "bin") and may_all_run(programs / "bin" / "postgres")):
+            # Inside somebody's private folder, which stays private: the server gets a copy (40 MB).
+            programs = _copy(programs, self.folder / "programs")
+            for path in (self.folder / "programs").rglob("*"):
+                if not path.is_symlink():
+                    shutil.chown(path, self._system_user)
+            shutil.chown(self.folder / "programs", self._system_user)
+        self._programs = programs
 
     def as_superuser(self, statement: str) -> None:
         """Runs one statement with all rights, in single-user mode: the server is stopped. Raises `LocalRunError`."""
@@ -163,7 +187,7 @@ class Postgres:
             path.chmod(0o755 if path.is_dir() else 0o644)
 
     def _run(self, program: str, *arguments: str, text: str = "") -> None:
-        command = [str(_installation() / "bin" / program), *arguments]
+        command = [self._program(program), *arguments]
         group = pwd.getpwnam(self._system_user).pw_gid if self._system_user else None
         done = subprocess.run(
             command,
@@ -192,6 +216,15 @@ def _installation() -> Path:
     return Path(package.origin).parent / "pginstall18"
 
 
+def _copy(installation: Path, target: Path) -> Path:
+    """The installation's copy, with the libraries that its wheel has beside the package."""
+    package = installation.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, target / libraries.name, symlinks=True)
+    return Path(shutil.copytree(installation, target / package.name / installation.name, symlinks=True))
+
+
 def _environment() -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
@@ -208,14 +241,6 @@ def _ensure_system_user(name: str) -> None:
                 f"PostgreSQL does not run as root, and its system user {name} could not be made: "
                 f"{done.stderr.strip()}. Run as another user, or: {' '.join(command)}"
             ) from None
-
-
-def _let_pass(folder: Path) -> None:
-    """Lets other users pass through (not list) the folders above, for instance /root above a virtual environment."""
-    for path in (folder, *folder.parents):
-        mode = path.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            path.chmod(mode | stat.S_IXOTH)
 
 
 def _identifier(name: str) -> str:

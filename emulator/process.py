@@ -1,17 +1,25 @@
-"""Starts and stops the processes of the local run: each in its own process group, its output in a log file."""
+"""Starts and stops the processes of the local run: each in its own process group, its output in a log file.
+
+All of them end with the run, however it ends: a watchdog sees to it (`emulator/watchdog.py`).
+"""
 
 import contextlib
 import os
 import signal
 import socket
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from emulator import watchdog
 from emulator.errors import LocalRunError
 
 LOOPBACK = "127.0.0.1"
+RUN_VARIABLE = "RECOMMENDER_RUN"
+"""In the environment of every service: the process that started it, and when that began."""
 STOP_SECONDS = 10.0
 """How long a service may take to stop before it is killed."""
 
@@ -36,6 +44,102 @@ def log_tail(log: Path, lines: int = 12) -> str:
     if not log.exists():
         return "(no log)"
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+class _Watchdog:
+    """The process that outlives this one for a moment. It is started by the first order, one for each process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._of = 0
+
+    def tell(self, order: str) -> None:
+        with self._lock:
+            if self._process is None or self._of != os.getpid():
+                self._process, self._of = self._start(), os.getpid()
+            assert self._process.stdin is not None
+            # It may have been killed; then nobody ends what this process leaves, and that is all.
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(f"{order}\n")
+                self._process.stdin.flush()
+
+    @staticmethod
+    def _start() -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-I", watchdog.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            # Ctrl-C at the terminal is not for it.
+            start_new_session=True,
+        )
+
+
+_watchdog = _Watchdog()
+
+
+def run_to_end(
+    command: Sequence[str], log: Path, *, env: Mapping[str, str], cwd: Path, timeout: float | None = None
+) -> int:
+    """Runs a process with all that it starts, its output in the log, and returns its exit status.
+
+    Raises `subprocess.TimeoutExpired`. Nothing of it is left running: not after a time-out, nor when this process ends.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            cwd=cwd,
+            start_new_session=True,
+        )
+    _watchdog.tell(f"group {process.pid}")
+    try:
+        return process.wait(timeout)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        _watchdog.tell(f"ended {process.pid}")
+
+
+def goes_with_the_run(path: Path) -> None:
+    """Has a file or a folder removed where this process goes before it."""
+    _watchdog.tell(f"path {path.absolute()}")
+
+
+def has_gone(path: Path) -> None:
+    """Takes `goes_with_the_run` back."""
+    _watchdog.tell(f"gone {path.absolute()}")
+
+
+def left_over() -> dict[int, str]:
+    """Services of runs that are gone, where their watchdog was killed too: process → its command line."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            environment = (folder / "environ").read_bytes().split(b"\0")
+            names = [entry.split(b"=")[1].decode() for entry in environment if entry.startswith(RUN_VARIABLE.encode())]
+            if names and names[0] != _run_of(names[0].partition("-")[0]):
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                found[int(folder.name)] = command[:100]
+    return found
+
+
+def _this_run() -> str:
+    return _run_of(str(os.getpid()))
+
+
+def _run_of(pid: str) -> str:
+    """A process id with the moment at which the process began, so that a reused id is another one."""
+    try:
+        return f"{pid}-{Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[19]}"
+    except OSError:
+        return f"{pid}-"  # gone, or a system without /proc
 
 
 class ServiceProcess:
@@ -69,12 +173,14 @@ class ServiceProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=None if env is None else dict(env),
+                env={**(os.environ if env is None else env), RUN_VARIABLE: _this_run()},
                 user=as_user,
                 group=None if as_user is None else _primary_group(as_user),
+                extra_groups=None if as_user is None else [],
                 cwd=cwd,
                 start_new_session=True,
             )
+        _watchdog.tell(f"group {self._process.pid}")
         deadline = time.monotonic() + timeout
         while not ready():
             if self._process.poll() is not None:
@@ -108,6 +214,7 @@ class ServiceProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        _watchdog.tell(f"ended {process.pid}")
 
 
 def _primary_group(user: str) -> int:

@@ -1,7 +1,8 @@
 """The Glue job: the shop's users, items and ratings become training data, `load → check → transform → save`.
 
-Arguments: `--connection_name` (the Glue connection of the shop's MySQL), `--dataset_uri` (dataset.toml on S3),
-`--data_lake_uri` (`s3://<bucket>`); `--incremental true`, where given, reads only what has changed.
+Arguments: `--login_uri` (JSON on S3: `url`, `username` and `password` of the shop's MySQL), `--dataset_uri`
+(dataset.toml on S3), `--data_lake_uri` (`s3://<bucket>`); `--incremental true`, where given, reads only what has
+changed.
 """
 
 import json
@@ -21,7 +22,7 @@ from etl.quality import Report
 from etl.report import to_html
 from etl.source import Source
 
-ARGUMENTS = ("connection_name", "dataset_uri", "data_lake_uri")
+ARGUMENTS = ("login_uri", "dataset_uri", "data_lake_uri")
 OPTIONAL_ARGUMENTS = ("incremental",)
 TASKS_A_CORE = 4
 QUARANTINE_FILES = 4
@@ -72,6 +73,16 @@ def load_dataset(spark: SparkSession, uri: str) -> dataset.Dataset:
     return dataset.parse(text, source=uri)
 
 
+def load_source(spark: SparkSession, uri: str) -> Source:
+    """The shop's MySQL. Raises `FileNotFoundError` where its login is not there."""
+    place, _, name = uri.rpartition("/")
+    text = lake.Folder(spark, place).read(name)
+    if text is None:
+        raise FileNotFoundError(f"{uri}: expected the login of the source database, found no file")
+    login = json.loads(text)
+    return Source(login["url"], login["username"], login["password"])
+
+
 def configure(spark: SparkSession) -> None:
     settings: dict[str, str | int] = {
         "spark.sql.session.timeZone": "UTC",
@@ -91,8 +102,7 @@ def main() -> None:
     options = getResolvedOptions(sys.argv, [*ARGUMENTS, *optional])
     context = GlueContext(SparkContext.getOrCreate())
     configure(context.spark_session)
-    connection = context.extract_jdbc_conf(options["connection_name"])
-    source = Source(connection["fullUrl"], connection["user"], connection["password"])
+    source = load_source(context.spark_session, options["login_uri"])
     only_changed = options.get("incremental", "false") == "true"
     run(context.spark_session, source, options["dataset_uri"], options["data_lake_uri"], only_changed)
 

@@ -13,6 +13,7 @@ from rich.markup import escape
 from contracts.dataset import DatasetError
 from emulator import requirements
 from emulator.errors import LocalRunError
+from emulator.process import left_over
 from local import clean, folder, options, source
 
 COMMANDS = {
@@ -40,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
         with folder.claimed(asked.folder) as place:
             if earlier := clean.earlier_runs():
                 console.print(f"{clean.describe(earlier)}; `python -m local clean` removes them", soft_wrap=True)
+            for pid, line in sorted(left_over().items()):
+                told = f"left running by a run that was killed: process {pid}, {line}: end it by `kill {pid}`"
+                console.print(escape(told), soft_wrap=True)
             return _run(asked, place, console)
     except (LocalRunError, DatasetError) as error:
         console.print(f"[red]error[/] {escape(str(error))}", soft_wrap=True)

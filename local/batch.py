@@ -13,16 +13,23 @@ from emulator.crawler import crawl
 from emulator.deploy.resource import Resource
 from emulator.errors import LocalRunError
 from emulator.glue.job import GlueJob, run_job
+from emulator.glue.network import attach_to_vpc
+from emulator.glue.triggers import crawlers, fired_by_job
+from emulator.ministack import Role
+from emulator.permissions import role_may
 from emulator.process import log_tail
 from local.session import Deployment
 
-JOB_LOG_GROUP, CRAWLER_LOG_GROUP = "/aws-glue/jobs/output", "/aws-glue/crawlers"
+CRAWLER_LOG_GROUP = "/aws-glue/crawlers"
+DEFAULT_LOG_PREFIX = "/aws-glue/jobs"
 QUALITY_FOLDER = "quality"
 GLUE_SERVICE = "glue.amazonaws.com"
+EVENT_SECONDS = 20.0
+"""How long the run waits for what EventBridge makes of the job's end."""
 
 
 def run_glue_job(deployment: Deployment, folder: Path) -> str:
-    """Runs the program's Glue job on local Spark. Raises `LocalRunError` with the cause where it fails."""
+    """Runs the program's Glue job on local Spark, as `start-job-run` does. Raises `LocalRunError` with the cause."""
     cloud = deployment.cloud
     name: str = deployment.output("glue_job_name")
     resource = deployment.glue_job()
@@ -33,18 +40,51 @@ def run_glue_job(deployment: Deployment, folder: Path) -> str:
         connections=resource["connections"],
         timeout=int(resource["timeout"]),
     )
-    credentials = cloud.aws.assume_role(resource["roleArn"], GLUE_SERVICE, name, cloud.arn("glue", f"job/{name}"))
-    environment = cloud.aws.environment(credentials)
-    log = folder / "glue-job.log"
+    role = cloud.aws.role(resource["roleArn"], GLUE_SERVICE, name, cloud.arn("glue", f"job/{name}"))
     try:
-        run_job(job, folder=folder / "glue", environment=environment, log=log)
+        reach = _connect(deployment, job, role)
+        environment = cloud.aws.environment(role.credentials())
+        log = folder / "glue-job.log"
+        run_job(job, folder=folder / "glue", environment=environment, log=log, reach=reach)
+        group = job.default_arguments.get("--custom-logGroup-prefix", DEFAULT_LOG_PREFIX) + "/output"
+        _write_log(role.client("logs"), group, name, log_tail(log, 200))
+        _write_metrics(cloud.aws, job, role.arn)
     except LocalRunError as error:
+        _tell(deployment, name, "FAILED")
         copied = copy_quality(deployment, folder)
         where = f"\nquality report and rejected rows: {folder / QUALITY_FOLDER}" if copied else ""
         raise LocalRunError(f"{error}{where}") from error
-    _write_log(cloud.aws.client("logs", credentials), JOB_LOG_GROUP, name, log_tail(log, 200))
+    _tell(deployment, name, "SUCCEEDED")
     copy_quality(deployment, folder)
     return _describe(deployment)
+
+
+def _connect(deployment: Deployment, job: GlueJob, role: Role) -> dict[str, str]:
+    """Reads the job's connection as Glue does, under the job's role: by which variables the job then reaches AWS."""
+    reach: dict[str, str] = {}
+    for connection in job.connections:
+        try:
+            role.client("glue").get_connection(Name=connection)
+        except ClientError as error:
+            raise LocalRunError(f"Glue job {job.name}: its role cannot read the connection: {error}") from error
+        attach_to_vpc(deployment.cloud.aws, job.name, role.arn)
+        place = deployment.cloud.glue_connections[connection]["physicalConnectionRequirements"]
+        groups = {"subnetIds": [place["subnetId"]], "securityGroupIds": place["securityGroupIdLists"]}
+        reach |= deployment.cloud.reach(groups)
+    return reach
+
+
+def _write_metrics(ministack: Any, job: GlueJob, role_arn: str) -> None:
+    """Glue puts a job's metrics under its role, where `--enable-metrics` asks for them. Raises `LocalRunError`."""
+    action, context = "cloudwatch:PutMetricData", {"cloudwatch:namespace": "Glue"}
+    if "--enable-metrics" in job.default_arguments and not role_may(ministack, role_arn, action, "*", context=context):
+        raise LocalRunError(f"Glue job {job.name}: AccessDenied: --enable-metrics: its role may not {action}")
+
+
+def _tell(deployment: Deployment, job_name: str, state: str) -> None:
+    """The event of a job's end (Amazon EventBridge Events Reference, "AWS Glue events")."""
+    detail = {"jobName": job_name, "state": state, "jobRunId": f"jr_{uuid.uuid4().hex}"}
+    deployment.cloud.event_rules.emit("aws.glue", "Glue Job State Change", detail)
 
 
 def copy_quality(deployment: Deployment, folder: Path) -> int:
@@ -82,18 +122,14 @@ def _describe(deployment: Deployment) -> str:
 
 
 def run_crawler(deployment: Deployment) -> str:
-    """Runs the crawler that the job's success starts, by the program's own trigger."""
-    cloud = deployment.cloud
-    started = [
-        action["crawlerName"]
-        for trigger in cloud.glue_triggers.values()
-        for action in trigger["actions"]
-        if _follows(trigger, deployment.output("glue_job_name")) and "crawlerName" in action
-    ]
-    if not started:
-        raise LocalRunError("the program declares no trigger that starts a crawler when the Glue job succeeds")
-    tables = []
-    for name in started:
+    """Runs the crawler that the job's success started. Raises `LocalRunError` where nothing started one."""
+    return crawl_by(deployment, _started(deployment))
+
+
+def crawl_by(deployment: Deployment, names: list[str]) -> str:
+    """Runs some of the program's crawlers, each in its role."""
+    cloud, tables = deployment.cloud, []
+    for name in names:
         crawler = cloud.crawlers[name]
         role = cloud.aws.role(crawler["role"], GLUE_SERVICE, name, cloud.arn("glue", f"crawler/{name}"))
         tables += [crawl(role.client, target["path"], crawler["databaseName"]) for target in crawler["s3Targets"]]
@@ -101,6 +137,19 @@ def run_crawler(deployment: Deployment) -> str:
     return ", ".join(f"table {table.name} with {table.n_partitions} partitions" for table in tables)
 
 
-def _follows(trigger: Resource, job_name: str) -> bool:
-    conditions = (trigger.get("predicate") or {}).get("conditions", [])
-    return any(entry.get("jobName") == job_name and entry.get("state") == "SUCCEEDED" for entry in conditions)
+def _started(deployment: Deployment) -> list[str]:
+    """The crawlers that the job's last success started, by EventBridge or by a trigger of Glue's."""
+    cloud, job = deployment.cloud, deployment.output("glue_job_name")
+    triggers: list[Resource] = list(cloud.glue_triggers.values())
+    started = crawlers(fired_by_job(triggers, job, "SUCCEEDED", started_by_trigger=False))
+    if any(trigger["type"] == "EVENT" for trigger in triggers):
+        last = cloud.event_rules.wait_idle(EVENT_SECONDS, at_least=1, service="glue")[-1]
+        if last.error:
+            raise LocalRunError(f"the Glue job's success starts no crawler: {last.error}")
+        started += last.response
+    if not started:
+        raise LocalRunError(
+            "nothing starts a crawler when a Glue job succeeds that was started by start-job-run: expected a rule of "
+            "EventBridge's for its success; a conditional trigger fires only for jobs that a trigger started"
+        )
+    return started

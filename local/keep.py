@@ -11,10 +11,11 @@ from pathlib import Path
 from contracts import dataset
 from contracts.dataset import Dataset
 from emulator.errors import LocalRunError
+from emulator.process import goes_with_the_run
 from local.folder import PREFIX
 from local.login import Login
 from local.session import Deployment
-from operations.replay import noted_run
+from operations.replay import RUN_NOTE, noted_run
 
 NOTE = "up.json"
 COMMAND = "python -m"
@@ -46,6 +47,8 @@ def noted(folder: Path, deployment: Deployment, spec: Dataset, login: Login) -> 
         "login": asdict(login),
     }
     path = folder / NOTE
+    for holds_a_key in (path, folder / "env", folder / RUN_NOTE):
+        goes_with_the_run(holds_a_key)
     path.touch(mode=0o600)
     path.write_text(json.dumps(note), encoding="utf-8")
     vectors = deployment.database("postgres")

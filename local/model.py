@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from contracts import artifacts
 from emulator.errors import LocalRunError
+from emulator.process import run_to_end
 from emulator.program import ROOT
 from local.session import Deployment
 
@@ -90,17 +90,9 @@ def _training(deployment: Deployment, arguments: list[str], folder: Path) -> Non
     """Runs the data scientist's command. Raises `LocalRunError` with what it says went wrong."""
     log = folder / "training.log"
     cloud = deployment.cloud
-    with log.open("ab") as output:
-        began = output.tell()
-        status = subprocess.run(
-            [sys.executable, "-m", "training", *arguments],
-            cwd=ROOT,
-            env=_own_environment() | cloud.aws.environment(cloud.aws.root),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        ).returncode
+    began = log.stat().st_size if log.exists() else 0
+    environment = _own_environment() | cloud.aws.environment(cloud.aws.root)
+    status = run_to_end([sys.executable, "-m", "training", *arguments], log, env=environment, cwd=ROOT)
     if status != 0:
         raise LocalRunError(f"training failed (exit {status}): {_said(log, began)}\nlog {log}")
 

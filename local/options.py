@@ -109,6 +109,8 @@ def _overrides(given: argparse.Namespace, source: Login | None) -> dict[str, obj
         "stream.processor_buffer_seconds": 1,
         "stream.delivery_buffer_seconds": 1,
         "source.sample_shop_seed": given.seed,
+        # A stack whose source is an existing database runs here on a trial one, or on what --source names.
+        "source.trial": source is None,
     }
     if given.dataset:
         overrides["dataset_file"] = str(given.dataset.resolve())

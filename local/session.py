@@ -69,8 +69,8 @@ class Deployment:
 def running_services(folder: Path, region: str) -> Iterator[Cloud]:
     """The emulated AWS, with nothing in it yet. Stops it, and every database made since, at the end."""
     folder.mkdir(parents=True, exist_ok=True)
-    # PostgreSQL and MariaDB run as users of their own, and must be able to walk into their folders.
-    folder.chmod(0o755)
+    # Customers' data lies in it. The databases, as root under users of their own, have their data elsewhere.
+    folder.chmod(0o700)
     ministack = MiniStack(folder / "aws", folder / "ministack.log", region)
     cloud = Cloud(folder, ministack)
     try:
@@ -78,6 +78,7 @@ def running_services(folder: Path, region: str) -> Iterator[Cloud]:
             ministack.start()
             yield cloud
     finally:
+        cloud.event_rules.stop()
         for engine, instance in cloud.databases.items():
             instance.server.stop()
             # Nearly all of a run's size, and the passwords end with the run; the logs beside it stay.
@@ -92,6 +93,8 @@ def deploy(cloud: Cloud, stack: Stack, edit: Edit = lambda resource: resource) -
     """
     mocks = LocalMocks(cloud, edit)
     outputs = run_program(mocks, LocalMonitor(mocks), stack)
+    cloud.event_rules.check_topics()
+    cloud.event_rules.start()
     return Deployment(cloud, stack, mocks.registered, outputs)
 
 

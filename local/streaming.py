@@ -55,7 +55,7 @@ class Streaming:
     def next_load(self) -> EventDelivery:
         """Waits for what becomes of the next manifest that arrives, or arrived since the last call."""
         self._loads += 1
-        return self._rules.wait_idle(LOAD_SECONDS, at_least=self._loads)[-1]
+        return self._rules.wait_idle(LOAD_SECONDS, at_least=self._loads, service="lambda")[-1]
 
     def send(
         self,

@@ -63,6 +63,6 @@ def aws(ministack: MiniStack) -> Aws:
 
 @pytest.fixture
 def run_folder() -> Iterator[Path]:
-    """A folder that the database servers' own users can enter; pytest's are closed to them."""
+    """A folder for a local run."""
     with tempfile.TemporaryDirectory(prefix="recommender-test-") as folder:
         yield Path(folder)

@@ -1,6 +1,5 @@
 """MariaDB for tests: one server, a database of its own for each test."""
 
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
@@ -16,20 +15,9 @@ MASTER = ("admin", "master-password")
 
 
 @contextmanager
-def reachable_folder() -> Iterator[Path]:
-    """A folder that the server's own system user can reach; pytest's are closed to others."""
-    folder = Path(tempfile.mkdtemp(prefix="mariadb-test-"))
-    folder.chmod(0o711)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-
-
-@contextmanager
 def running_mariadb() -> Iterator[MariaDB]:
-    with reachable_folder() as folder:
-        server = MariaDB(folder, user=MASTER[0], password=MASTER[1])
+    with tempfile.TemporaryDirectory(prefix="mariadb-test-") as folder:
+        server = MariaDB(Path(folder), user=MASTER[0], password=MASTER[1])
         server.start()
         try:
             yield server

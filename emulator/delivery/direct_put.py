@@ -6,6 +6,7 @@ bucket of the run's own, where the delivery stream finds it. It is deleted there
 
 import uuid
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from emulator.delivery.records import SourceRecord
@@ -13,6 +14,8 @@ from emulator.ministack import MiniStack
 
 MAX_RECORDS = 500
 """Read at once."""
+MAX_DELETED = 1000
+"""In one call (S3 API reference, DeleteObjects)."""
 
 
 class DirectPutSource:
@@ -26,6 +29,7 @@ class DirectPutSource:
         self._bucket = f"local-run-put-{uuid.uuid4().hex}"
         self._is_made = False
         self._in_hand: set[str] = set()
+        self._readers = ThreadPoolExecutor(4, thread_name_prefix="direct-put")
 
     def open(self) -> None:
         """Makes the delivery stream in MiniStack; later calls find again what was not delivered."""
@@ -51,16 +55,18 @@ class DirectPutSource:
         new = [item for item in found.get("Contents", []) if item["Key"] not in self._in_hand]
         self.is_caught_up = not found["IsTruncated"]
         self._in_hand.update(item["Key"] for item in new)
-        return [self._record(item) for item in new]
+        return list(self._readers.map(self._record, new))
 
     def look_everywhere(self) -> None:
         """A direct put knows no shards."""
 
     def checkpoint(self, records: Iterable[SourceRecord]) -> None:
         """Deletes what is delivered."""
-        for record in records:
-            self._s3.delete_object(Bucket=self._bucket, Key=record.sequence_number)
-            self._in_hand.discard(record.sequence_number)
+        keys = [record.sequence_number for record in records]
+        for start in range(0, len(keys), MAX_DELETED):
+            some = [{"Key": key} for key in keys[start : start + MAX_DELETED]]
+            self._s3.delete_objects(Bucket=self._bucket, Delete={"Objects": some, "Quiet": True})
+        self._in_hand.difference_update(keys)
 
     @property
     def _s3(self) -> Any:

@@ -21,7 +21,7 @@ def connection(cloud: Cloud, resource: Resource) -> Realised:
         ConnectionInput={
             "Name": name,
             "ConnectionType": resource["connectionType"],
-            "ConnectionProperties": resource["connectionProperties"],
+            "ConnectionProperties": resource.get("connectionProperties", {}),
             "PhysicalConnectionRequirements": {
                 "SubnetId": place["subnetId"],
                 "AvailabilityZone": place["availabilityZone"],
@@ -29,6 +29,8 @@ def connection(cloud: Cloud, resource: Resource) -> Realised:
             },
         }
     )
+    with cloud.lock:
+        cloud.glue_connections[name] = resource
     return Realised(f"{cloud.aws.account_id}:{name}", {"name": name, "arn": cloud.arn("glue", f"connection/{name}")})
 
 
@@ -40,9 +42,16 @@ def job(cloud: Cloud, resource: Resource) -> Realised:
     return Realised(name, {"name": name, "arn": cloud.arn("glue", f"job/{name}")})
 
 
+@realises("aws:glue/workflow:Workflow")
+def workflow(cloud: Cloud, resource: Resource) -> Realised:
+    name = resource.physical_name(limit=255)
+    cloud.client("glue").create_workflow(Name=name, Description=resource.get("description", ""))
+    return Realised(name, {"name": name, "arn": cloud.arn("glue", f"workflow/{name}")})
+
+
 @realises("aws:glue/trigger:Trigger")
 def trigger(cloud: Cloud, resource: Resource) -> Realised:
-    """Kept for the run, which starts what a job's success starts; schedules would outlast it."""
+    """Kept for the run, which starts what an event or a job's end starts; schedules would outlast it."""
     name = resource.physical_name(limit=255)
     with cloud.lock:
         cloud.glue_triggers[name] = resource

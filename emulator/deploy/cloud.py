@@ -9,7 +9,9 @@ from typing import Any, Protocol
 from emulator.deploy.resource import Resource
 from emulator.errors import LocalRunError
 from emulator.event_rules import EventRules
+from emulator.glue.triggers import crawlers, fired_by_event
 from emulator.ministack import MiniStack
+from emulator.reach import Network
 
 
 class Database(Protocol):
@@ -47,6 +49,8 @@ class Cloud:
     glue_jobs: dict[str, Resource] = field(default_factory=dict)
     crawlers: dict[str, Resource] = field(default_factory=dict)
     glue_triggers: dict[str, Resource] = field(default_factory=dict)
+    glue_connections: dict[str, Resource] = field(default_factory=dict)
+    network: Network = field(default_factory=Network)
     delivery_streams: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """By name: the inputs of each."""
     event_sources: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -55,10 +59,16 @@ class Cloud:
 
     def __post_init__(self) -> None:
         self.event_rules = EventRules(self.aws)
+        self.event_rules.on_workflow(lambda name: crawlers(fired_by_event(self.glue_triggers.values(), name)))
 
     def client(self, service: str) -> Any:
         """A client with the run's root credentials: the deployer's, never a part's."""
         return self.aws.client(service)
+
+    def reach(self, place: Mapping[str, Any]) -> dict[str, str]:
+        """The variables by which a process in a subnet reaches AWS, as far as the declared network lets it."""
+        variables = self.network.environment(place["subnetIds"], place["securityGroupIds"], self.aws.endpoint_url)
+        return variables | {"AWS_CA_BUNDLE": str(self.aws.ca_bundle)}
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.aws.region}:{self.aws.account_id}:{resource}"
@@ -81,8 +91,13 @@ def _region(cloud: Cloud, _: Mapping[str, Any]) -> dict[str, Any]:
     return {"region": cloud.aws.region, "id": cloud.aws.region}
 
 
-def _zones(cloud: Cloud, _: Mapping[str, Any]) -> dict[str, Any]:
-    zones = cloud.client("ec2").describe_availability_zones()["AvailabilityZones"]
+def _partition(cloud: Cloud, _: Mapping[str, Any]) -> dict[str, Any]:
+    return {"partition": "aws", "dnsSuffix": "amazonaws.com", "id": "aws"}
+
+
+def _zones(cloud: Cloud, args: Mapping[str, Any]) -> dict[str, Any]:
+    filters = [{"Name": entry["name"], "Values": entry["values"]} for entry in args.get("filters", [])]
+    zones = cloud.client("ec2").describe_availability_zones(Filters=filters)["AvailabilityZones"]
     return {"names": [zone["ZoneName"] for zone in zones], "id": cloud.aws.region}
 
 
@@ -90,6 +105,7 @@ def _prefix_list(cloud: Cloud, args: Mapping[str, Any]) -> dict[str, Any]:
     lists = cloud.client("ec2").describe_prefix_lists()["PrefixLists"]
     for prefix_list in lists:
         if prefix_list["PrefixListName"] == args["name"]:
+            cloud.network.prefix_lists[prefix_list["PrefixListId"]] = args["name"]
             return {"id": prefix_list["PrefixListId"], "name": args["name"]}
     raise LocalRunError(f"prefix list {args['name']}: found only {[entry['PrefixListName'] for entry in lists]}")
 
@@ -101,6 +117,7 @@ def _subnet(cloud: Cloud, args: Mapping[str, Any]) -> dict[str, Any]:
 
 _LOOKUPS: dict[str, Callable[[Cloud, Mapping[str, Any]], dict[str, Any]]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _identity,
+    "aws:index/getPartition:getPartition": _partition,
     "aws:index/getRegion:getRegion": _region,
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:ec2/getManagedPrefixList:getManagedPrefixList": _prefix_list,

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 from emulator.deploy.cloud import Cloud
 from emulator.deploy.resource import Realised, Resource, realises
 from emulator.errors import LocalRunError
+from emulator.permissions import role_may
 
 LAMBDA_SERVICE = "lambda.amazonaws.com"
 
@@ -15,7 +16,8 @@ LAMBDA_SERVICE = "lambda.amazonaws.com"
 def log_group(cloud: Cloud, resource: Resource) -> Realised:
     name = resource.physical_name(limit=512)
     logs = cloud.client("logs")
-    logs.create_log_group(logGroupName=name, tags=resource.get("tags", {}))
+    key = {"kmsKeyId": resource["kmsKeyId"]} if resource.get("kmsKeyId") else {}
+    logs.create_log_group(logGroupName=name, tags=resource.get("tags", {}), **key)
     logs.put_retention_policy(logGroupName=name, retentionInDays=int(resource["retentionInDays"]))
     return Realised(name, {"name": name, "arn": cloud.arn("logs", f"log-group:{name}")})
 
@@ -32,6 +34,7 @@ def function(cloud: Cloud, resource: Resource) -> Realised:
     name = resource.physical_name(limit=64)
     act_as_lambda_does(cloud, resource, name)
     vpc = resource.get("vpcConfig")
+    variables = dict(resource["environment"]["variables"]) | (cloud.reach(vpc) if vpc else {})
     made = cloud.client("lambda").create_function(
         FunctionName=name,
         Description=resource.get("description", ""),
@@ -42,7 +45,7 @@ def function(cloud: Cloud, resource: Resource) -> Realised:
         Role=resource["role"],
         Timeout=int(resource["timeout"]),
         MemorySize=int(resource["memorySize"]),
-        Environment={"Variables": resource["environment"]["variables"]},
+        Environment={"Variables": variables},
         LoggingConfig={"LogFormat": "JSON", "LogGroup": resource["loggingConfig"]["logGroup"]},
         Publish=bool(resource.get("publish")),
         Tags=resource.get("tags", {}),
@@ -68,6 +71,7 @@ def act_as_lambda_does(cloud: Cloud, resource: Resource, name: str) -> None:
         event = {"timestamp": 0, "message": "The role of this function may write its log."}
         logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
         if vpc := resource.get("vpcConfig"):
+            _check_addresses(cloud, resource)
             ec2 = role.client("ec2")
             for subnet in vpc["subnetIds"]:
                 interface = ec2.create_network_interface(SubnetId=subnet, Groups=vpc["securityGroupIds"])
@@ -76,6 +80,14 @@ def act_as_lambda_does(cloud: Cloud, resource: Resource, name: str) -> None:
                 ec2.delete_network_interface(NetworkInterfaceId=interface_id)
     except ClientError as error:
         raise LocalRunError(f"{resource}: the Lambda service is refused under the function's role: {error}") from error
+
+
+def _check_addresses(cloud: Cloud, resource: Resource) -> None:
+    """The calls among those for a VPC that MiniStack does not have. Raises `LocalRunError`."""
+    actions = ("ec2:DescribeSubnets", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses")
+    lacking = [action for action in actions if not role_may(cloud.aws, resource["role"], action, "*")]
+    if lacking:
+        raise LocalRunError(f"{resource}: AccessDenied: its role may not {', '.join(lacking)}")
 
 
 @realises("aws:lambda/alias:Alias")

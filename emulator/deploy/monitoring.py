@@ -11,7 +11,8 @@ no_local_effect("aws:sns/topicSubscription:TopicSubscription", "no mail leaves t
 @realises("aws:sns/topic:Topic")
 def topic(cloud: Cloud, resource: Resource) -> Realised:
     name = resource.physical_name(limit=256)
-    arn = cloud.client("sns").create_topic(Name=name, Tags=resource.tags)["TopicArn"]
+    attributes = {"KmsMasterKeyId": resource["kmsMasterKeyId"]} if resource.get("kmsMasterKeyId") else {}
+    arn = cloud.client("sns").create_topic(Name=name, Tags=resource.tags, Attributes=attributes)["TopicArn"]
     return Realised(arn, {"name": name, "arn": arn})
 
 

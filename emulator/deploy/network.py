@@ -1,4 +1,4 @@
-"""The network, on MiniStack's EC2: nothing runs in it here, but who may reach whom can be asked of it."""
+"""The network, on MiniStack's EC2. Nothing runs in it here, but what reaches what is asked of it (`emulator.reach`)."""
 
 from emulator.deploy.cloud import Cloud
 from emulator.deploy.resource import Realised, Resource, realises
@@ -15,6 +15,8 @@ def subnet(cloud: Cloud, resource: Resource) -> Realised:
     made = cloud.client("ec2").create_subnet(
         VpcId=resource["vpcId"], CidrBlock=resource["cidrBlock"], AvailabilityZone=resource["availabilityZone"]
     )["Subnet"]
+    with cloud.lock:
+        cloud.network.vpcs[made["SubnetId"]] = resource["vpcId"]
     return Realised(made["SubnetId"], {"arn": cloud.arn("ec2", f"subnet/{made['SubnetId']}")})
 
 
@@ -29,6 +31,8 @@ def route_table_association(cloud: Cloud, resource: Resource) -> Realised:
     made = cloud.client("ec2").associate_route_table(
         SubnetId=resource["subnetId"], RouteTableId=resource["routeTableId"]
     )
+    with cloud.lock:
+        cloud.network.associations.append(resource)
     return Realised(made["AssociationId"])
 
 
@@ -42,6 +46,8 @@ def vpc_endpoint(cloud: Cloud, resource: Resource) -> Realised:
         SubnetIds=resource.get("subnetIds", []),
         SecurityGroupIds=resource.get("securityGroupIds", []),
     )["VpcEndpoint"]
+    with cloud.lock:
+        cloud.network.endpoints.append(resource)
     return Realised(made["VpcEndpointId"])
 
 
@@ -72,6 +78,8 @@ def ingress_rule(cloud: Cloud, resource: Resource) -> Realised:
     cloud.client("ec2").authorize_security_group_ingress(
         GroupId=resource["securityGroupId"], IpPermissions=[_permission(resource)]
     )
+    with cloud.lock:
+        cloud.network.ingress.append(resource)
     return Realised(f"sgr-{resource.name}")
 
 
@@ -80,6 +88,8 @@ def egress_rule(cloud: Cloud, resource: Resource) -> Realised:
     cloud.client("ec2").authorize_security_group_egress(
         GroupId=resource["securityGroupId"], IpPermissions=[_permission(resource)]
     )
+    with cloud.lock:
+        cloud.network.egress.append(resource)
     return Realised(f"sgr-{resource.name}")
 
 

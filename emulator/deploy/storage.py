@@ -100,6 +100,10 @@ def bucket_object(cloud: Cloud, resource: Resource) -> Realised:
         body = str(resource["content"]).encode()
     else:
         raise LocalRunError(f"{resource}: expected a FileAsset as source, or content, found {source!r}")
-    put = cloud.client("s3").put_object(Bucket=resource["bucket"], Key=resource["key"], Body=body)
+    encryption = {}
+    if algorithm := resource.get("serverSideEncryption"):
+        # S3 takes its own key where none is named; MiniStack wants it named.
+        encryption = {"ServerSideEncryption": algorithm, "SSEKMSKeyId": resource.get("kmsKeyId", "alias/aws/s3")}
+    put = cloud.client("s3").put_object(Bucket=resource["bucket"], Key=resource["key"], Body=body, **encryption)
     outputs = {"etag": put["ETag"].strip('"'), "versionId": put.get("VersionId", "")}
     return Realised(f"{resource['bucket']}/{resource['key']}", outputs)

@@ -65,6 +65,8 @@ def event_target(cloud: Cloud, resource: Resource) -> Realised:
 def queue(cloud: Cloud, resource: Resource) -> Realised:
     name = resource.physical_name(limit=80)
     attributes = {"MessageRetentionPeriod": str(int(resource.get("messageRetentionSeconds", 345_600)))}
+    if resource.get("kmsMasterKeyId"):
+        attributes["KmsMasterKeyId"] = resource["kmsMasterKeyId"]
     url = cloud.client("sqs").create_queue(QueueName=name, Attributes=attributes, tags=resource.get("tags", {}))
     return Realised(url["QueueUrl"], {"name": name, "url": url["QueueUrl"], "arn": cloud.arn("sqs", name)})
 

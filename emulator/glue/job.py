@@ -1,10 +1,8 @@
 """Runs a Glue job: its script and packages from S3, in a process that holds its role's credentials and no others."""
 
-import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from emulator.errors import LocalRunError
+from emulator.process import run_to_end
 from emulator.requirements import JAVA_HOME, JDBC_DRIVER
 
 RUNTIME = Path(__file__).parent / "runtime"
@@ -55,6 +54,7 @@ def run_job(
     folder: Path,
     environment: Mapping[str, str],
     log: Path,
+    reach: Mapping[str, str] | None = None,
     arguments: Mapping[str, str] | None = None,
     cores: int = 2,
     memory: str = "2g",
@@ -62,8 +62,9 @@ def run_job(
     """Runs the job to its end; `arguments` override its defaults, as those of `StartJobRun` do.
 
     `environment` names AWS's endpoint and holds the role's credentials (`MiniStack.environment`); the process gets no
-    others. `folder` must be the run's own: script, scratch files and settings lie there. Raises `LocalRunError` with
-    the error's last line and the log's end where the job fails or takes longer than its timeout.
+    others, and of a job in a subnet `reach` says what it gets to AWS by (`Cloud.reach`). `folder` must be the run's
+    own: script, scratch files and settings lie there. Raises `LocalRunError` with the error's last line and the log's
+    end where the job fails or takes longer than its timeout.
     """
     started = time.monotonic()
     run = _Run(job, folder, environment)
@@ -74,7 +75,7 @@ def run_job(
     passed = {"--JOB_NAME": job.name} | {key: value for key, value in given.items() if key not in _RESERVED}
     command = [sys.executable, "-P", "-m", "runtime.launch", str(settings), str(script)]
     command += [part for argument in passed.items() for part in argument]
-    run.execute(command, run.environment(packages), log)
+    run.execute(command, {**run.environment(packages), **(reach or {})}, log)
     return JobRun(time.monotonic() - started, log)
 
 
@@ -130,43 +131,24 @@ class _Run:
         )
 
     def execute(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=dict(environment),
-                cwd=self.folder,
-                start_new_session=True,
-            )
         try:
-            status = process.wait(self.job.timeout * 60)
+            status = run_to_end(command, log, env=environment, cwd=self.folder, timeout=self.job.timeout * 60)
         except subprocess.TimeoutExpired:
             raise LocalRunError(
                 f"Glue job {self.job.name}: expected an end within its timeout of {self.job.timeout} min; log {log}"
             ) from None
-        finally:
-            _kill_group(process)
         if status != 0:
             raise LocalRunError(f"Glue job {self.job.name} failed (exit {status}): {_cause(log)}\nlog {log}")
 
 
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Ends Python and its JVM, also where the caller was interrupted."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 def _cause(log: Path) -> str:
-    """What the log says went wrong, once: the first refusal by IAM, else Java's root cause, else Python's error.
+    """What the log says went wrong, once: the first refusal (IAM, network), else Java's root cause, else Python's.
 
     An error of the job's own script may take several lines; it is the log's end.
     """
     text = log.read_text(errors="replace") if log.exists() else ""
     lines = [line.strip().removeprefix(": ") for line in text.splitlines()]
-    refusals = [line for line in lines if "AccessDenied" in line]
+    refusals = [line for line in lines if "AccessDenied" in line or "EndpointConnectionError" in line]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
     raised = list(_EXCEPTION.finditer(text))
     own = text[raised[-1].start() :].strip() if raised and "Py4JJavaError" not in raised[-1][0] else ""

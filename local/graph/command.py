@@ -4,7 +4,7 @@ import runpy
 from pathlib import Path
 
 from emulator.errors import LocalRunError
-from emulator.program import ROOT, read_stack
+from emulator.program import ROOT, read_complete_stack
 from local.graph.recorder import build
 from local.graph.render import as_svg, as_text
 from local.options import Parser
@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml to draw (default: dev)")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="where to write the picture")
     options = parser.parse_args(arguments)
-    stack = read_stack(options.stack, {"common.bundle_dependencies": False})
+    stack = read_complete_stack(options.stack, {"common.bundle_dependencies": False})
     if options.svg:
         _check_writable(options.svg)
     program = str(ROOT / "__main__.py")

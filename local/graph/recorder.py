@@ -12,6 +12,7 @@ from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import wait_for_rpcs
 
 LOOKUPS: dict[str, dict[str, Any]] = {
+    "aws:index/getPartition:getPartition": {"partition": "aws", "dnsSuffix": "amazonaws.com"},
     "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": "111122223333"},
     "aws:index/getRegion:getRegion": {"region": "eu-west-1"},
     "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": ["eu-west-1a", "eu-west-1b", "eu-west-1c"]},
@@ -61,8 +62,9 @@ class Graph:
 
 
 class _Provider(Mocks):
-    def __init__(self) -> None:
+    def __init__(self, outputs: Mapping[str, Mapping[str, Any]]) -> None:
         self.calls: list[MockCallArgs] = []
+        self._outputs = outputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         if args.token not in LOOKUPS:
@@ -74,12 +76,12 @@ class _Provider(Mocks):
         computed: dict[str, Any] = {key: f"{args.name}-{key}" for key in COMPUTED}
         computed["arn"] = f"arn:aws:{args.typ.split('/')[0].split(':')[-1]}:eu-west-1:111122223333:{args.name}"
         computed["port"] = 5432
-        return f"{args.name}-id", {**computed, **args.inputs}
+        return f"{args.name}-id", {**computed, **args.inputs, **self._outputs.get(args.name, {})}
 
 
 class _Recorder(MockMonitor):
-    def __init__(self, preview: bool) -> None:
-        provider = _Provider()
+    def __init__(self, preview: bool, outputs: Mapping[str, Mapping[str, Any]]) -> None:
+        provider = _Provider(outputs)
         super().__init__(provider)
         self.graph = Graph(calls=provider.calls)
         self._preview = preview
@@ -130,13 +132,17 @@ def build(
     preview: bool = False,
     stack: str = "test",
     config: Mapping[str, str] | None = None,
+    outputs: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Graph:
-    """Runs a program, a function that makes resources, in an event loop of its own."""
+    """Runs a program, a function that makes resources, in an event loop of its own.
+
+    `outputs` are a resource's, by its name, that differ from its inputs, as where AWS has not done yet what was asked.
+    """
 
     async def run() -> Graph:
         SETTINGS.outputs.clear()
         pulumi.runtime.set_all_config(dict(config or {}))
-        monitor = _Recorder(preview)
+        monitor = _Recorder(preview, outputs or {})
         set_mocks(monitor.mocks, project="recommender", stack=stack, preview=preview, monitor=monitor)
         program()
         await wait_for_rpcs()

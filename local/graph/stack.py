@@ -4,7 +4,7 @@ import runpy
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.program import ROOT, read_stack
+from emulator.program import ROOT, read_complete_stack
 from local.graph.recorder import Graph, build
 
 
@@ -14,6 +14,6 @@ def record(name: str, settings: Mapping[str, Any] | None = None) -> Graph:
     Raises `LocalRunError` where there is no such stack, and what the program raises on a wrong setting.
     """
     # The functions' packages change nothing in the graph but the name of a zip.
-    stack = read_stack(name, {"common.bundle_dependencies": False, **(settings or {})})
+    stack = read_complete_stack(name, {"common.bundle_dependencies": False, **(settings or {})})
     program = str(ROOT / "__main__.py")
     return build(lambda: runpy.run_path(program, run_name="__main__"), stack=stack.name, config=stack.config)

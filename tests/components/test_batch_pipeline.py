@@ -15,8 +15,8 @@ def pipeline(**settings: Any) -> Graph:
         args: Any = {
             **COMMON,
             **settings,
-            "jdbc_url": "jdbc:mysql://db:3306/shop",
-            "secret_arn": "arn:aws:secretsmanager:eu-west-1:111122223333:secret:login",
+            "login_uri": "s3://code/source/login.json",
+            "login_arn": "arn:aws:s3:::code/source/login.json",
             "client_security_group_ids": ["sg-db", "sg-s3"],
             "vpc_id": "vpc-1",
             "subnet_id": "subnet-1",
@@ -30,9 +30,52 @@ def pipeline(**settings: Any) -> Graph:
     return build(program)
 
 
-def test_the_connection_names_a_secret_and_no_password() -> None:
-    connection = pipeline().one("glue/connection:Connection").inputs
-    assert set(connection["connectionProperties"]) == {"JDBC_CONNECTION_URL", "SECRET_ID"}
+def test_the_login_is_an_object_that_the_subnet_reaches_and_the_connection_has_none() -> None:
+    graph = pipeline()
+    connection = graph.one("glue/connection:Connection").inputs
+    assert connection["connectionType"] == "NETWORK"
+    assert "connectionProperties" not in connection
+    assert graph.one("glue/job:Job").inputs["defaultArguments"]["--login_uri"] == "s3://code/source/login.json"
+    reads = statements(graph, "job")["ReadSourceLogin"]
+    assert (reads["Action"], reads["Resource"]) == (["s3:GetObject"], ["arn:aws:s3:::code/source/login.json"])
+
+
+def statements(graph: Graph, role: str) -> dict[str, Any]:
+    document = json.loads(graph.one("RolePolicy", role).inputs["policy"])
+    return {statement["Sid"]: statement for statement in document["Statement"]}
+
+
+def test_the_jobs_role_may_make_the_network_interfaces_of_its_connection() -> None:
+    held = statements(pipeline(), "job")
+    assert set(held["AttachToVpc"]["Action"]) == {
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeVpcEndpoints",
+        "ec2:DescribeRouteTables",
+        "ec2:DescribeVpcAttribute",
+    }
+    tags = held["TagInterfaces"]
+    assert tags["Action"] == ["ec2:CreateTags", "ec2:DeleteTags"]
+    assert tags["Condition"] == {"ForAllValues:StringEquals": {"aws:TagKeys": ["aws-glue-service-resource"]}}
+
+
+def test_metrics_and_partition_indexes_are_allowed_where_they_are_made() -> None:
+    graph = pipeline()
+    assert "--enable-metrics" in graph.one("glue/job:Job").inputs["defaultArguments"]
+    metrics = statements(graph, "job")["WriteMetrics"]
+    assert metrics["Action"] == ["cloudwatch:PutMetricData"]
+    assert metrics["Condition"] == {"StringEquals": {"cloudwatch:namespace": "Glue"}}
+    assert "glue:CreatePartitionIndex" in statements(graph, "crawler")["WriteCatalog"]["Action"]
+
+
+def test_the_jobs_logs_go_to_groups_of_the_stack_that_do_not_keep_them_for_ever() -> None:
+    graph = pipeline(log_retention_days=90)
+    prefix = graph.one("glue/job:Job").inputs["defaultArguments"]["--custom-logGroup-prefix"]
+    groups = {node.inputs["name"]: node.inputs["retentionInDays"] for node in graph.of("LogGroup")}
+    assert groups == {f"{prefix}/output": 90, f"{prefix}/error": 90}
 
 
 def test_the_jobs_security_group_allows_itself() -> None:
@@ -52,11 +95,24 @@ def test_the_job_ends_runs_once_at_a_time_and_replaces_instead_of_bookmarking() 
     assert job["glueVersion"] == "5.1"
 
 
-def test_the_crawler_follows_the_jobs_success_and_a_schedule_is_an_option() -> None:
+def test_the_crawler_follows_the_jobs_success_whoever_started_the_job() -> None:
     graph = pipeline()
+    rule = graph.one("EventRule")
+    assert json.loads(rule.inputs["eventPattern"])["detail"] == {
+        "jobName": [f"{graph.one('glue/job:Job').name}-name"],
+        "state": ["SUCCEEDED"],
+    }
+    workflow = graph.one("Workflow").name
+    target = graph.one("EventTarget").inputs
+    assert target["arn"].endswith(workflow)
+    role = statements(graph, "start-workflow")["StartWorkflow"]
+    assert (role["Action"], role["Resource"]) == (["glue:notifyEvent"], [target["arn"]])
     trigger = graph.one("Trigger").inputs
-    assert trigger["predicate"]["conditions"][0]["state"] == "SUCCEEDED"
+    assert (trigger["type"], trigger["workflowName"]) == ("EVENT", f"{workflow}-name")
     assert trigger["actions"] == [{"crawlerName": f"{graph.one('Crawler').name}-name"}]
+
+
+def test_a_schedule_is_an_option() -> None:
     scheduled = pipeline(schedule="cron(0 3 * * ? *)").one("Trigger", "schedule").inputs
     assert (scheduled["type"], scheduled["schedule"]) == ("SCHEDULED", "cron(0 3 * * ? *)")
 
@@ -70,17 +126,16 @@ def test_query_results_are_encrypted_and_expire() -> None:
 
 
 def test_the_job_may_write_the_data_lake_and_read_the_code_and_nothing_else_on_s3() -> None:
-    statements = json.loads(pipeline().one("RolePolicy", "job").inputs["policy"])["Statement"]
     on_s3 = {
         resource
-        for statement in statements
+        for statement in statements(pipeline(), "job").values()
         if any(action.startswith("s3:") for action in statement["Action"])
         for resource in statement["Resource"]
     }
     lake = "arn:aws:s3:eu-west-1:111122223333:batch-data-lake-bucket"
-    assert on_s3 == {"arn:aws:s3:::code/etl/*", lake, f"{lake}/*"}
+    assert on_s3 == {"arn:aws:s3:::code/etl/*", "arn:aws:s3:::code/source/login.json", lake, f"{lake}/*"}
 
 
 def test_fewer_workers_than_glue_takes_are_refused() -> None:
-    with pytest.raises(ValueError, match="workers: expected 2 or more"):
+    with pytest.raises(ValueError, match="workers: expected 2 to 299, got 1"):
         pipeline(workers=1)

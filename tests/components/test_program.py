@@ -6,13 +6,15 @@ import json
 import re
 import runpy
 from collections import Counter
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
 
 from components.vector_store import IAM_USER
-from emulator.program import ROOT, read_stack
+from emulator.program import EXISTING_SOURCE, ROOT, read_complete_stack
 from functions.shared import environment
+from local.graph import recorder
 from local.graph.recorder import Graph, build, without_secrets
 
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
@@ -33,8 +35,11 @@ STACK_OUTPUTS = {
 }
 
 
-def program_graph(stack: str, *, preview: bool = False) -> Graph:
-    config = read_stack(stack, {"common.bundle_dependencies": False}).config
+TRIAL = {"source.trial": True}
+
+
+def program_graph(stack: str, *, preview: bool = False, overrides: Mapping[str, Any] | None = None) -> Graph:
+    config = read_complete_stack(stack, {"common.bundle_dependencies": False, **(overrides or {})}).config
     return build(run_main, stack=stack, config=config, preview=preview)
 
 
@@ -65,6 +70,7 @@ def test_every_resource_belongs_to_a_component(graph: Graph) -> None:
 
 def test_no_secret_stands_in_clear_in_any_input(graph: Graph) -> None:
     passwords = {node.name: f"{node.name}-result" for node in graph.of("RandomPassword")}
+    passwords["source"] = EXISTING_SOURCE["source.password"]
     assert passwords
     for node in graph.nodes:
         seen = json.dumps(without_secrets(dict(node.raw)), default=str)
@@ -73,12 +79,22 @@ def test_no_secret_stands_in_clear_in_any_input(graph: Graph) -> None:
 
 
 def takes_tags(type_: str) -> bool:
-    """Whether the provider's resource of this type (`aws:s3/bucket:Bucket`) has a `tags` input."""
+    """Whether the provider's resource of this type (`aws:s3/bucket:Bucket`) has a `tags` input.
+
+    Objects on S3 take ten at most (S3 User Guide, "Categorizing your storage using tags"): their bucket has them.
+    """
+    if type_.endswith(":BucketObjectv2"):
+        return False
+    return "tags" in parameters(type_)
+
+
+def parameters(type_: str) -> Collection[str]:
+    """The inputs that the provider's resource of this type takes."""
     match = re.fullmatch(r"aws:(\w+)/\w+:(\w+)", type_)
     if match is None:
-        return False
+        return ()
     module = importlib.import_module(f"pulumi_aws.{'lambda_' if match[1] == 'lambda' else match[1]}")
-    return "tags" in inspect.signature(getattr(module, match[2])._internal_init).parameters
+    return inspect.signature(getattr(module, match[2])._internal_init).parameters
 
 
 def test_everything_that_takes_tags_has_the_stacks(graph: Graph) -> None:
@@ -118,7 +134,10 @@ def test_no_role_holds_a_wildcard_action_and_a_wildcard_resource_only_where_iam_
         for statement in json.loads(node.inputs["policy"])["Statement"]:
             assert not [action for action in statement["Action"] if "*" in action], node.urn
             if "*" in statement["Resource"]:
-                assert all(re.search("NetworkInterface|xray:", action) for action in statement["Action"]), node.urn
+                assert all(
+                    re.search("NetworkInterface|PrivateIpAddresses|ec2:Describe|xray:|PutMetricData", action)
+                    for action in statement["Action"]
+                ), node.urn
 
 
 def test_what_the_vector_store_gives_out_becomes_the_environment_of_the_functions(graph: Graph) -> None:
@@ -163,3 +182,108 @@ def test_a_preview_with_unknown_ids_registers_every_resource() -> None:
     unknown = program_graph(STACKS[0], preview=True)
     assert sorted(node.urn for node in unknown.nodes) == sorted(node.urn for node in known.nodes)
     assert any(not is_known for _, _, is_known in unknown.outputs.values())
+
+
+KEY = "arn:aws:kms:eu-west-1:111122223333:key-key"
+
+ENCRYPTED_BY = {
+    "BucketServerSideEncryptionConfiguration": "rules.0.applyServerSideEncryptionByDefault.kmsMasterKeyId",
+    "lambda/function:Function": "kmsKeyArn",
+    "logGroup:LogGroup": "kmsKeyId",
+    "kinesis/stream:Stream": "kmsKeyId",
+    "rds/instance:Instance": "kmsKeyId",
+    "sns/topic:Topic": "kmsMasterKeyId",
+    "sqs/queue:Queue": "kmsMasterKeyId",
+    "secretsmanager/secret:Secret": "kmsKeyId",
+    "athena/workgroup:Workgroup": "configuration.resultConfiguration.encryptionConfiguration.kmsKeyArn",
+}
+"""What each type that stores something is encrypted by; the objects in a bucket by the bucket's."""
+
+
+def value_at(inputs: Any, path: str) -> Any:
+    for part in path.split("."):
+        inputs = inputs[int(part)] if part.isdigit() else (inputs or {}).get(part)
+    return inputs
+
+
+def test_one_key_means_one_key_for_all_that_is_stored() -> None:
+    graph = program_graph("prod")
+    for type_, path in ENCRYPTED_BY.items():
+        nodes = [node for node in graph.nodes if node.type.endswith(type_)]
+        assert nodes, type_
+        for node in nodes:
+            assert value_at(node.inputs, path) == KEY, f"{node.urn}: {path}"
+    assert graph.one("Instance", "vectors").inputs["performanceInsightsKmsKeyId"] == KEY
+    assert graph.one("BucketObjectv2", "source-login").inputs["kmsKeyId"] == KEY
+    assert program_graph("prod", overrides=TRIAL).one("Instance", "source").inputs["kmsKeyId"] == KEY
+
+
+def test_whatever_of_the_provider_takes_a_key_is_known_to_that_test() -> None:
+    known = (*ENCRYPTED_BY, "s3/bucketObjectv2:BucketObjectv2")
+    takes_key = {
+        node.type
+        for node in program_graph("prod", overrides=TRIAL).nodes
+        if node.custom
+        and any(name in {"kms_key_id", "kms_key_arn", "kms_master_key_id"} for name in parameters(node.type))
+    }
+    assert {type_ for type_ in takes_key if not type_.endswith(known)} == set()
+
+
+def test_the_service_that_writes_logs_and_the_one_that_sends_alarms_may_use_the_key() -> None:
+    policy = json.loads(program_graph("prod").one("kms/key:Key").inputs["policy"])["Statement"]
+    conditions = {str(entry["Principal"].get("Service")): entry.get("Condition") for entry in policy}
+    assert conditions["events.amazonaws.com"] is None, "EventBridge names no source"
+    assert conditions["cloudwatch.amazonaws.com"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+    assert "ArnLike" in conditions["logs.eu-west-1.amazonaws.com"]
+
+
+def test_no_arn_is_of_one_partition_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    china = {"partition": "aws-cn", "dnsSuffix": "amazonaws.com.cn"}
+    monkeypatch.setitem(recorder.LOOKUPS, "aws:index/getPartition:getPartition", china)
+    # The recorder's own ARNs, which stand for the provider's, are of `aws`; they end in a resource's logical name.
+    made = {node.name for node in program_graph("prod").nodes}
+    for node in program_graph("prod").of("RolePolicy") + program_graph("prod").of("kms/key:Key"):
+        for arn in re.findall(r'"(arn:aws:[^"]+)"', node.inputs["policy"]):
+            assert any(name in arn for name in made), f"{node.urn}: {arn}"
+
+
+def test_zones_are_standard_ones() -> None:
+    (call,) = [call for call in program_graph("dev").calls if "getAvailabilityZones" in call.token]
+    assert call.args["filters"] == [{"name": "zone-type", "values": ["availability-zone"]}]
+
+
+@pytest.mark.parametrize("stack", ["x" * 60, "feature.branch_42", "A-1"])
+def test_a_stack_of_any_name_that_pulumi_takes_has_names_that_aws_takes(stack: str) -> None:
+    config = read_complete_stack("prod", {"common.bundle_dependencies": False}).config
+    graph = build(run_main, stack=stack, config=config)
+    dashboard = graph.one("Dashboard").inputs["dashboardName"]
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,255}", dashboard)
+    assert graph.one("Bucket", "lake").inputs["tags"]["stack"] == stack
+
+
+def test_two_stacks_of_one_name_in_two_regions_have_dashboards_of_their_own() -> None:
+    # Dashboards are the whole account's, and PutDashboard replaces: the name ends in what only this stack has.
+    graph = program_graph("dev")
+    suffix = graph.one("RandomId", "dashboard")
+    assert graph.one("Dashboard").inputs["dashboardName"].endswith(f"-{suffix.name}-hex")
+
+
+def test_a_storage_change_that_waits_does_not_move_the_alarm() -> None:
+    def instance_has_still(storage: int) -> Graph:
+        config = read_complete_stack("dev", {"common.bundle_dependencies": False, "vectors.storage_gb": 100}).config
+        return build(run_main, stack="dev", config=config, outputs={"vectors-postgres": {"allocatedStorage": storage}})
+
+    alarm = instance_has_still(20).one("MetricAlarm", "database-storage").inputs
+    assert alarm["threshold"] == pytest.approx(0.2 * 20 * 1024**3)
+
+
+def test_force_ssl_is_asked_for_as_rds_reports_it() -> None:
+    parameters = program_graph("dev").one("ParameterGroup").inputs["parameters"]
+    (force_ssl,) = [entry for entry in parameters if entry["name"] == "rds.force_ssl"]
+    assert force_ssl["applyMethod"] == "pending-reboot"
+
+
+def test_a_settings_tags_add_to_the_stacks_own() -> None:
+    graph = program_graph("dev", overrides={"common.tags": {"team": "shop", "stack": "renamed"}})
+    tags = graph.one("Bucket", "lake").inputs["tags"]
+    assert tags == {"project": "recommender", "stack": "renamed", "team": "shop"}

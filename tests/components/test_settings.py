@@ -55,6 +55,30 @@ def test_all_wrong_keys_are_named_at_once_with_what_was_expected_and_what_came()
     assert "recommender:network.zones: expected a whole number, got True" in lines
 
 
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("recommender:vectros", "recommender:vectros: no such key: did you mean vectors?"),
+        ("recommender:customer_manged_key", "no such key: did you mean customer_managed_key?"),
+        ("recommender:nothing", "recommender:nothing: no such key: expected one of dataset_file, "),
+        ("recomender:vectors", "nothing reads the namespace 'recomender': did you mean recommender?"),
+    ],
+)
+def test_a_misspelt_section_is_refused_with_the_nearest_name(key: str, message: str) -> None:
+    pulumi.runtime.set_all_config({key: "{}", "aws:region": "eu-west-1", "pulumi:tags": "{}"})
+    with pytest.raises(settings.SettingsError) as error:
+        settings.load()
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_misspelt_key_of_a_section_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(
+        settings.SettingsError, match=r"^recommender:vectors.multi_za: no such key: did you mean multi_az"
+    ):
+        load(vectors={"multi_za": True})
+
+
 def test_a_choice_is_one_of_the_choices() -> None:
     assert load(stream={"delivery": "event_source"}).stream == {"delivery": Delivery.EVENT_SOURCE}
     with pytest.raises(settings.SettingsError) as error:
@@ -65,7 +89,7 @@ def test_a_choice_is_one_of_the_choices() -> None:
 
 
 def test_what_the_program_wires_is_no_setting() -> None:
-    with pytest.raises(settings.SettingsError, match=r"vectors\.vpc_id: expected one of"):
+    with pytest.raises(settings.SettingsError, match=r"vectors\.vpc_id: no such key: expected one of"):
         load(vectors={"vpc_id": "vpc-1"})
 
 

@@ -26,6 +26,8 @@ class JobStack:
     script: str = (PROJECT / "etl" / "ratings_etl.py").read_text()
     runs: int = 0
     arguments: dict[str, str] = field(default_factory=dict)
+    reach: dict[str, str] = field(default_factory=dict)
+    """By which variables the job's process gets to AWS."""
 
     def __post_init__(self) -> None:
         self.code, self.lake = unique("code"), unique("lake")
@@ -40,17 +42,9 @@ class JobStack:
         self.s3.upload_file(str(packages), self.code, "etl/packages.zip")
         self.s3.upload_file(str(self.dataset), self.code, "etl/dataset.toml")
         self.s3.put_object(Bucket=self.code, Key="etl/job.py", Body=self.script.encode())
-        login = json.dumps({"username": self.login.username, "password": self.login.password})
-        self.secret = self.client("secretsmanager").create_secret(Name=unique("login"), SecretString=login)["ARN"]
-        self.connection = unique("source")
         url = f"jdbc:mysql://{self.login.host}:{self.login.port}/{self.login.database}"
-        self.client("glue").create_connection(
-            ConnectionInput={
-                "Name": self.connection,
-                "ConnectionType": "JDBC",
-                "ConnectionProperties": {"JDBC_CONNECTION_URL": url, "SECRET_ID": self.secret},
-            }
-        )
+        login = {"url": url, "username": self.login.username, "password": self.login.password}
+        self.s3.put_object(Bucket=self.code, Key="source/login.json", Body=json.dumps(login).encode())
         self.role = self.aws.role(trust(GLUE), *self.statements().values())
 
     @property
@@ -66,14 +60,12 @@ class JobStack:
 
     def statements(self) -> dict[str, Statement]:
         """The job's least privilege."""
-        glue = f"arn:aws:glue:{self.ministack.region}:{self.ministack.account_id}"
         lake = f"arn:aws:s3:::{self.lake}"
         return {
             "ReadCode": allow("s3:GetObject", f"arn:aws:s3:::{self.code}/etl/*"),
             "ListDataLake": allow("s3:ListBucket", lake),
             "ReplaceTrainingData": allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], f"{lake}/*"),
-            "ReadConnection": allow("glue:GetConnection", [f"{glue}:connection/{self.connection}", f"{glue}:catalog"]),
-            "ReadSourceLogin": allow("secretsmanager:GetSecretValue", self.secret),
+            "ReadSourceLogin": allow("s3:GetObject", f"arn:aws:s3:::{self.code}/source/login.json"),
         }
 
     def run(self, **arguments: str) -> JobRun:
@@ -84,11 +76,10 @@ class JobStack:
             default_arguments={
                 "--extra-py-files": f"s3://{self.code}/etl/packages.zip",
                 "--enable-metrics": "true",
-                "--connection_name": self.connection,
+                "--login_uri": f"s3://{self.code}/source/login.json",
                 "--dataset_uri": f"s3://{self.code}/etl/dataset.toml",
                 "--data_lake_uri": f"s3://{self.lake}",
             },
-            connections=[self.connection],
             timeout=5,
         )
         credentials = self.ministack.assume_role(self.role, GLUE, "ratings")
@@ -97,6 +88,7 @@ class JobStack:
             folder=self.folder / f"run-{self.runs}",
             environment=self.ministack.environment(credentials),
             log=self.folder / f"run-{self.runs}.log",
+            reach=self.reach,
             arguments={f"--{name}": value for name, value in arguments.items()},
             memory="1g",
         )

@@ -168,6 +168,74 @@ def test_a_topic_is_a_target_where_its_policy_allows_it(setup: Setup) -> None:
     assert taken.error is None
 
 
+@pytest.mark.parametrize("condition", ["aws:SourceAccount", "aws:SourceArn"])
+def test_a_topic_whose_policy_asks_for_eventbridges_source_is_out_of_its_reach(setup: Setup, condition: str) -> None:
+    sns = setup.aws.client("sns")
+    topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
+    source = {"aws:SourceAccount": setup.aws.ministack.account_id, "aws:SourceArn": setup.rule_arn}[condition]
+    statement = allow(
+        "sns:Publish",
+        topic,
+        Principal={"Service": "events.amazonaws.com"},
+        Condition={"StringEquals": {condition: source}},
+    )
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy(statement))
+    setup.target(topic)
+    with pytest.raises(LocalRunError, match="without a condition on its source"):
+        setup.rules.check_topics()
+    setup.put("v1/manifest.json")
+    (refused,) = setup.rules.wait_idle(20, at_least=1)
+    assert "may not sns:Publish" in str(refused.error)
+
+
+def test_the_key_of_an_encrypted_topic_must_let_eventbridge_in_without_conditions_too(setup: Setup) -> None:
+    kms, sns = setup.aws.client("kms"), setup.aws.client("sns")
+    principal = {"Service": "events.amazonaws.com"}
+    anybody = allow("kms:*", "*", Principal={"AWS": f"arn:aws:iam::{setup.aws.ministack.account_id}:root"})
+    account = {"StringEquals": {"aws:SourceAccount": setup.aws.ministack.account_id}}
+    for_account = allow(["kms:Decrypt", "kms:GenerateDataKey"], "*", Principal=principal, Condition=account)
+    key = kms.create_key(Policy=policy(anybody, for_account))["KeyMetadata"]["Arn"]
+    topic = sns.create_topic(Name=unique("topic"), Attributes={"KmsMasterKeyId": key})["TopicArn"]
+    publish = allow("sns:Publish", topic, Principal=principal)
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy(publish))
+    setup.target(topic)
+    with pytest.raises(LocalRunError, match="may not kms:GenerateDataKey with"):
+        setup.rules.check_topics()
+    for_all = allow(["kms:Decrypt", "kms:GenerateDataKey"], "*", Principal=principal)
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=policy(anybody, for_all))
+    setup.rules.check_topics()
+
+
+def test_a_workflow_is_started_in_the_targets_role(setup: Setup) -> None:
+    account, region = setup.aws.ministack.account_id, setup.aws.ministack.region
+    workflow = f"arn:aws:glue:{region}:{account}:workflow/catalogue"
+    role = setup.aws.role(trust("events.amazonaws.com"))
+    setup.rules.on_workflow(lambda name: [f"crawler of {name}"])
+    setup.target(workflow, roleArn=role)
+    setup.put("v1/manifest.json")
+    (refused,) = setup.rules.wait_idle(20, at_least=1)
+    assert "may not glue:notifyEvent" in str(refused.error)
+    setup.aws.allow(role, allow("glue:notifyEvent", workflow))
+    setup.put("v2/manifest.json")
+    _, taken = setup.rules.wait_idle(20, at_least=2, service="glue")
+    assert (taken.response, taken.error) == (["crawler of catalogue"], None)
+
+
+def test_the_run_emits_events_of_services_and_nobody_else_may(setup: Setup) -> None:
+    name = unique("rule")
+    setup.rules.add_rule({"name": name, "eventPattern": json.dumps({"source": ["aws.glue"]})})
+    queue = setup.aws.queue(
+        lambda arn: policy(allow("sqs:SendMessage", arn, Principal={"Service": "events.amazonaws.com"}))
+    )
+    setup.rules.add_target({"rule": name, "targetId": "t", "arn": queue})
+    setup.rules.emit("aws.glue", "Glue Job State Change", {"state": "SUCCEEDED"})
+    setup.rules.wait_idle(20, at_least=1)
+    (message,) = setup.aws.messages(queue)
+    assert json.loads(message["Body"])["detail"] == {"state": "SUCCEEDED"}
+    entry = {"Source": "aws.glue", "DetailType": "Glue Job State Change", "Detail": "{}"}
+    assert setup.aws.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 1
+
+
 def test_a_target_with_a_role_is_called_in_that_role(setup: Setup) -> None:
     function = setup.aws.function(ECHO)
     role = setup.aws.role(trust("events.amazonaws.com"))
@@ -241,5 +309,5 @@ def test_a_dead_letter_queue_that_does_not_let_eventbridge_in_is_reported_as_a_l
 
 
 def test_another_kind_of_target_is_refused_by_name(setup: Setup) -> None:
-    with pytest.raises(LocalRunError, match="expected one of lambda, sns, sqs"):
-        setup.target("arn:aws:glue:us-east-1:111122223333:workflow/nightly")
+    with pytest.raises(LocalRunError, match="expected one of lambda, sns, sqs, glue"):
+        setup.target("arn:aws:kinesis:us-east-1:111122223333:stream/nightly")

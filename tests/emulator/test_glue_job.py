@@ -13,7 +13,7 @@ from emulator.errors import LocalRunError
 from emulator.requirements import JAVA_HOME
 from local.shop import Login
 from local.source import load_dump
-from tests.emulator.aws import Aws
+from tests.emulator.aws import Aws, allow, unique
 from tests.emulator.glue_jobs import PROJECT, JobStack
 from tests.local.test_source import CLASSICMODELS
 
@@ -96,6 +96,38 @@ def test_a_failure_names_the_refused_action_and_leaves_nothing_running(
     assert stack.keys() == []
     folder = str(tmp_path)
     assert not [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and folder in _command(entry)]
+
+
+LOGIN_BY_CONNECTION = """
+import sys
+from awsglue.context import GlueContext
+from awsglue.utils import getResolvedOptions
+from pyspark import SparkContext
+options = getResolvedOptions(sys.argv, ["connection-name"])
+print("USER", GlueContext(SparkContext.getOrCreate()).extract_jdbc_conf(options["connection_name"])["user"])
+"""
+
+
+@pytest.mark.parametrize("reached", [(), ("GLUE",)])
+def test_a_login_from_a_secret_is_out_of_reach_in_a_subnet_without_the_services_endpoints(
+    aws: Aws, shop_database: Login, tmp_path: Path, reached: tuple[str, ...]
+) -> None:
+    stack = JobStack(aws, shop_database, tmp_path, script=LOGIN_BY_CONNECTION)
+    name, secret = unique("connection"), unique("login")
+    login = '{"username": "u", "password": "p"}'
+    properties = {"JDBC_CONNECTION_URL": "jdbc:mysql://db:3306/shop", "SECRET_ID": secret}
+    aws.client("secretsmanager").create_secret(Name=secret, SecretString=login)
+    connection = {"Name": name, "ConnectionType": "JDBC", "ConnectionProperties": properties}
+    aws.client("glue").create_connection(ConnectionInput=connection)
+    allowed = [*stack.statements().values(), allow(["glue:GetConnection", "secretsmanager:GetSecretValue"], "*")]
+    aws.allow(stack.role, *allowed)
+    url = aws.ministack.endpoint_url
+    stack.reach = {"AWS_ENDPOINT_URL": "https://nowhere.invalid"}
+    stack.reach |= {f"AWS_ENDPOINT_URL_{service}": url for service in ("S3", *reached)}
+    with pytest.raises(LocalRunError, match=r"Could not connect to the endpoint URL: .https://nowhere.invalid"):
+        stack.run(**{"connection-name": name})
+    stack.reach |= {f"AWS_ENDPOINT_URL_{service}": url for service in ("GLUE", "SECRETS_MANAGER")}
+    assert "USER u" in stack.run(**{"connection-name": name}).log.read_text()
 
 
 def test_a_script_that_the_role_may_not_read_is_named(aws: Aws, shop_database: Login, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ TYPES = {
     "aws:glue/crawler:Crawler": _of("name", "name", 255, "glue:crawler/{name}"),
     "aws:glue/job:Job": _of("name", "name", 255, "glue:job/{name}", kept="maxCapacity"),
     "aws:glue/trigger:Trigger": _of("name type workflowName", "name", 255, "glue:trigger/{name}"),
+    "aws:glue/workflow:Workflow": _of("name", "name", 255, "glue:workflow/{name}"),
     "aws:iam/role:Role": _of("name path", "name", 64, "iam:role/{name}"),
     "aws:iam/rolePolicy:RolePolicy": _of("name role", "name", 128),
     "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": _of(

@@ -119,6 +119,10 @@ class System:
         batch.run_glue_job(self.deployment, folder)
 
     def crawl(self) -> None:
+        batch.crawl_by(self.deployment, list(self.deployment.cloud.crawlers))
+
+    def run_job_and_crawl(self) -> None:
+        self.run_job()
         batch.run_crawler(self.deployment)
 
 
@@ -147,8 +151,11 @@ def without(deployment: Deployment, role: str, sid: str) -> Iterator[None]:
     name, policy_name, document = next(entry for entry in policies(deployment) if entry[0].startswith(f"{role}-role"))
     kept = [statement for statement in document["Statement"] if statement["Sid"] != sid]
     assert len(kept) == len(document["Statement"]) - 1
-    reduced = json.dumps({**document, "Statement": kept})
-    iam.put_role_policy(RoleName=name, PolicyName=policy_name, PolicyDocument=reduced)
+    if kept:
+        reduced = json.dumps({**document, "Statement": kept})
+        iam.put_role_policy(RoleName=name, PolicyName=policy_name, PolicyDocument=reduced)
+    else:
+        iam.delete_role_policy(RoleName=name, PolicyName=policy_name)
     try:
         yield
     finally:

@@ -1,0 +1,329 @@
+"""A long run of the whole system, counted exactly: `python -m benchmarks.soak [--events 100000] [--ways …]`.
+
+In each way of delivery: events go in, one in a hundred of them odd; meanwhile a second and a third model version are
+published, and the vector store is stopped and started again. Every good event must come back once, each record that can
+never be recommended for must be kept once, and the memory of functions and database must stay what it was after the
+first tenth. Exit status 1 where one of this does not hold.
+"""
+
+import argparse
+import base64
+import json
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from contracts.events import FAILED_PREFIX
+from emulator.program import read_stack
+from local.recommendations import RECOMMENDATIONS_PREFIX
+from local.session import Deployment, deploy, running_services
+from local.streaming import Streaming
+from tests.functions.lambdas import packed
+from tests.local.harness import make_artifacts, publish, version_name
+
+FUNCTIONS = ("inference", "transformation", "loader")
+WAYS = ("firehose_transform", "event_source")
+SETTINGS: dict[str, object] = {
+    "common.bundle_dependencies": False,
+    "source.sample_shop": False,
+    "stream.processor_buffer_seconds": 1,
+    "stream.delivery_buffer_seconds": 1,
+}
+ODD = 0.01
+BATCH, MAX_WAITING = 250, 4000
+"""Events put at once, and those on their way at most."""
+RESTART_SECONDS = 2.0
+PATIENCE_SECONDS = 120.0
+"""How long nothing may come back before the rest counts as lost."""
+GROWTH_MB, GROWTH = 16.0, 1.15
+"""What the last tenth may have more than the second one: megabytes, or this many times as much."""
+
+# Each made of a number, so that no two are the same bytes.
+POISON: list[Callable[[int], bytes]] = [
+    lambda n: b"\xff\xfe%d" % n,
+    lambda n: b"{not json %d" % n,
+    lambda n: b"%d" % n,
+    lambda n: b'["a list", %d]' % n,
+    lambda n: b'{"session_id": "no history %d"}' % n,
+    lambda n: b'{"browse_history": [], "n": %d}' % n,
+    lambda n: b'{"session_id": "%d", "browse_history": "not a list"}' % n,
+    lambda n: b'{"session_id": "%d", "browse_history": [{"quantity": 1}]}' % n,
+    lambda n: b"[" * 5000 + b"%d" % n,
+]
+ODD_BUT_GOOD: list[Callable[[int], dict[str, Any]]] = [
+    lambda n: {"session_id": f"brings an id {n}", "browse_history": [], "event_id": "the same for all"},
+    lambda n: {"session_id": "\u2028" * 3 + str(n), "browse_history": [], "city": "\u2029\x85 Málaga"},
+    lambda n: {"session_id": f"large {n}", "browse_history": [], "note": "я" * 20_000},
+    lambda n: {"session_id": f"nobody {n}", "customer_number": "A 1", "browse_history": [{"product_code": "?"}] * 900},
+    lambda n: {"session_id": f"tags {n}", "browse_history": [], "city": ["a"] * 500, "credit_limit": -1e300},
+    lambda n: {"session_id": "s" * 300 + str(n), "customer_number": None, "browse_history": []},
+]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    chosen = parser.parse_args()
+    console = Console(file=sys.stdout, highlight=False)
+    with tempfile.TemporaryDirectory(prefix="recommender-soak-") as folder:
+        artifacts = make_artifacts(Path(folder) / "artifacts")
+        results = [soak(Path(folder) / way, artifacts, way, chosen.events, console) for way in chosen.ways]
+    for result in results:
+        console.print(result.table())
+    return 0 if all(result.holds for result in results) else 1
+
+
+@dataclass
+class Soak:
+    """What went in and what came back of one way; `came` and `kept` count how often."""
+
+    way: str
+    good: set[str] = field(default_factory=set)
+    """Ids of the events that can be recommended for."""
+    poison: Counter[bytes] = field(default_factory=Counter)
+    came: Counter[str] = field(default_factory=Counter)
+    kept: Counter[bytes] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
+    memory: list[dict[str, float]] = field(default_factory=list)
+    """Megabytes by part, each time a tenth has come back."""
+    seconds: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        return self.came == Counter(self.good) and self.kept == self.poison and len(self.versions) == 3 and self.is_flat
+
+    @property
+    def is_flat(self) -> bool:
+        return not any(
+            after > max(before + GROWTH_MB, before * GROWTH)
+            for part, before, after in self.growth()
+            if not part.startswith("(")
+        )
+
+    def growth(self) -> Iterator[tuple[str, float, float]]:
+        """Part, and its memory after the first tenth and at the end. In brackets: what keeps all that went in."""
+        for part in sorted({part for sample in self.memory for part in sample}):
+            yield part, self.memory[0].get(part, 0.0), self.memory[-1].get(part, 0.0)
+
+    def table(self) -> Table:
+        table = Table("", "", title=f"{self.way}: {'holds' if self.holds else 'DOES NOT HOLD'}", show_header=False)
+        doubled = sum(count > 1 for count in self.came.values())
+        lost, strange = len(self.good - self.came.keys()), len(self.came.keys() - self.good)
+        table.add_row("good events", f"{len(self.good):,}: {lost} lost, {doubled} doubled, {strange} unexplained")
+        missed, more = (self.poison - self.kept).total(), (self.kept - self.poison).total()
+        table.add_row("poison", f"{self.poison.total():,}: {missed} lost, {more} too many")
+        table.add_row("by version", ", ".join(f"{count:,}" for _, count in sorted(self.versions.items())))
+        table.add_row("events/s", f"{len(self.good) / self.seconds:,.0f} over {self.seconds:,.0f} s")
+        for part, before, after in self.growth():
+            table.add_row(f"MB, {part}", f"{before:,.0f} after a tenth, {after:,.0f} at the end")
+        return table
+
+
+def soak(folder: Path, artifacts: Path, way: str, n_events: int, console: Console) -> Soak:
+    with running_services(folder, "us-east-1") as cloud:
+        deployment = deploy(cloud, read_stack("dev", {**SETTINGS, "stream.delivery": way}))
+        with Streaming(deployment) as streaming:
+            publish(deployment, artifacts, version_name(0))
+            streaming.wait_for_load(version_name(0))
+            return _Run(deployment, streaming, artifacts, Soak(way), console).run(n_events)
+
+
+class _Run:
+    def __init__(
+        self, deployment: Deployment, streaming: Streaming, artifacts: Path, soak: Soak, console: Console
+    ) -> None:
+        self._deployment, self._streaming, self._artifacts = deployment, streaming, artifacts
+        self._soak, self._console = soak, console
+        self._s3, self._kinesis = deployment.cloud.client("s3"), deployment.cloud.client("kinesis")
+        self._stream, self._bucket = (
+            deployment.output(f"{n}") for n in ("event_stream_name", "recommendations_bucket")
+        )
+        self._seen: set[str] = set()
+        self._put = 0
+
+    def run(self, n_events: int) -> Soak:
+        soak, began = self._soak, time.monotonic()
+        # Each begins when the one before is over, and events wait for it: so that each has its share of them.
+        disturbances = iter(
+            [(0.35, self._publish_second), (0.5, self._restart_database), (0.65, self._publish_third), (0.9, None)]
+        )
+        at, disturb = next(disturbances)
+        working: list[threading.Thread] = []
+        moved, back = began, 0
+        while True:
+            before = back
+            back = self._count()
+            is_disturbed = any(thread.is_alive() for thread in working)
+            if back > before or is_disturbed:
+                moved = time.monotonic()
+            if back >= (len(soak.memory) + 1) * n_events / 10 and len(soak.memory) < 10:
+                self._sample()
+            if self._put >= int(at * n_events) and not is_disturbed:
+                if disturb is not None:
+                    working.append(threading.Thread(target=disturb))
+                    working[-1].start()
+                at, disturb = next(disturbances, (1.0, None))
+            waiting = len(soak.good) + soak.poison.total() - back
+            may_put = int(at * n_events) - self._put
+            if may_put > 0 and waiting < MAX_WAITING:
+                self._put_batch(min(BATCH, may_put))
+                continue
+            if waiting <= 0 and self._put >= n_events:
+                break
+            if time.monotonic() - moved > PATIENCE_SECONDS:
+                self._console.print(f"{waiting} are missing: {self._streaming.reasons()}")
+                break
+            time.sleep(0.2)
+        soak.seconds = time.monotonic() - began
+        for thread in working:
+            thread.join()
+        time.sleep(3)  # whatever comes twice has come
+        self._count()
+        self._sample()
+        return soak
+
+    def _put_batch(self, n: int) -> None:
+        records, expected = [], []
+        for number in range(self._put, self._put + n):
+            data, parts = _record(number)
+            records.append({"Data": data, "PartitionKey": str(number)})
+            expected.append(parts)
+        answer = self._kinesis.put_records(StreamName=self._stream, Records=records)
+        assert answer["FailedRecordCount"] == 0, answer
+        for result, parts in zip(answer["Records"], expected, strict=True):
+            for place, poison in enumerate(parts):
+                if poison is None:
+                    self._soak.good.add(f"{result['SequenceNumber']}:{place}" if place else result["SequenceNumber"])
+                else:
+                    self._soak.poison[poison] += 1
+        self._put += n
+
+    def _count(self) -> int:
+        """Reads what is new; how many have come back or are kept, in all."""
+        for record in self._new_lines(RECOMMENDATIONS_PREFIX):
+            assert record["recommended_items"], record
+            self._soak.came[record["event_id"]] += 1
+            self._soak.versions[record["model_version"]] += 1
+        for document in self._new_lines(FAILED_PREFIX):
+            self._soak.kept[base64.b64decode(document["rawData"])] += 1
+        return self._soak.came.total() + self._soak.kept.total()
+
+    def _new_lines(self, prefix: str) -> Iterator[dict[str, Any]]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        for key in [item["Key"] for page in pages for item in page.get("Contents", [])]:
+            if key not in self._seen:
+                self._seen.add(key)
+                body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+                yield from (json.loads(line) for line in body.split(b"\n") if line)
+
+    def _publish_second(self) -> None:
+        self._publish(1)
+
+    def _publish_third(self) -> None:
+        self._publish(2)
+
+    def _publish(self, number: int) -> None:
+        publish(self._deployment, self._artifacts, version_name(number))
+        self._streaming.wait_for_load(version_name(number))
+        self._console.print(f"{self._soak.way}: version {number + 1} is active at {self._put:,} events")
+
+    def _restart_database(self) -> None:
+        database = self._deployment.database("postgres")
+        assert database is not None
+        database.server.stop()
+        time.sleep(RESTART_SECONDS)
+        database.server.start()
+        self._console.print(f"{self._soak.way}: the vector store is back at {self._put:,} events")
+
+    def _sample(self) -> None:
+        self._soak.memory.append(memory_by_part())
+        self._console.print(f"{self._soak.way}: {self._soak.came.total():,} came back, {self._soak.kept.total()} kept")
+
+
+def _record(number: int) -> tuple[bytes, list[bytes | None]]:
+    """A record, and what becomes of each event in it: None comes back, else its bytes are kept."""
+    dice = random.Random(number)
+    if dice.random() >= ODD:
+        history = [
+            {"product_code": f"S10_{dice.randrange(40)}", "quantity": "1", "in_shopping_cart": n == 0} for n in range(3)
+        ]
+        event = {"session_id": f"session-{number}", "customer_number": dice.randrange(60), "browse_history": history}
+        return json.dumps(event).encode(), [None]
+    kind = dice.randrange(3)
+    if kind == 0:
+        poison = dice.choice(POISON)(number)
+        return poison, [poison]
+    good = json.dumps(dice.choice(ODD_BUT_GOOD)(number)).encode()
+    if kind == 1:
+        return good, [None]
+    poison = dice.choice(POISON)(number)
+    return packed(good, poison, good), [None, poison, None]
+
+
+def memory_by_part() -> dict[str, float]:
+    """Proportional resident megabytes (shared pages by share) of this process's descendants, by what they are."""
+    mine, parents = os.getpid(), _parents()
+    total: dict[str, float] = {}
+    for pid in parents:
+        above, line = pid, []
+        while above in parents and above != mine:
+            above = parents[above]
+            line.append(above)
+        if pid != mine and mine not in line:
+            continue
+        if part := _part(pid, mine):
+            total[part] = total.get(part, 0.0) + _megabytes(pid)
+    return total
+
+
+def _part(pid: int, mine: int) -> str | None:
+    if pid == mine:
+        return "(this process: the loops and the count)"
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    for name in environment:
+        if name.startswith(b"AWS_LAMBDA_FUNCTION_NAME="):
+            function = name.split(b"=", 1)[1].decode()
+            return next(
+                (f"function {part}" for part in ("inference", "transformation", "loader") if part in function), None
+            )
+    if "postgres" in command:
+        return "PostgreSQL"
+    return "(MiniStack: keeps every record and object)" if "ministack_server" in command else None
+
+
+def _parents() -> dict[int, int]:
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            found[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+    return found
+
+
+def _megabytes(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())
