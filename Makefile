@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 AUDIT_VENV := .venv-audit
 BIN := $(VENV)/bin
-SOURCES := __main__.py settings.py contracts components functions etl training operations local emulator acceptance audit tests benchmarks
+SOURCES := __main__.py settings.py contracts components functions etl training operations local emulator audit tests benchmarks
 
 .PHONY: help setup-local setup-test setup-bench demo test lint types bench audit clean
 
@@ -43,7 +43,7 @@ $(AUDIT_VENV)/installed: requirements-audit.txt
 
 audit: setup-test $(AUDIT_VENV)/installed
 	$(BIN)/python -m audit --tools $(AUDIT_VENV)/bin $(ARGS)
-	$(BIN)/python -m tests.fuzz --seconds 300
+	FUZZ_SECONDS=300 $(BIN)/python -m pytest tests/fuzz
 
 clean:
 	-@[ ! -x $(BIN)/python ] || $(BIN)/python -m local clean

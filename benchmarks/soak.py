@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local.recommendations import RECOMMENDATIONS_PREFIX
 from rich.console import Console
 from rich.table import Table
 
@@ -29,6 +28,7 @@ from contracts.events import FAILED_PREFIX
 from emulator.program import read_stack
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming
+from operations.recommendations import RECOMMENDATIONS_PREFIX
 from tests.functions.lambdas import packed
 from tests.local.harness import make_artifacts, publish, version_name
 

@@ -152,6 +152,8 @@ class SourceDatabase(pulumi.ComponentResource):
             function_name=seeder.name,
             qualifier=seeder.alias_arn.apply(lambda arn: arn.rsplit(":", 1)[1]),
             input=json.dumps({"seed": args.get("sample_shop_seed", 1)}),
+            # A database that took another's place is empty.
+            triggers={"database": instance.resource_id},
             lifecycle_scope="CREATE_ONLY",
             opts=pulumi.ResourceOptions(parent=self, depends_on=self._rules),
         )
@@ -176,9 +178,9 @@ class SourceDatabase(pulumi.ComponentResource):
             opts=self._child,
         )
         self._rules = connect(self, name, client.id, server.id, MYSQL_PORT, self._tags)
-        subnets = aws.rds.SubnetGroup(
-            f"{name}-subnets", subnet_ids=args["subnet_ids"], tags=self._tags, opts=self._child
-        )
+        # RDS refuses to take a subnet group to another VPC.
+        in_vpc = pulumi.ResourceOptions(parent=self, replacement_trigger=args["vpc_id"])
+        subnets = aws.rds.SubnetGroup(f"{name}-subnets", subnet_ids=args["subnet_ids"], tags=self._tags, opts=in_vpc)
         return aws.rds.Instance(
             f"{name}-mysql",
             engine="mysql",
@@ -201,7 +203,7 @@ class SourceDatabase(pulumi.ComponentResource):
             copy_tags_to_snapshot=True,
             apply_immediately=True,
             tags=self._tags,
-            opts=self._child,
+            opts=in_vpc,
         )
 
     def _allow_egress(self, name: str, client: aws.ec2.SecurityGroup, port: pulumi.Input[int]) -> None:

@@ -3,8 +3,10 @@
 import base64
 import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
 from contracts.events import replayed
@@ -14,7 +16,18 @@ from functions.stream_transformation import handler as stream
 from functions.stream_transformation.inference import InferenceClient
 from tests.functions.lambdas import LIMIT, Context, firehose_event, packed
 from tests.functions.test_stream_records import GOOD, Bucket, Firehose, Recommender
-from tests.fuzz.calls import fuzz
+from tests.fuzz import TIMEOUT, for_a_while
+
+pytestmark = pytest.mark.timeout(TIMEOUT)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    before = stream.logger.log_level
+    stream.logger.setLevel("CRITICAL")
+    yield
+    stream.logger.setLevel(before)
+
 
 KEYS = ["session_id", "browse_history", "customer_number", "city", "country", "credit_limit", "type", "event_id",
         "product_code", "quantity", "in_shopping_cart", "recommended_items", "model_version", ""]  # fmt: skip
@@ -107,11 +120,9 @@ def _is_a_line(line: bytes) -> None:
     assert isinstance(record["event_id"], str)
 
 
-def run(seconds: float) -> int:
-    before = stream.logger.log_level
-    stream.logger.setLevel("CRITICAL")
-    try:
-        calls = fuzz(BATCHES, _firehose, seconds / 2)
-        return calls + fuzz(st.lists(PACKED | RECORDS, max_size=6), _kinesis, seconds / 2)
-    finally:
-        stream.logger.setLevel(before)
+def test_any_batch_of_firehose_is_answered_record_by_record() -> None:
+    assert for_a_while(BATCHES, _firehose)
+
+
+def test_any_batch_of_kinesis_is_delivered_or_kept_record_by_record() -> None:
+    assert for_a_while(st.lists(PACKED | RECORDS, max_size=6), _kinesis)

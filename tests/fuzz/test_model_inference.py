@@ -3,14 +3,18 @@
 import json
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
 from functions.model_inference import handler as inference
 from functions.shared.serving.requests import CallError
 from tests.functions.lambdas import LIMIT, Context, load, request
 from tests.functions.worlds import DATASET, world
-from tests.fuzz.calls import JSON, PLAIN, TEXTS, fuzz
+from tests.fuzz import TIMEOUT, for_a_while
 from tests.fuzz.services import BUCKET, vector_store
+from tests.fuzz.values import JSON, PLAIN, TEXTS
+
+pytestmark = pytest.mark.timeout(TIMEOUT)
 
 VERSION = "20261101T000000Z-000001"
 KNOWN = st.one_of(st.sampled_from(["I1", "I2", " I3 ", 100, "100"]), PLAIN)
@@ -29,11 +33,11 @@ CALL = st.one_of(
 GOOD = request("good", items=["I1"], customer_number=100)
 
 
-def run(seconds: float) -> int:
+def test_whatever_a_batch_holds_its_neighbours_are_answered() -> None:
     with vector_store() as s3:
         world(VERSION).publish(s3, BUCKET)
         load(BUCKET, VERSION)
-        return fuzz(CALL, check, seconds)
+        assert for_a_while(CALL, check)
 
 
 def check(call: Any) -> None:

@@ -1,9 +1,11 @@
 """The loader: whatever a version holds, it is refused and leaves the good one active, or it can be served."""
 
+import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
 from contracts.artifacts import MANIFEST, ManifestError
@@ -14,8 +16,11 @@ from functions.shared.serving.tower import ModelError
 from functions.shared.versions import UnknownVersionError
 from tests.functions.lambdas import Context, act, infer, load, request
 from tests.functions.worlds import world
-from tests.fuzz.calls import JSON, TEXTS, fuzz
+from tests.fuzz import TIMEOUT, for_a_while
 from tests.fuzz.services import BUCKET, vector_store
+from tests.fuzz.values import JSON, TEXTS
+
+pytestmark = pytest.mark.timeout(TIMEOUT)
 
 GOOD, NEW = "20261101T000000Z-000001", "20261102T000000Z-%06x"
 SHOP = world("", seed=2)
@@ -44,13 +49,21 @@ EVENT = st.one_of(
 )
 
 
-def run(seconds: float) -> int:
-    with vector_store() as s3:
-        world(GOOD).publish(s3, BUCKET)
+@pytest.fixture(scope="module")
+def s3() -> Iterator[Any]:
+    with vector_store() as client:
+        world(GOOD).publish(client, BUCKET)
         load(BUCKET, GOOD)
-        tries = iter(range(1, 1 << 24))
-        calls = fuzz(VERSION, lambda changes: _check_version(s3, NEW % next(tries), changes), seconds / 2)
-        return calls + fuzz(EVENT, _check_event, seconds / 2)
+        yield client
+
+
+def test_whatever_a_version_holds_it_can_be_served_or_is_refused(s3: Any) -> None:
+    tries = itertools.count(1)
+    assert for_a_while(VERSION, lambda changes: _check_version(s3, NEW % next(tries), changes))
+
+
+def test_whatever_an_event_holds_the_good_version_stays(s3: Any) -> None:
+    assert for_a_while(EVENT, _check_event)
 
 
 def _check_version(s3: Any, version: str, changes: Mapping[str, Any]) -> None:
