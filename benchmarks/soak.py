@@ -26,9 +26,9 @@ from rich.table import Table
 
 from contracts.events import FAILED_PREFIX
 from emulator.program import read_stack
-from local.recommendations import RECOMMENDATIONS_PREFIX
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming
+from operations.recommendations import RECOMMENDATIONS_PREFIX
 from tests.functions.lambdas import packed
 from tests.local.harness import make_artifacts, publish, version_name
 

@@ -27,7 +27,8 @@ class CommonArgs(TypedDict, total=False):
     kms_key_arn: pulumi.Input[str] | None
     """A customer-managed key for all that is stored. Default: AWS's own keys."""
     force_destroy: bool
-    """Whether `pulumi destroy` deletes buckets, and the secrets' names, with what is in them. Default: false."""
+    """Whether `pulumi destroy` deletes buckets, the event stream, and the secrets' names, with what is in them.
+    Default: false, and they are protected: the engine refuses to delete or replace them before it changes anything."""
     log_retention_days: int
     """As CloudWatch Logs has them: 1, 3, 5, 7, 14, 30, 60, 90, … 3653. Default: 14."""
     bundle_dependencies: bool
@@ -94,6 +95,11 @@ def stack_tags(tags: Mapping[str, pulumi.Input[str]]) -> Mapping[str, pulumi.Inp
     if mistakes:
         raise ValueError(f"common: tags: {'; '.join(mistakes)}")
     return merged
+
+
+def keeping_data(parent: pulumi.Resource, args: CommonArgs) -> pulumi.ResourceOptions:
+    """Options of a child that holds what cannot be made again."""
+    return pulumi.ResourceOptions(parent=parent, protect=not args.get("force_destroy", False))
 
 
 def common(args: CommonArgs) -> CommonArgs:

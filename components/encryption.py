@@ -1,41 +1,35 @@
 """One customer-managed key for everything that a stack stores."""
 
-from typing import NotRequired
-
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs, check_range
-
-DELETION_WINDOW_DAYS = (7, 30)
-"""ScheduleKeyDeletion of the KMS API reference."""
+from components.common import CommonArgs, keeping_data
 
 
 class KeyArgs(CommonArgs):
-    """A key's few settings."""
-
-    deletion_window_days: NotRequired[int]
-    """Days between a destroy and the end of the key, and of all that it encrypts: 7 to 30. Default: 30."""
+    """A key has no settings of its own."""
 
 
 class Key(pulumi.ComponentResource):
-    """A KMS key that turns over every year. Roles use it by what their own policies say."""
+    """A KMS key that turns over every year. Roles use it by what their own policies say.
+
+    It outlives its stack, for what it encrypts does: final snapshots, objects of buckets that are kept. Who is sure
+    that nothing is left schedules its deletion by hand.
+    """
 
     arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: KeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("recommender:index:Key", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        window = args.get("deletion_window_days", DELETION_WINDOW_DAYS[1])
-        check_range("Key", "deletion_window_days", window, DELETION_WINDOW_DAYS)
+        options = keeping_data(self, args)
+        options.retain_on_delete = True
         key = aws.kms.Key(
             f"{name}-key",
             description=f"What the stack {pulumi.get_stack()} of {pulumi.get_project()} stores",
             enable_key_rotation=True,
-            deletion_window_in_days=window,
             policy=self._policy(),
             tags=args.get("tags"),
-            opts=child,
+            opts=options,
         )
         self.arn = key.arn
         self.register_outputs({"arn": self.arn})

@@ -38,8 +38,6 @@ class PythonFunctionArgs(CommonArgs):
     subnet_ids: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
     """Where the function reaches into a VPC. Default: it runs outside of one."""
     security_group_ids: NotRequired[Sequence[pulumi.Input[str]]]
-    snap_start: NotRequired[bool]
-    """Whether a published version starts from a snapshot of its initialised self. Default: false."""
 
 
 class WatchedFunction(TypedDict):
@@ -164,7 +162,6 @@ class PythonFunction(pulumi.ComponentResource):
             logging_config={"log_format": "JSON", "log_group": logs.name},
             # The platform's own tracing: sampling and segments cost the code nothing.
             tracing_config={"mode": "Active"},
-            snap_start={"apply_on": "PublishedVersions"} if args.get("snap_start") else None,
             publish=True,
             tags=args.get("tags"),
             opts=self._child,

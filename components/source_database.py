@@ -39,6 +39,8 @@ class SourceDatabaseSettings(TypedDict):
     """Of the existing database, where it needs `SELECT` on the three tables. Default: `shop`."""
     password: NotRequired[pulumi.Input[str] | None]
     """Of the existing database; give it as a secret."""
+    options: NotRequired[pulumi.Input[str]]
+    """Options of the JDBC driver, as a URL has them, TLS above all: `sslMode=VERIFY_CA`. Default: none."""
     instance_class: NotRequired[pulumi.Input[str]]
     """Of the trial database. Default: `db.t4g.micro`."""
     sample_shop: NotRequired[bool]
@@ -100,7 +102,8 @@ class SourceDatabase(pulumi.ComponentResource):
             assert given is not None  # _check
             password = given
             self._allow_egress(name, client, port)
-        jdbc_url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}", host, port, self._database(args))
+        options = pulumi.Output.from_input(args.get("options", "")).apply(lambda text: f"?{text}" if text else "")
+        jdbc_url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}{3}", host, port, self._database(args), options)
         login = self._login(name, args, {"url": jdbc_url, "username": username, "password": password})
         self.login_uri = pulumi.Output.concat("s3://", login.bucket, "/", login.key)
         self.login_arn = pulumi.Output.concat(args["code_bucket_arn"], "/", LOGIN_KEY)
@@ -149,6 +152,8 @@ class SourceDatabase(pulumi.ComponentResource):
             function_name=seeder.name,
             qualifier=seeder.alias_arn.apply(lambda arn: arn.rsplit(":", 1)[1]),
             input=json.dumps({"seed": args.get("sample_shop_seed", 1)}),
+            # A database that took another's place is empty.
+            triggers={"database": instance.resource_id},
             lifecycle_scope="CREATE_ONLY",
             opts=pulumi.ResourceOptions(parent=self, depends_on=self._rules),
         )
@@ -173,9 +178,9 @@ class SourceDatabase(pulumi.ComponentResource):
             opts=self._child,
         )
         self._rules = connect(self, name, client.id, server.id, MYSQL_PORT, self._tags)
-        subnets = aws.rds.SubnetGroup(
-            f"{name}-subnets", subnet_ids=args["subnet_ids"], tags=self._tags, opts=self._child
-        )
+        # RDS refuses to take a subnet group to another VPC.
+        in_vpc = pulumi.ResourceOptions(parent=self, replacement_trigger=args["vpc_id"])
+        subnets = aws.rds.SubnetGroup(f"{name}-subnets", subnet_ids=args["subnet_ids"], tags=self._tags, opts=in_vpc)
         return aws.rds.Instance(
             f"{name}-mysql",
             engine="mysql",
@@ -198,7 +203,7 @@ class SourceDatabase(pulumi.ComponentResource):
             copy_tags_to_snapshot=True,
             apply_immediately=True,
             tags=self._tags,
-            opts=self._child,
+            opts=in_vpc,
         )
 
     def _allow_egress(self, name: str, client: aws.ec2.SecurityGroup, port: pulumi.Input[int]) -> None:

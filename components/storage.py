@@ -5,7 +5,7 @@ from typing import NotRequired
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs, check_name
+from components.common import CommonArgs, check_name, keeping_data
 
 MAX_BUCKET_NAME = 63
 """S3's general purpose bucket naming rules."""
@@ -35,13 +35,14 @@ class PrivateBucket(pulumi.ComponentResource):
         super().__init__("recommender:index:PrivateBucket", name, {}, opts)
         check_name("PrivateBucket", f"{name}-bucket", MAX_BUCKET_NAME)
         self._args = args
-        self._child = pulumi.ResourceOptions(parent=self)
         bucket = aws.s3.Bucket(
             f"{name}-bucket",
             force_destroy=args.get("force_destroy", False),
             tags=args.get("tags"),
-            opts=self._child,
+            opts=keeping_data(self, args),
         )
+        # They go with the bucket, not before it: a bucket that is refused because it is full keeps its guards.
+        self._guard = pulumi.ResourceOptions(parent=self, deleted_with=bucket)
         guards = [
             self._block_public_access(name, bucket).id,
             self._encrypt(name, bucket).id,
@@ -49,7 +50,7 @@ class PrivateBucket(pulumi.ComponentResource):
         ]
         self._version_and_expire(name, bucket)
         if args.get("notify_event_bridge"):
-            aws.s3.BucketNotification(f"{name}-events", bucket=bucket.id, eventbridge=True, opts=self._child)
+            aws.s3.BucketNotification(f"{name}-events", bucket=bucket.id, eventbridge=True, opts=self._guard)
         self.name = pulumi.Output.all(bucket.id, *guards).apply(lambda made: made[0])
         self.arn = bucket.arn
         self.register_outputs({"name": self.name, "arn": self.arn})
@@ -62,7 +63,7 @@ class PrivateBucket(pulumi.ComponentResource):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
-            opts=self._child,
+            opts=self._guard,
         )
 
     def _encrypt(self, name: str, bucket: aws.s3.Bucket) -> aws.s3.BucketServerSideEncryptionConfiguration:
@@ -79,7 +80,7 @@ class PrivateBucket(pulumi.ComponentResource):
                     "bucket_key_enabled": key is not None,
                 }
             ],
-            opts=self._child,
+            opts=self._guard,
         )
 
     def _require_tls(self, name: str, bucket: aws.s3.Bucket) -> aws.s3.BucketPolicy:
@@ -98,14 +99,14 @@ class PrivateBucket(pulumi.ComponentResource):
                 ],
             }
         )
-        return aws.s3.BucketPolicy(f"{name}-tls-only", bucket=bucket.id, policy=policy, opts=self._child)
+        return aws.s3.BucketPolicy(f"{name}-tls-only", bucket=bucket.id, policy=policy, opts=self._guard)
 
     def _version_and_expire(self, name: str, bucket: aws.s3.Bucket) -> None:
         versioning = aws.s3.BucketVersioning(
             f"{name}-versioning",
             bucket=bucket.id,
             versioning_configuration={"status": "Enabled"},
-            opts=self._child,
+            opts=self._guard,
         )
         rules: list[aws.s3.BucketLifecycleConfigurationRuleArgsDict] = [
             {
@@ -130,5 +131,5 @@ class PrivateBucket(pulumi.ComponentResource):
             bucket=bucket.id,
             rules=rules,
             # S3 refuses a rule on noncurrent versions until versioning is on.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning], deleted_with=bucket),
         )

@@ -7,7 +7,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs, check_range, common, log_retention
+from components.common import CommonArgs, check_range, common, keeping_data, log_retention
 from components.event_source import event_source_statements, map_event_source
 from components.firehose import Source, encryption, processor, read_and_transform
 from components.function import PythonFunction, WatchedFunction
@@ -72,10 +72,8 @@ class StreamingRecommenderSettings(TypedDict):
     compress: NotRequired[bool]
     """Whether recommendations are written as GZIP. Default: false."""
     backup_source: NotRequired[bool]
-    """Whether the events as they came in are kept on S3 too, under `source/`, for a replay. Default: false."""
-    snap_start: NotRequired[bool]
-    """Whether the inference function starts from a snapshot, in a fraction of the time, for the snapshot's storage.
-    Default: false."""
+    """Whether the events as they came in are kept on S3 too, under `source/`, for a replay. Default: false. Firehose
+    does not let it be switched off again (API reference, S3BackupMode): such an `up` fails at the delivery stream."""
     expire_days: NotRequired[int | None]
     """Days after which recommendations are deleted. Default: never."""
 
@@ -117,13 +115,16 @@ class StreamingRecommender(pulumi.ComponentResource):
         stream = self._stream(name, args)
         inference = self._inference(name, args)
         if args.get("delivery", Delivery.FIREHOSE_TRANSFORM) == Delivery.FIREHOSE_TRANSFORM:
-            transformation = self._transformation(name, args, inference)
+            transformation = self._transformation(f"{name}-transformation", args, inference)
             delivery = self._delivery(name, args, bucket, Source(stream, transformation))
         else:
             delivery = self._delivery(name, args, bucket, None)
             statements = event_source_statements(stream, delivery, bucket.arn, args.get("kms_key_arn"))
             variables = {"DELIVERY_STREAM_NAME": delivery.name, "FAILURE_BUCKET": bucket.name}
-            transformation = self._transformation(name, args, inference, variables, statements)
+            # A function of its own: a stack that changes its way in keeps the old one whole until the new one is there.
+            transformation = self._transformation(
+                f"{name}-event-transformation", args, inference, variables, statements
+            )
             map_event_source(
                 f"{name}-event-source", stream, transformation.alias_arn, bucket.arn, self._tags, self._child
             )
@@ -154,7 +155,7 @@ class StreamingRecommender(pulumi.ComponentResource):
             encryption_type="KMS",
             kms_key_id=args.get("kms_key_arn") or "alias/aws/kinesis",
             tags=self._tags,
-            opts=self._child,
+            opts=keeping_data(self, args),
         )
 
     def _inference(self, name: str, args: StreamingRecommenderArgs) -> PythonFunction:
@@ -168,7 +169,6 @@ class StreamingRecommender(pulumi.ComponentResource):
                 "environment": args["vector_store_environment"],
                 "statements": args["vector_store_statements"],
                 "timeout_seconds": INFERENCE_TIMEOUT_SECONDS,
-                "snap_start": args.get("snap_start", False),
                 "memory_mb": args.get("inference_memory_mb", 1769),
                 "subnet_ids": args["subnet_ids"],
                 "security_group_ids": args["security_group_ids"],
@@ -186,7 +186,7 @@ class StreamingRecommender(pulumi.ComponentResource):
     ) -> PythonFunction:
         # Outside the VPC: without NAT, a function in it could not reach Lambda's API.
         return PythonFunction(
-            f"{name}-transformation",
+            name,
             {
                 **common(args),
                 "source": "stream_transformation",

@@ -51,11 +51,16 @@ class VectorStoreSettings(TypedDict):
     multi_az: NotRequired[pulumi.Input[bool]]
     """A standby in a second zone. Default: false."""
     iam_authentication: NotRequired[bool]
-    """Whether functions open the database with their role instead of a password. Default: false."""
+    """Whether functions open the database with their role instead of a password. Default: false. It can be switched on
+    and off while events flow; until the functions' new settings are out, batches wait and are tried again."""
     backup_retention_days: NotRequired[int]
     """0 to 35; 0 is no backups. Default: 7."""
-    deletion_protection: NotRequired[pulumi.Input[bool]]
-    """Default: true."""
+    deletion_protection: NotRequired[bool]
+    """Whether AWS refuses to delete the database, and the engine to delete or replace it, before anything is changed.
+    Default: true. Another network, or `customer_managed_key` on a live stack, means a new, empty database."""
+    apply_immediately: NotRequired[pulumi.Input[bool]]
+    """Whether a change of class, storage or authentication happens now, with an outage of minutes where it restarts the
+    database, or in the next maintenance window. Default: true."""
     skip_final_snapshot: NotRequired[pulumi.Input[bool]]
     """Default: false."""
 
@@ -133,7 +138,7 @@ class VectorStore(pulumi.ComponentResource):
         loader = self._loader(name, args, dead_letters)
         self.functions = {"loader": loader.watched}
         if args.get("iam_authentication"):
-            self._let_roles_in(name, loader)
+            self._let_roles_in(name, loader, instance)
         self._start_on_manifest(name, rule, loader, dead_letters)
         self.dead_letter_queue_name = dead_letters.name
         self.stack_outputs = {
@@ -185,7 +190,7 @@ class VectorStore(pulumi.ComponentResource):
         )
         return {**environment, "VECTOR_DB_USER": IAM_USER, "VECTOR_DB_AUTH": "iam"}, statements
 
-    def _let_roles_in(self, name: str, loader: PythonFunction) -> None:
+    def _let_roles_in(self, name: str, loader: PythonFunction, instance: aws.rds.Instance) -> None:
         """Has the database user made that roles log in as; only the master user, by password, can do that."""
         aws.lambda_.Invocation(
             f"{name}-let-roles-in",
@@ -199,6 +204,8 @@ class VectorStore(pulumi.ComponentResource):
                     "master_password": self.password,
                 }
             ),
+            # A database that took another's place knows no such user.
+            triggers={"database": instance.resource_id},
             opts=pulumi.ResourceOptions(parent=self, depends_on=self._rules),
         )
 
@@ -207,12 +214,19 @@ class VectorStore(pulumi.ComponentResource):
             f"{name}-server", vpc_id=args["vpc_id"], description="The vector store", tags=self._tags, opts=self._child
         )
         self._rules = connect(self, name, client.id, server.id, POSTGRES_PORT, self._tags)
-        subnets = aws.rds.SubnetGroup(
-            f"{name}-subnets", subnet_ids=args["subnet_ids"], tags=self._tags, opts=self._child
-        )
+        # RDS refuses to take a subnet group to another VPC, so it is made anew there, and the database with it.
+        in_vpc = pulumi.ResourceOptions(parent=self, replacement_trigger=args["vpc_id"])
+        subnets = aws.rds.SubnetGroup(f"{name}-subnets", subnet_ids=args["subnet_ids"], tags=self._tags, opts=in_vpc)
         self.password = self._password(name, args)
-        # A fixed identifier would collide with the snapshot that an earlier destroy left behind.
-        suffix = random.RandomId(f"{name}-final-snapshot", byte_length=4, opts=self._child)
+        # A snapshot's name is taken for as long as the snapshot is kept, so each database has its own: the keepers are
+        # what replaces the database.
+        suffix = random.RandomId(
+            f"{name}-final-snapshot",
+            byte_length=4,
+            keepers={"kms_key": args.get("kms_key_arn") or "", "vpc": args["vpc_id"]},
+            opts=self._child,
+        )
+        protected = args.get("deletion_protection", True)
         return aws.rds.Instance(
             f"{name}-postgres",
             engine="postgres",
@@ -236,13 +250,14 @@ class VectorStore(pulumi.ComponentResource):
             publicly_accessible=False,
             multi_az=args.get("multi_az", False),
             backup_retention_period=args.get("backup_retention_days", DEFAULT_BACKUP_DAYS),
-            deletion_protection=args.get("deletion_protection", True),
+            deletion_protection=protected,
+            apply_immediately=args.get("apply_immediately", True),
             skip_final_snapshot=args.get("skip_final_snapshot", False),
             final_snapshot_identifier=pulumi.Output.concat(f"{name}-final-", suffix.hex),
             copy_tags_to_snapshot=True,
             auto_minor_version_upgrade=True,
             tags=self._tags,
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self, protect=protected, replacement_trigger=args["vpc_id"]),
         )
 
     def _password(self, name: str, args: VectorStoreArgs) -> pulumi.Output[str]:

@@ -174,6 +174,11 @@ class Dataset:
     quality: Quality = Quality()
 
     @property
+    def quantity(self) -> str | None:
+        """Purchases only: the training data's column of how many a user has bought of an item, over all rows."""
+        return None if self.ratings.rating else self.training_names["ratings", self.ratings.quantity or COUNT]
+
+    @property
     def partition(self) -> str:
         """The name of the partition folders' key."""
         return BUCKET if self.buckets else self.training_names["users", self.users.key]
@@ -196,13 +201,16 @@ class Dataset:
                 name += "_"
             taken.add(name.lower())
             names[place] = name
-        return names
+        return {place: names[place] for place in wanted}
 
     def _training_columns(self) -> Iterator[tuple[str, str]]:
         for role, entity in (("users", self.users), ("items", self.items)):
             yield role, entity.key
             yield from ((role, column.name) for column in entity.columns)
-        yield from (("ratings", name) for name in self.ratings.columns[2:])
+        ratings = self.ratings
+        yield from (("ratings", name) for name in (ratings.rating, ratings.time, ratings.quantity) if name)
+        if not ratings.rating and not ratings.quantity:
+            yield "ratings", COUNT
 
     def to_dict(self) -> dict[str, Any]:
         """The specification in the shape of the file, as a manifest carries it; `from_dict` reads it back."""
@@ -223,6 +231,8 @@ class Dataset:
         }
 
 
+COUNT = "quantity"
+"""The training data's column of purchases where the source has none: each row counts as one."""
 BUCKET = "bucket"
 """The partition's name in the training data where there are buckets."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pymysql
 
 from emulator.errors import LocalRunError
-from emulator.process import LOOPBACK, ServiceProcess, free_port
+from emulator.process import LOOPBACK, ServiceProcess, free_port, primary_group
 from emulator.requirements import find_program
 from emulator.server_folder import server_folder
 
@@ -107,8 +107,12 @@ class MariaDB:
                 f"--auth-root-socket-user={getpass.getuser()}",
                 "--skip-test-db",
                 "--skip-name-resolve",
-                *([f"--user={self._server_user}"] if self._server_user else []),
             ],
+            # Not by its --user: it would change the owner of a folder whose name it does not quote.
+            user=self._server_user,
+            group=primary_group(self._server_user) if self._server_user else None,
+            extra_groups=[] if self._server_user else None,
+            cwd=partial,
             capture_output=True,
             text=True,
             check=False,

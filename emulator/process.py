@@ -175,7 +175,7 @@ class ServiceProcess:
                 stderr=subprocess.STDOUT,
                 env={**(os.environ if env is None else env), RUN_VARIABLE: _this_run()},
                 user=as_user,
-                group=None if as_user is None else _primary_group(as_user),
+                group=None if as_user is None else primary_group(as_user),
                 extra_groups=None if as_user is None else [],
                 cwd=cwd,
                 start_new_session=True,
@@ -217,7 +217,7 @@ class ServiceProcess:
         _watchdog.tell(f"ended {process.pid}")
 
 
-def _primary_group(user: str) -> int:
+def primary_group(user: str) -> int:
     import pwd
 
     return pwd.getpwnam(user).pw_gid

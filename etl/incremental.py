@@ -1,59 +1,187 @@
-"""An incremental run: the partitions whose users have rated since the last run are read again, whole; others are kept.
+"""An incremental run: partitions in which anything changed since the last run are read again, whole; others are kept.
 
-Reading whole partitions again is what makes it right for a changed rating too: nothing is merged, it is replaced.
+What changed is found by comparing with what the last run saw, and not by a time column, so it makes no difference
+whether rows came, changed, went, or are dated wrongly, nor which table they are in. MySQL hashes the ratings, a
+partition at a time, and only the hashes travel. Where nothing can be compared, or too much has changed, the run reads
+everything.
 """
 
-from collections.abc import Iterable
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from contracts.dataset import Dataset, DatasetError, KeyType
-from contracts.training_data import SuccessMarker
+from contracts.dataset import Dataset, KeyType
+from contracts.training_data import SuccessMarker, items_folder, state_folder
+from etl.column_types import Read, Use, expression, reads
 from etl.lake import Folder
-from etl.source import literal, quoted
+from etl.source import Source, literal
+from etl.tables import Types, accepted, entity_keys, partition_value
 
-OVERLAP = "1 DAY"
-"""Ratings so much older than the newest known one count as new: transactions come late, clocks and zones differ."""
+STATE_VERSION = 1
+"""Raised when the ETL makes other data of the same source."""
+MAX_LISTED = 10_000
+"""Partitions, or items, that a statement names; where more have changed, reading everything costs less."""
+
+_SPACE = "_utf8mb4 0x" + b"^[ \t\n\r\f\v]+|[ \t\n\r\f\v]+$".hex()
+"""What `tables` trims, as a regular expression that no SQL mode reads in a way of its own."""
 
 
-def condition(spark: SparkSession, folder: Folder, last: SuccessMarker, dataset: Dataset) -> str:
-    """The SQL condition for the ratings of every partition that has changed. Raises `DatasetError` without a time."""
-    ratings = dataset.ratings
-    if not ratings.time:
-        raise DatasetError("an incremental run needs ratings.time in dataset.toml: expected a column, found none")
-    newest = F.date_format(F.max(ratings.time) - F.expr(f"INTERVAL {OVERLAP}"), "yyyy-MM-dd HH:mm:ss.SSSSSS")
-    since = _read(spark, folder, last.files).agg(newest.alias("since")).first()
-    assert since is not None
-    partition = _partition_sql(dataset)
-    return (
-        f"{partition} IN (SELECT {partition} FROM {quoted(ratings.table)} "  # noqa: S608
-        f"WHERE {quoted(ratings.time)} >= {literal(since.since)})"
+@dataclass(frozen=True)
+class State:
+    """What training data were made from, beside the items: equal states and items give equal data."""
+
+    specification: str
+    """A hash of dataset.toml and the columns' types."""
+    ratings: Mapping[str, str]
+    """Partition → number and hash of its ratings."""
+    users: Mapping[str, str]
+    """Partition → hash of its users, of partitions with ratings."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to read: `partitions` that have changed, or everything (None), and the condition that says so in SQL."""
+
+    partitions: frozenset[str] | None
+    where: str
+    why: str = ""
+    """Why everything is read."""
+
+
+EVERYTHING = Plan(None, "TRUE")
+
+
+def state(source: Source, dataset: Dataset, types: Types, users: DataFrame) -> State:
+    """The source as it is now; `users` are checked ones."""
+    spark = users.sparkSession
+    columns = ", ',', ".join(
+        f"QUOTE({expression(read, types['ratings'][read.column.lower()])})" for read in reads(dataset)["ratings"]
+    )
+    row_hash = f"CAST(CONV(LEFT(SHA2(CONCAT({columns}), 256), 15), 16, 10) AS UNSIGNED)"
+    sql = (
+        "SELECT part, CONCAT(COUNT(*), ':', SUM(hash)) AS state FROM ("  # noqa: S608
+        f"SELECT {_partition_sql(dataset, types)} AS part, {row_hash} AS hash FROM {dataset.ratings.sql}"
+        ") AS hashed WHERE part IS NOT NULL GROUP BY part"
+    )
+    ratings = {str(row["part"]): row["state"] for row in source.query(spark, sql).collect()}
+    part = partition_value(dataset).cast("string")
+    hashed = _hashed(accepted(users)).groupBy(part.alias("part")).agg(F.sum("hash").cast("string").alias("hash"))
+    return State(
+        _specification(dataset, types),
+        ratings,
+        {row["part"]: row["hash"] for row in hashed.collect() if row["part"] in ratings},
     )
 
 
-def kept_files(spark: SparkSession, last: SuccessMarker, ratings: DataFrame, dataset: Dataset) -> frozenset[str]:
-    """The last run's files of partitions that none of these checked ratings, accepted or not, belongs to."""
+def read_state(folder: Folder, run: str) -> State | None:
+    """What the run left; None where it was no incremental one."""
+    text = folder.sibling(state_folder(folder.name)).read(f"{run}.json")
+    return None if text is None else State(**json.loads(text))
+
+
+def write_state(folder: Folder, run: str, now: State) -> None:
+    """Keeps the state, and no other."""
+    states = folder.sibling(state_folder(folder.name))
+    before = states.files()
+    states.write(f"{run}.json", json.dumps(asdict(now)))
+    states.delete(before)
+
+
+def plan(
+    source: Source, dataset: Dataset, types: Types, folder: Folder, last: SuccessMarker | None, now: State,
+    items: DataFrame,
+) -> Plan:  # fmt: skip
+    """What to read, given what the last run saw; `items` are checked ones."""
+    before = read_state(folder, last.run) if last else None
+    if last is None or before is None or not last.items:
+        return Plan(None, "TRUE", "there is no incremental run before")
+    if before.specification != now.specification:
+        return Plan(None, "TRUE", "dataset.toml or a column's type has changed")
+    spark = items.sparkSession
+    changed_items = _changed_items(spark, dataset, folder, last, items)
+    changed = _differ(before.ratings, now.ratings) | _differ(before.users, now.users)
+    if len(changed_items) <= MAX_LISTED:
+        changed |= _partitions_of(source, spark, dataset, types, changed_items)
+    if max(len(changed), len(changed_items)) > MAX_LISTED:
+        return Plan(None, "TRUE", f"more than {MAX_LISTED:,} partitions or items have changed")
+    if not changed:
+        return Plan(frozenset(), "FALSE")
+    values = sorted(changed)
+    listed = ", ".join(values if dataset.buckets else (literal(value, KeyType.TEXT) for value in values))
+    return Plan(frozenset(changed), f"{_partition_sql(dataset, types)} IN ({listed})")
+
+
+def kept(
+    spark: SparkSession, folder: Folder, last: SuccessMarker | None, planned: Plan, dataset: Dataset
+) -> tuple[frozenset[str], int]:
+    """The last run's files of the partitions that have not changed, and how many rows these have."""
+    if last is None or planned.partitions is None:
+        return frozenset(), 0
     # Spark's own escaping of what a folder's name may not hold.
     escaped = spark._jvm.org.apache.spark.sql.catalyst.catalog.ExternalCatalogUtils.escapePathName  # type: ignore[union-attr]
-    values = ratings.select(dataset.partition).distinct().na.drop().collect()
-    changed = {f"{escaped(dataset.partition)}={escaped(str(row[0]))}" for row in values}
-    return frozenset(file for file in last.files if file.split("/")[0] not in changed)
-
-
-def kept_rows(spark: SparkSession, folder: Folder, last: SuccessMarker, kept: frozenset[str]) -> int:
-    """Rows in the kept files: what the last run had, less the rows of the files to be replaced (which are fewer)."""
-    replaced = set(last.files) - kept
-    return last.rows - (_read(spark, folder, replaced).count() if replaced else 0)
+    folders = {f"{escaped(dataset.partition)}={escaped(value)}" for value in planned.partitions}
+    files = frozenset(file for file in last.files if file.split("/")[0] not in folders)
+    replaced = set(last.files) - files  # these are fewer
+    return files, last.rows - (_read(spark, folder, replaced).count() if replaced else 0)
 
 
 def _read(spark: SparkSession, folder: Folder, files: Iterable[str]) -> DataFrame:
     return spark.read.parquet(*(f"{folder.uri}/{file}" for file in sorted(files)))
 
 
-def _partition_sql(dataset: Dataset) -> str:
-    """What `tables.partition_value` computes, in MySQL's words; a coarser equality (its collation's) does no harm."""
-    user = quoted(dataset.ratings.user)
-    if dataset.users.key_type is KeyType.TEXT or dataset.buckets:
-        user = f"REGEXP_REPLACE(CONVERT({user} USING utf8mb4), '^[[:space:]]+|[[:space:]]+$', '')"
+def _specification(dataset: Dataset, types: Types) -> str:
+    columns = {role: {name: column.full for name, column in found.items()} for role, found in types.items()}
+    text = json.dumps([STATE_VERSION, dataset.to_dict(), columns], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _differ(before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
+    return {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+
+
+def _hashed(frame: DataFrame) -> DataFrame:
+    """The rows with a `hash` that can be summed."""
+    return frame.withColumn("hash", F.xxhash64(*frame.columns).cast("decimal(38,0)"))
+
+
+def _changed_items(
+    spark: SparkSession, dataset: Dataset, folder: Folder, last: SuccessMarker, items: DataFrame
+) -> list[str]:
+    """Keys of items that came, went or have other columns; at most one more than may be listed."""
+    _, key = entity_keys(dataset)
+    now = accepted(items)
+    before = _read(spark, folder.sibling(items_folder(folder.name)), last.items).select(*now.columns)
+    both = [_hashed(frame).select(key, F.col("hash").alias(name)) for frame, name in ((now, "now"), (before, "before"))]
+    changed = both[0].join(both[1], key, "full_outer").where(~F.col("now").eqNullSafe(F.col("before")))
+    return [str(row[0]) for row in changed.select(key).limit(MAX_LISTED + 1).collect()]
+
+
+def _partitions_of(source: Source, spark: SparkSession, dataset: Dataset, types: Types, items: list[str]) -> set[str]:
+    """The partitions with ratings of the items, accepted or not."""
+    if not items:
+        return set()
+    item = _key_sql(reads(dataset)["ratings"][1], types)
+    listed = ", ".join(literal(key, KeyType.TEXT) for key in items)
+    sql = (
+        f"SELECT DISTINCT {_partition_sql(dataset, types)} AS part "  # noqa: S608
+        f"FROM {dataset.ratings.sql} WHERE {item} IN ({listed})"
+    )
+    return {str(row["part"]) for row in source.query(spark, sql).collect() if row["part"] is not None}
+
+
+def _partition_sql(dataset: Dataset, types: Types) -> str:
+    """What `tables.partition_value` computes, in MySQL's words."""
+    user = _key_sql(reads(dataset)["ratings"][0], types)
     return f"MOD(CRC32({user}), {dataset.buckets})" if dataset.buckets else user
+
+
+def _key_sql(read: Read, types: Types) -> str:
+    """A key as the training data have it, as text that is compared byte by byte."""
+    column = types["ratings"][read.column.lower()]
+    if read.use is Use.INTEGER:  # `+ 0`: without the leading zeros of a ZEROFILL column
+        return f"CONVERT(`{read.column.replace('`', '``')}` + 0 USING utf8mb4) COLLATE utf8mb4_bin"
+    return f"REGEXP_REPLACE({expression(read, column)}, {_SPACE}, '') COLLATE utf8mb4_bin"

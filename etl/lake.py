@@ -10,9 +10,11 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
-from contracts.training_data import SUCCESS_MARKER, SuccessMarker, read_marker
+from contracts.training_data import SUCCESS_MARKER, SuccessMarker, items_folder, read_marker
 
 PARALLEL_DELETES = 16
+ITEM_FILES = 8
+"""At most, of the items: a reader opens them all."""
 MAX_FILE_BYTES = 250 * 1000 * 1000
 """Uncompressed, so that a file stays below 256 MB whatever is in it."""
 
@@ -23,10 +25,18 @@ class Folder:
     def __init__(self, spark: SparkSession, uri: str) -> None:
         self.uri = uri.rstrip("/")
         jvm: Any = spark._jvm
-        self._spark = spark
+        self.spark = spark
         self._path = jvm.org.apache.hadoop.fs.Path
         self._io = jvm.org.apache.commons.io.IOUtils
         self._files = self._path(self.uri).getFileSystem(spark._jsc.hadoopConfiguration())
+
+    @property
+    def name(self) -> str:
+        return self.uri.rsplit("/", 1)[-1]
+
+    def sibling(self, name: str) -> "Folder":
+        """A folder beside this one."""
+        return Folder(self.spark, f"{self.uri.rsplit('/', 1)[0]}/{name}")
 
     def read(self, name: str) -> str | None:
         """The file's text, or None where there is no such file."""
@@ -75,9 +85,16 @@ def read_success(folder: Folder) -> SuccessMarker | None:
 
 
 def replace(
-    folder: Folder, data: DataFrame, partition: str, run: str, rows: int, row_bytes: int, kept: frozenset[str]
+    folder: Folder,
+    data: DataFrame,
+    items: DataFrame,
+    partition: str,
+    run: str,
+    rows: int,
+    row_bytes: int,
+    kept: frozenset[str],
 ) -> SuccessMarker:
-    """Writes the data and switches readers to it and to the `kept` files; the others are deleted after that.
+    """Writes the data and the items, and switches readers to them and to the `kept` files; the others are deleted then.
 
     The data come parted by folder, so each folder gets one file; more only where rows of `row_bytes` make it too large.
     `rows` counts the kept ones too.
@@ -85,7 +102,8 @@ def replace(
     Stopped at any point before the switch it leaves the old data readable, and files that no marker names, which the
     next run deletes. Stopped after it, the new.
     """
-    before = folder.files()
+    catalogue = folder.sibling(items_folder(folder.name))
+    before, items_before = folder.files(), catalogue.files()
     (
         data.write.mode("append")
         .partitionBy(partition)
@@ -93,7 +111,10 @@ def replace(
         .option("maxRecordsPerFile", max(MAX_FILE_BYTES // row_bytes, 1))
         .parquet(folder.uri)
     )
-    marker = SuccessMarker(run, rows, tuple(sorted((folder.files() - before) | kept)))
+    items.coalesce(ITEM_FILES).write.mode("append").option("compression", "snappy").parquet(catalogue.uri)
+    items_now = tuple(sorted(catalogue.files() - items_before))
+    marker = SuccessMarker(run, rows, tuple(sorted((folder.files() - before) | kept)), items_now)
     folder.write(SUCCESS_MARKER, marker.to_json())
     folder.delete(before - kept)
+    catalogue.delete(items_before)
     return marker

@@ -13,7 +13,7 @@ from pyspark.sql.types import StringType
 
 from contracts.dataset import Dataset, Quality
 from contracts.training_data import SuccessMarker
-from etl.tables import REASON, SUPERSEDED, Tables, check_entity, check_ratings
+from etl.tables import NO_DEFECTS, REASON, VALUE, Tables, check_entity, check_ratings, entity_keys
 
 PARQUET_VALUE_BYTES = 8
 """Of a number, or of what comes with a text (Parquet's plain encoding, which is the longest)."""
@@ -41,8 +41,11 @@ class TableCount:
     @property
     def rejected_share(self) -> float:
         """Of 0 to 1. A superseded rating is history, not a defect."""
-        defects = sum(count for reason, count in self.rejected.items() if reason != SUPERSEDED)
-        return defects / self.rows if self.rows else 0.0
+        return self.defects / self.rows if self.rows else 0.0
+
+    @property
+    def defects(self) -> int:
+        return sum(count for reason, count in self.rejected.items() if reason not in NO_DEFECTS)
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Report:
     problems: tuple[str, ...]
     kept_rows: int = 0
     """Rows of training data that an incremental run leaves as they are."""
+    notes: tuple[str, ...] = ()
+    """What is odd and does no harm."""
 
     @property
     def row_bytes(self) -> int:
@@ -72,6 +77,7 @@ class Report:
             "run": self.run,
             "passed": not self.problems,
             "problems": list(self.problems),
+            "notes": list(self.notes),
             "rows": self.rows,
             "kept_rows": self.kept_rows,
             "last_run": None if self.last is None else {"run": self.last.run, "rows": self.last.rows},
@@ -85,24 +91,52 @@ class Report:
 
 def check(loaded: Tables, dataset: Dataset) -> tuple[Tables, tuple[TableCount, ...]]:
     """The tables with each row's reason to be rejected, and their counts. Each table is read once, and kept."""
-    users, user_count = _counted(check_entity(loaded.users, dataset.users), "users", dataset.users.table)
-    items, item_count = _counted(check_entity(loaded.items, dataset.items), "items", dataset.items.table)
-    entities = Tables(users, items, loaded.ratings)
-    ratings, rating_count = _counted(check_ratings(entities, dataset), "ratings", dataset.ratings.table)
+    user, item = entity_keys(dataset)
+    users, user_count = checked_entity(loaded.users, user, "users", dataset.users.label)
+    items, item_count = checked_entity(loaded.items, item, "items", dataset.items.label)
+    ratings, rating_count = checked_ratings(Tables(users, items, loaded.ratings), dataset)
     return Tables(users, items, ratings), (user_count, item_count, rating_count)
 
 
+def checked_entity(typed: DataFrame, key: str, role: str, label: str) -> tuple[DataFrame, TableCount]:
+    return _counted(check_entity(typed, key), role, label)
+
+
+def checked_ratings(tables: Tables, dataset: Dataset) -> tuple[DataFrame, TableCount]:
+    """`users` and `items` of the tables are checked ones."""
+    return _counted(check_ratings(tables, dataset), "ratings", dataset.ratings.label)
+
+
+def notes(checked: Tables, dataset: Dataset) -> tuple[str, ...]:
+    """Of the ratings: how many are dated after now."""
+    if not dataset.ratings.time:
+        return ()
+    time = F.col(dataset.training_names["ratings", dataset.ratings.time])
+    future = checked.ratings.where(F.col(REASON).isNull() & (time > F.current_timestamp() + F.expr("INTERVAL 1 DAY")))
+    count = future.count()
+    place = f"{dataset.ratings.label}.{dataset.ratings.time}"
+    return (f"{place}: {count:,} rows are dated after tomorrow: they count as the users' latest",) if count else ()
+
+
 def judge(
-    run: str, counts: tuple[TableCount, ...], thresholds: Quality, last: SuccessMarker | None, kept_rows: int = 0
+    run: str,
+    counts: tuple[TableCount, ...],
+    thresholds: Quality,
+    last: SuccessMarker | None,
+    kept_rows: int = 0,
+    notes: tuple[str, ...] = (),
 ) -> Report:
     """The gate's verdict: enough rows, few enough rejected."""
     problems = []
     for count in counts:
-        if count.rejected_share > thresholds.max_rejected:
+        # Of an incremental run, the rows that it did not read again were accepted before.
+        rows = count.rows + (kept_rows if count is counts[-1] else 0)
+        share = count.defects / rows if rows else 0.0
+        if share > thresholds.max_rejected:
             reasons = ", ".join(f"{reason}: {number:,}" for reason, number in sorted(count.rejected.items()))
             problems.append(
                 f"{count.table}: expected at most {thresholds.max_rejected:.1%} of the rows rejected, found "
-                f"{count.rejected_share:.1%} of {count.rows:,} ({reasons}): see the quarantine, correct the source or "
+                f"{share:.1%} of {rows:,} ({reasons}): see the quarantine, correct the source or "
                 "raise quality.max_rejected"
             )
     rows = counts[-1].accepted + kept_rows
@@ -113,13 +147,17 @@ def judge(
             f"{counts[-1].table}: expected at least {thresholds.min_rows:.0%} of the last run's {last.rows:,} rows, "
             f"found {rows:,}: if the shop really has so few, lower quality.min_rows"
         )
-    return Report(run, counts, last, thresholds, tuple(problems), kept_rows)
+    return Report(run, counts, last, thresholds, tuple(problems), kept_rows, notes)
 
 
 def _counted(checked: DataFrame, role: str, table: str) -> tuple[DataFrame, TableCount]:
     # Kept serialised, on disk where memory is short: counting and writing must see the same rows, read once.
     kept = checked.persist(StorageLevel.MEMORY_AND_DISK)
-    texts = [field.name for field in kept.schema if isinstance(field.dataType, StringType) and field.name != REASON]
+    texts = [
+        field.name
+        for field in kept.schema
+        if isinstance(field.dataType, StringType) and field.name not in (REASON, VALUE)
+    ]
     lengths = [F.max(F.octet_length(name)).alias(f"_length_{name}") for name in texts]
     groups = kept.groupBy(REASON).agg(F.count(F.lit(1)).alias("_rows"), *lengths).collect()
     rejected = {group[REASON]: group["_rows"] for group in groups if group[REASON] is not None}

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 
 from contracts import dataset
 from contracts.training_data import QUALITY, QUARANTINE
-from etl import incremental, lake, quality, tables
+from etl import column_types, incremental, lake, quality, tables
 from etl.quality import Report
 from etl.report import to_html
 from etl.source import Source
@@ -35,28 +35,64 @@ def run(
     """One run of the job. Raises `QualityError` where the data are not fit to replace what is there."""
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     spec = load_dataset(spark, dataset_uri)
+    types = checked_types(spark, source, spec)
     data_lake = lake.Folder(spark, data_lake_uri)
     training_data = lake.Folder(spark, f"{data_lake.uri}/{spec.name}")
     last = lake.read_success(training_data)
-    base = last if only_changed else None  # the first run reads everything
-    where = incremental.condition(spark, training_data, base, spec) if base else "TRUE"
-    checked, counts = quality.check(tables.load(spark, source, spec, where), spec)
-    kept = incremental.kept_files(spark, base, checked.ratings, spec) if base else frozenset()
-    kept_rows = incremental.kept_rows(spark, training_data, base, kept) if base else 0
-    report = quality.judge(run_id, counts, spec.quality, last, kept_rows)
+    user, item = tables.entity_keys(spec)
+    users, user_count = quality.checked_entity(
+        tables.load(spark, source, spec, types, "users"), user, "users", spec.users.label
+    )
+    items, item_count = quality.checked_entity(
+        tables.load(spark, source, spec, types, "items"), item, "items", spec.items.label
+    )
+    state = incremental.state(source, spec, types, users) if only_changed else None
+    plan = incremental.plan(source, spec, types, training_data, last, state, items) if state else incremental.EVERYTHING
+    ratings = tables.load(spark, source, spec, types, "ratings", plan.where)
+    ratings, rating_count = quality.checked_ratings(tables.Tables(users, items, ratings), spec)
+    checked = tables.Tables(users, items, ratings)
+    kept, kept_rows = incremental.kept(spark, training_data, last, plan, spec)
+    report = quality.judge(
+        run_id,
+        (user_count, item_count, rating_count),
+        spec.quality,
+        last,
+        kept_rows,
+        (*quality.notes(checked, spec), *([f"everything was read: {plan.why}"] if plan.why else [])),
+    )
     publish(report, checked, data_lake)
     if report.problems:
         raise quality.QualityError("\n".join(report.problems))
-    data = tables.join(checked, spec)
-    lake.replace(training_data, data, spec.partition, run_id, report.rows, report.row_bytes, kept)
+    lake.replace(
+        training_data,
+        tables.join(checked, spec, tables.rating_type(spec, types)),
+        tables.accepted(items),
+        spec.partition,
+        run_id,
+        report.rows,
+        report.row_bytes,
+        kept,
+    )
+    if state:
+        incremental.write_state(training_data, run_id, state)
     print(f"run {run_id}: {report.rows:,} rows of training data in {training_data.uri}")
+    for note in report.notes:
+        print(note)
     return report
+
+
+def checked_types(spark: SparkSession, source: Source, spec: dataset.Dataset) -> tables.Types:
+    """The source's columns; raises `DatasetError` with a line for each that is not there or not of its kind."""
+    found = source.column_types(spark, spec)
+    if mistakes := column_types.mistakes(spec, found):
+        raise dataset.DatasetError("the source database is not as dataset.toml says:\n" + "\n".join(mistakes))
+    return {role: columns for role, columns in found.items() if columns is not None}
 
 
 def publish(report: Report, checked: tables.Tables, data_lake: lake.Folder) -> None:
     """Writes the report, and the rejected rows into quarantine: also, and first of all, where the gate stays shut."""
     for count, frame in zip(report.tables, (checked.users, checked.items, checked.ratings), strict=True):
-        if count.rejected:
+        if set(count.rejected) - {tables.MERGED}:
             rejected = tables.rejected(frame).coalesce(QUARANTINE_FILES)
             rejected.write.mode("overwrite").json(f"{data_lake.uri}/{QUARANTINE}/{report.run}/{count.role}")
     place = f"{QUALITY}/{report.run}"

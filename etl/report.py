@@ -16,6 +16,7 @@ td.number, th.number {{ text-align: right; font-variant-numeric: tabular-nums; }
 <h1>Data quality of run {run}</h1>
 <p class="verdict"><b>{verdict}</b></p>
 {problems}
+{notes}
 <table><tr><th>Table</th><th class="number">Rows</th><th class="number">Accepted</th><th class="number">Rejected</th>
 <th>Reasons</th></tr>
 {rows}
@@ -34,6 +35,7 @@ def to_html(report: Report) -> str:
         colour="#dff3e0" if passed else "#fde2e0",
         verdict="Passed: the training data are replaced" if passed else "Failed: the training data stay as they were",
         problems="".join(f"<p>{escape(problem)}</p>" for problem in report.problems),
+        notes="".join(f"<p>{escape(note)}</p>" for note in report.notes),
         rows="\n".join(_row(table) for table in report.tables),
         n_rows=report.rows,
         last=f"The last run, {escape(report.last.run)}, had {report.last.rows:,}." if report.last else "No run before.",

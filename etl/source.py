@@ -1,10 +1,15 @@
 """Reads the shop's tables over JDBC, in parallel by ranges of a key whose bounds the database itself gives."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T  # noqa: N812
+
+from contracts.dataset import Dataset, KeyType, Rows, quoted
+from etl import column_types
+from etl.column_types import ColumnType
 
 FETCH_ROWS = 10_000
 """Rows that a reader holds at a time. Without it MySQL's driver takes a whole result into memory."""
@@ -13,43 +18,74 @@ ROWS_A_READER = 250_000
 MAX_READERS = 64
 """Connections are the database's, and the shop needs them too; a job has at most as many open as it has cores."""
 
+SESSION = "SET time_zone = '+00:00'"
+"""The first statement of each connection: the server hands TIMESTAMPs out in its session's zone."""
+DRIVER_OPTIONS = {
+    "useCursorFetch": "true",  # MySQL's driver fetches in portions only with it; MariaDB's does so anyway
+    "tinyInt1isBit": "false",  # both drivers would report TINYINT(1), which may hold -1 or 5, as a boolean
+    "yearIsDateType": "false",
+    "passwordCharacterEncoding": "UTF-8",  # MariaDB's takes the platform's
+}
+"""Beside what the connection's URL says ("Configuration Properties", MySQL Connector/J Developer Guide)."""
+
+_SPLIT = "split_by"
+
+
+@dataclass(frozen=True)
+class Split:
+    """How a table is parted: by ranges of `column`, whose values the table `keys` lists once each, and indexed."""
+
+    column: str
+    key_type: KeyType
+    keys: tuple[str, str]
+    """(table, column)."""
+
 
 @dataclass(frozen=True)
 class Source:
-    """A MySQL database: its JDBC URL and login."""
+    """A MySQL database: its JDBC URL, which may carry options of the driver, and login."""
 
     url: str
     user: str
     password: str = field(repr=False)
+    driver: str = ""
+    """The driver's class; where not given, the one that takes the URL."""
 
     def query(self, spark: SparkSession, sql: str) -> DataFrame:
         """The result of one statement, read by one reader."""
         return spark.read.format("jdbc").options(**self._options(sql)).load()
 
+    def column_types(self, spark: SparkSession, dataset: Dataset) -> dict[str, Mapping[str, ColumnType] | None]:
+        """Each role's columns by lower-case name; None where the table is not there."""
+        schema: dict[str, dict[str, ColumnType]] = {}
+        for row in self.query(spark, column_types.COLUMNS_SQL).collect():
+            schema.setdefault(row["t"], {})[row["c"].lower()] = ColumnType(row["d"].lower(), row["f"].lower())
+        found = column_types.schema_columns(dataset, schema)
+        for role, rows in (("users", dataset.users), ("items", dataset.items), ("ratings", dataset.ratings)):
+            if rows.query:
+                fields = self.query(spark, f"SELECT * FROM {rows.sql} LIMIT 0").schema  # noqa: S608
+                found[role] = {field.name.lower(): _result_type(field) for field in fields}
+        return found
+
     def read(
         self,
         spark: SparkSession,
-        table: str,
-        columns: Sequence[str],
-        split_by: str,
-        keys: tuple[str, str] | None = None,
+        rows: Rows,
+        columns: Mapping[str, str],
+        split: Split | None = None,
         where: str = "TRUE",
     ) -> DataFrame:
-        """The table's columns, read by ranges of the column `split_by`.
+        """The columns, each an SQL expression by its name in the result; parted, or read by one reader.
 
-        `keys` is (table, column) where that column's values are listed once each, and indexed; the table itself where
-        not given. `where` is an SQL condition that the rows must meet.
+        `where` is an SQL condition that the rows must meet.
         """
-        selected = ", ".join(quoted(column) for column in columns)
-        sql = f"SELECT {selected} FROM {quoted(table)} WHERE {where}"  # noqa: S608
-        ranges = self._ranges(spark, table, split_by, keys or (table, split_by))
-        options = self._options(sql)
-        return spark.read.jdbc(
-            options.pop("url"),
-            f"({sql}) AS source",
-            predicates=ranges,
-            properties=options,
-        )
+        selected = [f"{sql} AS {quoted(name)}" for name, sql in columns.items()]
+        ranges = self._ranges(spark, rows, split) if split else ["TRUE"]
+        if split:  # the column as it is, for its index
+            selected.append(f"{quoted(split.column)} AS {_SPLIT}")
+        options = self._options(f"SELECT {', '.join(selected)} FROM {rows.sql} WHERE {where}")  # noqa: S608
+        frame = spark.read.jdbc(options.pop("url"), options.pop("dbtable"), predicates=ranges, properties=options)
+        return frame.drop(_SPLIT)
 
     def _options(self, sql: str) -> dict[str, str]:
         return {
@@ -58,51 +94,80 @@ class Source:
             "user": self.user,
             "password": self.password,
             "fetchsize": str(FETCH_ROWS),
-            "useCursorFetch": "true",  # MySQL's driver fetches in portions only with it; MariaDB's does so anyway
+            "sessionInitStatement": SESSION,
+            **DRIVER_OPTIONS,
+            **({"driver": self.driver} if self.driver else {}),
         }
 
-    def _ranges(self, spark: SparkSession, table: str, column: str, keys: tuple[str, str]) -> list[str]:
+    def _ranges(self, spark: SparkSession, rows: Rows, split: Split) -> list[str]:
         """Conditions that part the table: each row meets exactly one of them."""
-        key = quoted(column)
-        bounds = self._bounds(spark, table, column, keys)
+        bounds = self._bounds(spark, rows, split)
         if not bounds:
             return ["TRUE"]
-        inner = [f"{key} >= {low} AND {key} < {high}" for low, high in pairwise(bounds)]
-        return [f"{key} < {bounds[0]} OR {key} IS NULL", *inner, f"{key} >= {bounds[-1]}"]
+        inner = [f"{_SPLIT} >= {low} AND {_SPLIT} < {high}" for low, high in pairwise(bounds)]
+        return [f"{_SPLIT} < {bounds[0]} OR {_SPLIT} IS NULL", *inner, f"{_SPLIT} >= {bounds[-1]}"]
 
-    def _bounds(self, spark: SparkSession, table: str, column: str, keys: tuple[str, str]) -> list[str]:
+    def _bounds(self, spark: SparkSession, rows: Rows, split: Split) -> list[str]:
         """SQL literals that cut the column into about equal parts, in the order that the column's collation has.
 
-        Equal steps over an index of keys, not equal distances between the least and the greatest: ids have gaps.
+        Equal steps over an index of keys, not equal distances between the least and the greatest: ids have gaps. The
+        two columns' collations may differ, so each is compared with literals alone, never with the other.
         """
-        key_table, key_column = map(quoted, keys)
+        key_table, key_column = map(quoted, split.keys)
         counts = self.query(
             spark,
-            f"SELECT (SELECT COUNT(*) FROM {quoted(table)}) AS n_rows, "  # noqa: S608
+            f"SELECT (SELECT COUNT(*) FROM {rows.sql}) AS n_rows, "  # noqa: S608
             f"(SELECT COUNT(*) FROM {key_table}) AS n_keys",
         ).first()
         assert counts is not None
         parts = min(MAX_READERS, counts.n_rows // ROWS_A_READER + 1, max(counts.n_keys, 1))
         if parts < 2:
             return []
-        cuts = [
+        cuts = " UNION ALL ".join(
             f"(SELECT {key_column} AS cut FROM {key_table} ORDER BY 1 LIMIT 1 OFFSET {counts.n_keys * part // parts})"  # noqa: S608
             for part in range(1, parts)
-        ]
-        sql = (
-            f"SELECT DISTINCT {quoted(column)} AS cut FROM {quoted(table)} "  # noqa: S608
-            f"WHERE {quoted(column)} IN (SELECT cut FROM ({' UNION ALL '.join(cuts)}) AS cuts) ORDER BY 1"
         )
-        return [literal(row.cut) for row in self.query(spark, sql).collect()]
+        wanted = self._literals(spark, f"SELECT cut FROM ({cuts}) AS cuts", split)  # noqa: S608
+        if not wanted:
+            return []
+        column = quoted(split.column)
+        # With LIMIT, or MariaDB drops the order of a statement that another one selects from.
+        there = (
+            f"SELECT DISTINCT {column} AS cut FROM {rows.sql} "  # noqa: S608
+            f"WHERE {column} IN ({', '.join(wanted)}) ORDER BY 1 LIMIT {MAX_READERS}"
+        )
+        return self._literals(spark, there, split)
+
+    def _literals(self, spark: SparkSession, sql: str, split: Split) -> list[str]:
+        """The keys `cut` of a statement as literals; without those that another character set may not have."""
+        found = self.query(spark, f"SELECT CONVERT(cut USING utf8mb4) AS cut FROM ({sql}) AS keys_found")  # noqa: S608
+        keys = [row.cut for row in found.collect() if row.cut is not None]
+        return [literal(key, split.key_type) for key in keys if key.isascii()]
 
 
-def quoted(name: str) -> str:
-    """A table's or column's name as MySQL has it."""
-    return "`" + name.replace("`", "``") + "`"
+def literal(key: str, key_type: KeyType) -> str:
+    """A key as MySQL has it; text as its bytes, which no SQL mode reads in a way of its own."""
+    return str(int(key)) if key_type is KeyType.INTEGER else f"_utf8mb4 0x{key.encode().hex()}" if key else "''"
 
 
-def literal(value: object) -> str:
-    """A key's value as MySQL has it."""
-    if isinstance(value, str):
-        return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
-    return str(value)
+def _result_type(column: T.StructField) -> ColumnType:
+    """A query's column, of which only the driver knows the type."""
+    kind = column.dataType
+    if isinstance(kind, T.DecimalType):
+        return ColumnType("decimal", f"decimal({kind.precision},{kind.scale})")
+    if isinstance(kind, T.BooleanType) or column.metadata.get("binarylong"):
+        return ColumnType("bit", "bit(64)" if column.metadata.get("binarylong") else "bit(1)")
+    names: dict[type[T.DataType], str] = {
+        T.ByteType: "tinyint",
+        T.ShortType: "smallint",
+        T.IntegerType: "int",
+        T.LongType: "bigint",
+        T.FloatType: "float",
+        T.DoubleType: "double",
+        T.StringType: "varchar",
+        T.DateType: "date",
+        T.TimestampType: "datetime",
+        T.BinaryType: "blob",
+    }
+    name = names.get(type(kind), kind.simpleString())
+    return ColumnType(name, name)

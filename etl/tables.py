@@ -9,20 +9,31 @@ from dataclasses import dataclass
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
-from pyspark.sql import types as T  # noqa: N812
 
-from contracts.dataset import Column, Dataset, Entity, KeyType, Kind, Ratings
-from etl.source import Source
+from contracts.dataset import BUCKET, Dataset
+from etl.column_types import ColumnType, Family, Read, Use, expression, reads
+from etl.source import Source, Split
 
 REASON = "_reason"
-"""Why a row is rejected; null where it is accepted. No column of a shop's may have the name."""
+"""Why a row is rejected; null where it is accepted. No column of the training data begins with `_`."""
+VALUE = "_value"
+"""The value that was no good, as the database has it, where the row cannot show it."""
 
 _WHITE_SPACE = " \t\n\r\f\v"
-"""POSIX's [[:space:]], which MySQL's regular expressions know by that name."""
+_INT = (-(2**31), 2**31 - 1)
+_BIGINT = (-(2**63), 2**63 - 1)
+_ZERO_DATE = "0000-00-00"
+"""What MySQL has for no date; its own `IS NULL` finds them in a column that is NOT NULL."""
 
 SUPERSEDED = "superseded by a later rating"
 DUPLICATE = "a second rating of the item by the user"
-_SMALL_INTEGERS = (T.ByteType, T.ShortType, T.IntegerType, T.BooleanType)
+MERGED = "added to the user's latest purchase of the item"
+RETURNED = "returned: the quantities add up to nothing"
+NO_DEFECTS = (SUPERSEDED, MERGED, RETURNED)
+"""Reasons that say nothing against a shop's data."""
+
+Types = Mapping[str, Mapping[str, ColumnType]]
+"""Role → lower-case column name of the source → its type."""
 
 
 @dataclass(frozen=True)
@@ -34,149 +45,194 @@ class Tables:
     ratings: DataFrame
 
 
-def load(spark: SparkSession, source: Source, dataset: Dataset, ratings_where: str = "TRUE") -> Tables:
-    """Reads the columns that the specification names, no others."""
+def load(
+    spark: SparkSession, source: Source, dataset: Dataset, types: Types, role: str, where: str = "TRUE"
+) -> DataFrame:
+    """Reads the columns that the specification names, no others, under the names of the training data, and types them.
+
+    `where` is an SQL condition on the role's rows.
+    """
     users, items, ratings = dataset.users, dataset.items, dataset.ratings
-    return Tables(
-        source.read(spark, users.table, _names(users), users.key),
-        source.read(spark, items.table, _names(items), items.key),
-        source.read(
-            spark,
-            ratings.table,
-            rating_columns(ratings),
-            ratings.user,
-            keys=(users.table, users.key),
-            where=ratings_where,
-        ),
+    rows, column, keys = {
+        "users": (users, users.key, users),
+        "items": (items, items.key, items),
+        "ratings": (ratings, ratings.user, users),
+    }[role]
+    # A query is run whole by each of its readers, so it gets one.
+    split = Split(column, keys.key_type, (keys.table, keys.key)) if rows.table and keys.table else None
+    frame = source.read(spark, rows, expressions(dataset, types, role), split, where)
+    return typed(frame, reads(dataset)[role], targets(dataset, types))
+
+
+def expressions(dataset: Dataset, types: Types, role: str) -> dict[str, str]:
+    """The SQL of each column that a role's table is read with, by its name in the training data."""
+    return {read.name: expression(read, types[role][read.column.lower()]) for read in reads(dataset)[role]}
+
+
+def targets(dataset: Dataset, types: Types) -> dict[str, str]:
+    """Spark's type of each column of the training data. The keys' are the users' and items' own, not the ratings'."""
+    found: dict[str, str] = {}
+    for role in ("ratings", "users", "items"):
+        for read in reads(dataset)[role]:
+            found[read.name] = _target(read, types[role][read.column.lower()])
+    return found
+
+
+def typed(frame: DataFrame, columns: tuple[Read, ...], target: Mapping[str, str]) -> DataFrame:
+    """The columns in their types; a row with a value that its type cannot hold has a reason and that value."""
+    given = dict(frame.dtypes)
+    good = {read.name: _typed(F.col(read.name), given[read.name], read.use, target[read.name]) for read in columns}
+    reason, value = [], []
+    for read in columns:
+        text = F.col(read.name).cast("string")
+        if misfit := _misfit(good[read.name], F.col(read.name), read):
+            bad, what = misfit
+            reason.append(F.when(bad, F.lit(f"{read.column}: {what}")))
+            value.append(F.when(bad, text))
+    nothing = F.lit(None).cast("string")
+    return frame.select(
+        *(column.alias(name) for name, column in good.items()),
+        F.coalesce(*reason, nothing).alias(REASON),
+        F.coalesce(*value, nothing).alias(VALUE),
     )
 
 
-def rating_columns(ratings: Ratings) -> list[str]:
-    return list(ratings.columns)
-
-
-def check_entity(frame: DataFrame, entity: Entity) -> DataFrame:
-    """Users or items in their types. Rejected: a key that is missing, and every row of a key that is there twice."""
-    typed = frame.select(
-        _key(frame, entity.key, entity.key_type), *(_typed(frame, column) for column in entity.columns)
-    )
-    twice = F.count(F.lit(1)).over(Window.partitionBy(entity.key)) > 1
-    return typed.withColumn(REASON, _first_reason({"key missing": _missing(entity.key), "key not unique": twice}))
+def check_entity(frame: DataFrame, key: str) -> DataFrame:
+    """Users or items, typed. Rejected: a key that is missing, and every row of a key that is there twice."""
+    twice = F.count(F.lit(1)).over(Window.partitionBy(key)) > 1
+    return frame.withColumn(REASON, _first_reason({"key missing": _missing(key), "key not unique": twice}))
 
 
 def check_ratings(tables: Tables, dataset: Dataset) -> DataFrame:
-    """Ratings in their types, under the names of the training data, parted as it is; `users`, `items` are checked ones.
+    """Typed ratings, parted as the training data is; `users` and `items` are checked ones.
 
     Of several ratings of one item by one user the latest is accepted, and the others are rejected: as superseded where
-    there is a time column (which is how shops keep a history), else as duplicates.
+    there is a time column (which is how shops keep a history), else as duplicates. Purchases add up.
     """
-    users, items, ratings = dataset.users, dataset.items, dataset.ratings
+    names = dataset.training_names
+    user, item = entity_keys(dataset)
+    time = names["ratings", dataset.ratings.time] if dataset.ratings.time else None
     known = (
-        _typed_ratings(tables, dataset)
-        .join(_known(tables.users, users, "_user_known"), users.key, "left")
-        .join(_known(tables.items, items, "_item_known"), items.key, "left")
+        tables.ratings.join(_known(tables.users, user, "_user_known"), user, "left")
+        .join(_known(tables.items, item, "_item_known"), item, "left")
+        .withColumns({} if dataset.ratings.rating or dataset.ratings.quantity else {str(dataset.quantity): F.lit(1.0)})
     )
-    rating = F.col(ratings.rating or "")
+    amount = F.col(names["ratings", dataset.ratings.rating] if dataset.ratings.rating else str(dataset.quantity))
     reasons = {
-        "user missing": _missing(users.key),
-        "item missing": _missing(items.key),
-        "rating missing or no number": rating.isNull(),
-        "rating not in scale": ~rating.between(*ratings.scale),
-        **({"time missing": F.col(ratings.time).isNull()} if ratings.time else {}),
+        "user missing": _missing(user),
+        "item missing": _missing(item),
+        **(
+            {
+                "rating missing or no number": amount.isNull(),
+                "rating not in scale": ~amount.between(*dataset.ratings.scale),
+            }
+            if dataset.ratings.rating
+            else {"quantity missing": amount.isNull()}
+        ),
+        **({"time missing": F.col(time).isNull()} if time else {}),
         "user unknown": F.col("_user_known").isNull(),
         "item unknown": F.col("_item_known").isNull(),
     }
-    latest_first = [
-        F.col(REASON).isNotNull(),
-        *([F.col(ratings.time).desc()] if ratings.time else []),
-        rating.desc(),
-    ]
-    same_pair = Window.partitionBy(dataset.partition, users.key, items.key).orderBy(*latest_first)
-    return (
+    pair = Window.partitionBy(dataset.partition, user, item)
+    latest_first = [F.col(REASON).isNotNull(), *([F.col(time).desc()] if time else []), amount.desc()]
+    ranked = (
         known.withColumn(REASON, _first_reason(reasons))
         .drop("_user_known", "_item_known")
         .withColumn(dataset.partition, partition_value(dataset))
         # One shuffle for both ends: the search for a second rating, and one file for each of the output's folders.
         .repartition(dataset.partition)
-        .withColumn("_rank", F.row_number().over(same_pair))
-        .withColumn(REASON, F.coalesce(REASON, F.when(F.col("_rank") > 1, SUPERSEDED if ratings.time else DUPLICATE)))
-        .drop("_rank")
+        .withColumn("_rank", F.row_number().over(pair.orderBy(*latest_first)))
+    )
+    if dataset.ratings.rating:
+        again = F.when(F.col("_rank") > 1, SUPERSEDED if time else DUPLICATE)
+        return ranked.withColumn(REASON, F.coalesce(REASON, again)).drop("_rank")
+    total = F.sum(F.when(F.col(REASON).isNull(), amount)).over(pair)
+    again = F.when(F.col("_total") <= 0, RETURNED).when(F.col("_rank") > 1, MERGED)
+    return (
+        ranked.withColumn("_total", total)
+        .withColumn(REASON, F.coalesce(REASON, again))
+        .withColumn(str(dataset.quantity), F.when(F.col(REASON).isNull(), F.col("_total")).otherwise(amount))
+        .drop("_rank", "_total")
     )
 
 
 def accepted(frame: DataFrame) -> DataFrame:
-    return frame.where(F.col(REASON).isNull()).drop(REASON)
+    return frame.where(F.col(REASON).isNull()).drop(REASON, VALUE)
 
 
 def rejected(frame: DataFrame) -> DataFrame:
-    return frame.where(F.col(REASON).isNotNull()).withColumnRenamed(REASON, "reason")
+    """For people to look at; purchases that were added up are not among them."""
+    bad = frame.where(F.col(REASON).isNotNull() & (F.col(REASON) != MERGED))
+    return bad.withColumnsRenamed({REASON: "reason", VALUE: "value"})
 
 
-def join(checked: Tables, dataset: Dataset) -> DataFrame:
+def join(checked: Tables, dataset: Dataset, rating_type: str = "double") -> DataFrame:
     """The training data: a row for each accepted rating, in the order of columns of DESIGN's data contract."""
-    users, items, ratings = dataset.users, dataset.items, dataset.ratings
-    joined = accepted(checked.ratings).join(accepted(checked.users), users.key).join(accepted(checked.items), items.key)
-    names = [users.key, *(c.name for c in users.columns), items.key, *(c.name for c in items.columns)]
-    last = [ratings.rating or "", *([ratings.time] if ratings.time else []), *(["bucket"] if dataset.buckets else [])]
-    return joined.select(*names, *last)
+    names = dataset.training_names
+    user, item = entity_keys(dataset)
+    joined = accepted(checked.ratings).join(accepted(checked.users), user).join(accepted(checked.items), item)
+    columns = [F.col(name) for name in names.values()]
+    if dataset.ratings.rating:
+        rating = names["ratings", dataset.ratings.rating]
+        columns = [F.col(name).cast(rating_type) if name == rating else F.col(name) for name in names.values()]
+    return joined.select(*columns, *([BUCKET] if dataset.buckets else []))
+
+
+def entity_keys(dataset: Dataset) -> tuple[str, str]:
+    """The training data's names of the users' and of the items' key."""
+    names = dataset.training_names
+    return names["users", dataset.users.key], names["items", dataset.items.key]
 
 
 def partition_value(dataset: Dataset) -> SparkColumn:
     """The user, or the user's bucket. CRC-32 because MySQL, Spark and Python compute the same (`zlib.crc32`)."""
-    key = F.col(dataset.users.key)
+    key = F.col(dataset.training_names["users", dataset.users.key])
     return (F.crc32(key.cast("string")) % dataset.buckets).cast("int") if dataset.buckets else key
 
 
-def _names(entity: Entity) -> list[str]:
-    return [entity.key, *(column.name for column in entity.columns)]
+def rating_type(dataset: Dataset, types: Types) -> str:
+    """An int where the source's ratings are whole numbers."""
+    if dataset.ratings.rating is None:
+        return "double"
+    family = types["ratings"][dataset.ratings.rating.lower()].family
+    return "int" if family in (Family.WHOLE, Family.BITS) else "double"
 
 
-def _typed_ratings(tables: Tables, dataset: Dataset) -> DataFrame:
-    frame, ratings = tables.ratings, dataset.ratings
-    columns = [
-        _key(frame, name, entity.key_type).cast(checked.schema[entity.key].dataType).alias(entity.key)
-        for name, entity, checked in (
-            (ratings.user, dataset.users, tables.users),
-            (ratings.item, dataset.items, tables.items),
-        )
-    ]
-    columns.append(frame[ratings.rating or ""].cast("int" if _is_whole(frame, ratings.rating or "") else "double"))
-    if ratings.time:
-        columns.append(frame[ratings.time].cast("timestamp"))
-    return frame.select(*columns)
+def _target(read: Read, column: ColumnType) -> str:
+    if read.use is Use.INTEGER:
+        return "int" if column.fits_int else "bigint"
+    return {Use.NUMBER: "double", Use.DATE: "date", Use.TIME: "timestamp"}.get(read.use, "string")
 
 
-def _typed(frame: DataFrame, column: Column) -> SparkColumn:
-    if column.kind is Kind.NUMERIC:
-        return frame[column.name].cast("double")
-    if column.kind is Kind.INTEGER:
-        return _whole_number(frame, column.name)
-    return _text(frame, column.name)
+def _typed(column: SparkColumn, given: str, use: Use, target: str) -> SparkColumn:
+    if use is Use.INTEGER and given == target:
+        return column
+    if use is Use.INTEGER:
+        whole = column.cast("decimal(38,0)") if given == "string" else column
+        return F.when(whole.between(*(_INT if target == "int" else _BIGINT)), whole.cast(target))
+    if use is Use.NUMBER:
+        return column.cast("double")
+    if use is Use.DATE:
+        return F.substring(column, 1, len(_ZERO_DATE)).cast("date")
+    if use is Use.TIME:
+        return F.when(column.rlike(r"^\d{4}-"), column).cast("timestamp")
+    return F.btrim(column.cast("string"), F.lit(_WHITE_SPACE))
 
 
-def _key(frame: DataFrame, name: str, key_type: KeyType) -> SparkColumn:
-    return _whole_number(frame, name) if key_type is KeyType.INTEGER else _text(frame, name)
+def _misfit(good: SparkColumn, raw: SparkColumn, read: Read) -> tuple[SparkColumn, str] | None:
+    """When a value that is there is none of its type, and what to say."""
+    lost = raw.isNotNull() & good.isNull()
+    if read.use is Use.BOOLEAN:
+        return ~good.isin("0", "1"), "neither 0 nor 1"
+    if read.use is Use.INTEGER:
+        return lost, "too large for an integer"
+    if read.use is Use.DATE:  # MySQL's zero date is no date: as a feature it is missing, in a rating it is an error
+        return lost & ~raw.startswith(_ZERO_DATE), "no date"
+    return (lost, "no date or time") if read.use is Use.TIME else None
 
 
-def _whole_number(frame: DataFrame, name: str) -> SparkColumn:
-    """An int where the source's type fits into one, else a bigint."""
-    small = isinstance(frame.schema[name].dataType, _SMALL_INTEGERS)
-    return frame[name].cast("int" if small else "bigint").alias(name)
-
-
-def _text(frame: DataFrame, name: str) -> SparkColumn:
-    return F.btrim(frame[name].cast("string"), F.lit(_WHITE_SPACE)).alias(name)
-
-
-def _is_whole(frame: DataFrame, name: str) -> bool:
-    source_type = frame.schema[name].dataType
-    return isinstance(source_type, T.IntegralType) or (
-        isinstance(source_type, T.DecimalType) and source_type.scale == 0
-    )
-
-
-def _known(frame: DataFrame, entity: Entity, flag: str) -> DataFrame:
-    return accepted(frame).select(entity.key, F.lit(True).alias(flag))
+def _known(frame: DataFrame, key: str, flag: str) -> DataFrame:
+    return accepted(frame).select(key, F.lit(True).alias(flag))
 
 
 def _missing(name: str) -> SparkColumn:
@@ -184,5 +240,5 @@ def _missing(name: str) -> SparkColumn:
 
 
 def _first_reason(reasons: Mapping[str, SparkColumn]) -> SparkColumn:
-    """The first reason that holds, else null."""
-    return F.coalesce(*(F.when(holds, F.lit(reason)) for reason, holds in reasons.items()))
+    """What the types found, else the first reason that holds, else null."""
+    return F.coalesce(REASON, *(F.when(holds, F.lit(reason)) for reason, holds in reasons.items()))

@@ -11,13 +11,13 @@ from local import batch, folder, keep, model, source
 from local.events import Event, describe, make_events
 from local.login import Login
 from local.options import Options
-from local.recommendations import Record
 from local.session import Deployment, deploy, running_services
 from local.shop import Shop, read_shop
 from local.streaming import Streaming
 from local.summary import count_lists, show_examples, show_places, write_records
 from local.switchover import MIN_EVENTS, Switchover
 from local.ui import Stages
+from operations.recommendations import Record
 
 
 def run(options: Options, place: Path, console: Console) -> int:

@@ -71,7 +71,7 @@ def connected(login: Login) -> Iterator["pymysql.connections.Connection[Any]"]:
         raise LocalRunError(f"source database {login}: cannot be reached: {error.args[-1]}") from error
     try:
         yield connection
-    except pymysql.err.OperationalError as error:
+    except pymysql.err.MySQLError as error:
         raise LocalRunError(f"source database {login}: {error.args[-1]}") from error
     finally:
         connection.close()

@@ -14,9 +14,9 @@ from emulator.errors import LocalRunError
 from local import keep
 from local.events import Event, put_events
 from local.options import Parser, number
-from local.recommendations import Receiver
 from local.shop import Customer, read_customer, read_names
 from local.summary import show_record
+from operations.recommendations import Receiver
 
 
 def main(arguments: list[str]) -> int:

@@ -4,11 +4,12 @@ import csv
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pymysql.cursors import Cursor
 
-from contracts.dataset import Dataset, Entity, KeyType, quoted
+from contracts.dataset import Dataset, KeyType, quoted
 from emulator.errors import LocalRunError
 from local import dump as dump_file
 from local.check import columns
@@ -20,6 +21,7 @@ BATCH_ROWS = 5_000
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?")
 _TEXT = re.compile(r".+", re.DOTALL)
 
 
@@ -34,6 +36,10 @@ def check_given(source: Login | None, ratings: Path | None, dataset: Dataset) ->
     if source:
         check_existing(source, dataset)
     if ratings:
+        if not dataset.ratings.table:
+            raise LocalRunError(
+                f"--ratings {ratings}: fills the table of [ratings], and dataset.toml has a query there"
+            )
         deque(read_ratings(ratings, dataset), maxlen=0)
 
 
@@ -47,9 +53,12 @@ def load_dump(login: Login, dump: Path, ratings_file: Path | None, dataset: Data
     dump_file.load(login, dump)
     with connected(login) as connection, connection.cursor() as cursor:
         if ratings_file is None:
+            table = dataset.ratings.table
+            if table and table.lower() not in map(str.lower, columns.read_schema(cursor)):
+                raise LocalRunError(f"--sql-dump {dump}: has no table {table}: give it with --ratings, as csv")
             return _check_tables(cursor, login, dataset)
         _create_ratings(cursor, dataset, rows)
-        values = ", ".join(["%s"] * len(_columns(dataset)))
+        values = ", ".join(["%s"] * len(dataset.ratings.columns))
         insert = f"INSERT INTO {quoted(dataset.ratings.table)} VALUES ({values})"  # noqa: S608
         for start in range(0, len(rows), BATCH_ROWS):
             cursor.executemany(insert, rows[start : start + BATCH_ROWS])
@@ -63,14 +72,9 @@ def _check_tables(cursor: Cursor, login: Login, dataset: Dataset) -> str:
     return ", ".join(f"{number:,} {labels[role]}" for role, number in counts.items())
 
 
-def _columns(dataset: Dataset) -> list[str]:
-    """The columns of the ratings table, and of its file."""
-    return list(dataset.ratings.columns)
-
-
 def read_ratings(path: Path, dataset: Dataset) -> Iterator[list[str]]:
     """The rows of a file of ratings, checked. Raises `LocalRunError` for the first that is none, with its line."""
-    expected = _columns(dataset)
+    expected = list(dataset.ratings.columns)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
@@ -88,29 +92,45 @@ def read_ratings(path: Path, dataset: Dataset) -> Iterator[list[str]]:
 
 
 def _checked(row: list[str], place: str, dataset: Dataset) -> list[str]:
-    columns = _columns(dataset)
-    if len(row) != len(columns):
-        raise LocalRunError(f"{place}: expected {len(columns)} values, found {len(row)}: {','.join(row)[:100]!r}")
-    kinds = [
-        (_WHOLE, "a whole number") if entity.key_type is KeyType.INTEGER else (_TEXT, "some text")
-        for entity in (dataset.users, dataset.items)
-    ]
-    kinds += [(_NUMBER, "a number"), (_TEXT, "a date or time")]
-    for column, value, (pattern, expected) in zip(columns, row, kinds, strict=False):
-        if not pattern.fullmatch(value):
-            raise LocalRunError(f"{place}: {column}: expected {expected}, found {value!r}")
+    fields = list(_fields(dataset))
+    if len(row) != len(fields):
+        raise LocalRunError(f"{place}: expected {len(fields)} values, found {len(row)}: {','.join(row)[:100]!r}")
+    for field, value in zip(fields, row, strict=True):
+        if not field.pattern.fullmatch(value):
+            raise LocalRunError(f"{place}: {field.column}: expected {field.expected}, found {value!r}")
     return row
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A column of a file of ratings."""
+
+    column: str
+    pattern: re.Pattern[str]
+    expected: str
+    sql_type: str
+
+
+def _fields(dataset: Dataset) -> Iterator[_Field]:
+    ratings = dataset.ratings
+    for column, entity in ((ratings.user, dataset.users), (ratings.item, dataset.items)):
+        if entity.key_type is KeyType.INTEGER:
+            yield _Field(column, _WHOLE, "a whole number", "BIGINT")
+        else:
+            yield _Field(column, _TEXT, "some text", f"VARCHAR({MAX_KEY_LENGTH})")
+    for column in filter(None, (ratings.rating, ratings.time, ratings.quantity)):
+        if column == ratings.time:
+            yield _Field(column, _TIME, "a date or time, such as 2026-11-20 17:30:00", "DATETIME(6)")
+        else:
+            yield _Field(column, _NUMBER, "a number", "DOUBLE")
 
 
 def _create_ratings(cursor: Cursor, dataset: Dataset, rows: Sequence[Sequence[str]]) -> None:
     """Makes the table, without a primary key: a file may hold a pair twice, and the quality gate is to say so."""
     ratings = dataset.ratings
-    whole = all(_WHOLE.fullmatch(row[2]) for row in rows)
-    types = [_key_sql_type(dataset.users), _key_sql_type(dataset.items), "INT" if whole else "DOUBLE", "DATETIME(6)"]
-    columns = ", ".join(f"{quoted(name)} {kind} NOT NULL" for name, kind in zip(_columns(dataset), types, strict=False))
+    columns = []
+    for place, field in enumerate(_fields(dataset)):
+        whole = field.sql_type == "DOUBLE" and all(_WHOLE.fullmatch(row[place]) for row in rows)
+        columns.append(f"{quoted(field.column)} {'INT' if whole else field.sql_type} NOT NULL")
     cursor.execute(f"DROP TABLE IF EXISTS {quoted(ratings.table)}")
-    cursor.execute(f"CREATE TABLE {quoted(ratings.table)} ({columns}, INDEX ({quoted(ratings.user)}))")
-
-
-def _key_sql_type(entity: Entity) -> str:
-    return "BIGINT" if entity.key_type is KeyType.INTEGER else f"VARCHAR({MAX_KEY_LENGTH})"
+    cursor.execute(f"CREATE TABLE {quoted(ratings.table)} ({', '.join(columns)}, INDEX ({quoted(ratings.user)}))")

@@ -11,8 +11,8 @@ from emulator.errors import LocalRunError
 from emulator.event_source import EventSource
 from emulator.event_targets import EventDelivery
 from local.events import Event, put_events
-from local.recommendations import Receiver, Record
 from local.session import Deployment
+from operations.recommendations import Receiver, Record
 
 LOAD_SECONDS = 180.0
 STREAM_SECONDS = 180.0

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from contracts.dataset import Dataset
 from contracts.events import CUSTOMER, HISTORY, IN_CART, PRODUCT
-from local.recommendations import Record
 from local.shop import Shop
+from operations.recommendations import Record
 
 CUSTOMERS_SHOWN = 3
 FEATURES_SHOWN = 3

@@ -3,9 +3,12 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from operations import replay
+from operations import replay, versions
 
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {"replay": replay.main}
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "replay": replay.main,
+    **{name: versions.command(name) for name in versions.ACTIONS},
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

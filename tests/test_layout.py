@@ -13,6 +13,7 @@ FORBIDDEN = {
     "training": {"components", "operations", "local", "emulator"},
     "operations": {"local", "emulator"},
     "emulator": {"local"},
+    "acceptance": {"components", "functions", "local", "emulator", "tests"},
     "contracts": {"components", "functions", "etl", "training", "operations", "local", "emulator"},
 }
 

@@ -149,7 +149,7 @@ def _scalers(data: RatingData) -> dict[str, bytes]:
 
 
 def _one_hot(table: EntityTable, columns: Iterable[Column]) -> OneHotEncoder:
-    names = [column.name for column in columns if column.kind is Kind.CATEGORICAL]
+    names = [column.name for column in columns if column.kind in (Kind.CATEGORICAL, Kind.BOOLEAN)]
     encoder = OneHotEncoder(handle_unknown="ignore")
     if names:
         encoder.fit(np.stack([table.columns[name] for name in names], axis=1))

@@ -1,9 +1,9 @@
 """Reads the training data of the data lake into arrays: users, items and the ratings between them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts import features
-from contracts.dataset import Column, Dataset, Entity, Kind
-from contracts.training_data import SUCCESS_MARKER, read_marker
+from contracts.dataset import Column, Dataset, Entity
+from contracts.training_data import SUCCESS_MARKER, SuccessMarker, items_folder, read_marker
 from training.errors import TrainingError
 from training.storage import Folder, folder
 
@@ -27,7 +27,7 @@ READERS = 16
 @dataclass(frozen=True)
 class EntityTable:
     """Users or items, sorted by id. `columns` holds a value for each id: text ("" missing), float (NaN missing) or
-    a tuple of tags."""
+    a tuple of tags; a date is there as text and by its parts."""
 
     ids: tuple[str, ...]
     columns: Mapping[str, npt.NDArray[Any]]
@@ -40,8 +40,8 @@ class EntityTable:
 class RatingData:
     """Ratings as parallel arrays, sorted by user, then oldest first (no time: lowest rating first), then by lot.
 
-    `user` and `item` (n,) index `users.ids` and `items.ids`; `rating` (n,) is on the dataset's scale; at most one
-    rating for a user and an item: the last.
+    `user` and `item` (n,) index `users.ids` and `items.ids`; `rating` (n,) is on the dataset's scale, 1 for a purchase;
+    at most one rating for a user and an item: the last. Users have a rating, items need not.
     """
 
     dataset: Dataset
@@ -66,16 +66,38 @@ class RatingData:
 def load(data: str, dataset: Dataset) -> RatingData:
     """Reads `<data>/<dataset.name>/`. Raises `TrainingError` where it is not there, not whole or cannot be learned."""
     root = folder(data).child(dataset.name)
-    return from_table(_read(root, dataset), dataset, str(root))
+    marker = _read_marker(root)
+    ratings = _read_files(root, marker.files, _wanted(dataset))
+    if len(ratings) != marker.rows:
+        raise TrainingError(
+            f"{root}: expected {marker.rows} rows as {SUCCESS_MARKER} says, found {len(ratings)}: run the ETL job again"
+        )
+    items = None
+    if marker.items:
+        items = _read_files(folder(data).child(items_folder(dataset.name)), marker.items, _names(dataset, "items"))
+    return from_table(ratings, dataset, str(root), items, _day(marker))
 
 
-def from_table(table: pa.Table, dataset: Dataset, source: str) -> RatingData:
-    """Builds the arrays of a table with one row a rating. Raises `TrainingError` naming `source` and the column."""
-    names = dataset.ratings
-    rating = _numbers(table, names.rating or "", source, may_miss=False)
-    time = _numbers(table, names.time, source, may_miss=False) if names.time else None
-    users, user = _entity(table, dataset.users, source)
-    items, item = _entity(table, dataset.items, source)
+def from_table(
+    table: pa.Table, dataset: Dataset, source: str, items_table: pa.Table | None = None, today: date | None = None
+) -> RatingData:
+    """Builds the arrays of a table with one row a rating, and one of all items (not given: those with a rating).
+
+    Ages count up to `today`. Raises `TrainingError` naming `source` and the column.
+    """
+    names, today = dataset.training_names, today or datetime.now(UTC).date()
+    ratings = dataset.ratings
+    rating = np.ones(len(table))
+    if ratings.rating:
+        rating = _numbers(table, names["ratings", ratings.rating], source, may_miss=False)
+    time = _numbers(table, names["ratings", ratings.time], source, may_miss=False) if ratings.time else None
+    columns = _Columns(dataset, source, today)
+    users, user = columns.entity("users", dataset.users, table)
+    rated = table.select(_names(dataset, "items"))
+    if items_table is not None:  # it comes last, so it is its row that counts
+        rated = pa.concat_tables([rated, items_table], promote_options="permissive")
+    items, item = columns.entity("items", dataset.items, rated)
+    item = item[: len(table)]
     order = np.lexsort((_lots(user, item, rating), rating if time is None else time, user))
     pairs = (user * len(items) + item)[order]
     last = np.ones(len(pairs), dtype=bool)  # of several ratings of an item by a user
@@ -99,7 +121,7 @@ def _lots(user: npt.NDArray[np.int64], item: npt.NDArray[np.int64], rating: npt.
     return lots
 
 
-def _read(root: Folder, dataset: Dataset) -> pa.Table:
+def _read_marker(root: Folder) -> SuccessMarker:
     marker_text = root.read(SUCCESS_MARKER)
     if marker_text is None:
         raise TrainingError(
@@ -107,20 +129,25 @@ def _read(root: Folder, dataset: Dataset) -> pa.Table:
             "run the ETL job, or check --data and the dataset's output name"
         )
     try:
-        marker = read_marker(marker_text.decode())
+        return read_marker(marker_text.decode())
     except ValueError as error:
         raise TrainingError(f"{root}: {error}") from error
-    wanted = [column for column, _ in _wanted(dataset)]
+
+
+def _read_files(root: Folder, paths: Sequence[str], wanted: Sequence[str]) -> pa.Table:
     with ThreadPoolExecutor(READERS) as pool:
-        tables = list(pool.map(lambda path: _read_file(root, path, wanted), marker.files))
+        tables = list(pool.map(lambda path: _read_file(root, path, wanted), paths))
     if not tables:
         raise TrainingError(f"{root}: expected ratings, found none ({SUCCESS_MARKER} lists no file)")
-    table = pa.concat_tables(tables, promote_options="permissive")
-    if len(table) != marker.rows:
-        raise TrainingError(
-            f"{root}: expected {marker.rows} rows as {SUCCESS_MARKER} says, found {len(table)}: run the ETL job again"
-        )
-    return table
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def _day(marker: SuccessMarker) -> date | None:
+    """The day on which the data were read: a run's name begins with it."""
+    try:
+        return datetime.strptime(marker.run[:8], "%Y%m%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        return None
 
 
 def _read_file(root: Folder, path: str, wanted: Sequence[str]) -> pa.Table:
@@ -145,41 +172,57 @@ def _read_file(root: Folder, path: str, wanted: Sequence[str]) -> pa.Table:
     return table.select(wanted)
 
 
-def _wanted(dataset: Dataset) -> Iterable[tuple[str, Kind | None]]:
-    for entity in (dataset.users, dataset.items):
-        yield entity.key, None
-        yield from ((column.name, column.kind) for column in entity.columns)
-    yield dataset.ratings.rating or "", None
-    if dataset.ratings.time:
-        yield dataset.ratings.time, None
+def _names(dataset: Dataset, role: str) -> list[str]:
+    """The training data's columns of users or items."""
+    return [name for (owner, _), name in dataset.training_names.items() if owner == role]
 
 
-def _entity(table: pa.Table, entity: Entity, source: str) -> tuple[EntityTable, npt.NDArray[np.int64]]:
-    """The distinct users or items, each with its last row's columns, and each rating's index into them."""
-    keys = table[entity.key]
-    if keys.null_count:
-        raise TrainingError(f"{source}: {entity.key}: expected a key in every row, found {keys.null_count} empty")
-    encoded = pc.dictionary_encode(keys.cast(pa.string())).combine_chunks()
-    names = np.asarray(encoded.dictionary.to_pylist(), dtype=object)
-    by_name = np.argsort(names, kind="stable")
-    rank = np.empty_like(by_name)
-    rank[by_name] = np.arange(len(by_name))
-    index = rank[encoded.indices.to_numpy(zero_copy_only=False)]
-    last_row = np.zeros(len(names), dtype=np.int64)
-    np.maximum.at(last_row, index, np.arange(len(index)))
-    rows = table.take(pa.array(last_row))
-    columns = {column.name: _values(rows, column, source) for column in (*entity.columns, *entity.features)}
-    return EntityTable(tuple(names[by_name]), columns), index
+def _wanted(dataset: Dataset) -> list[str]:
+    """All columns of the training data that training reads; of purchases it does not read how many."""
+    return [name for name in dataset.training_names.values() if name != dataset.quantity]
 
 
-def _values(rows: pa.Table, column: Column, source: str) -> npt.NDArray[Any]:
+@dataclass(frozen=True)
+class _Columns:
+    """Reads the columns of a table."""
+
+    dataset: Dataset
+    source: str
+    today: date
+
+    def entity(self, role: str, entity: Entity, table: pa.Table) -> tuple[EntityTable, npt.NDArray[np.int64]]:
+        """The distinct users or items, each with its last row's columns, and each row's index into them."""
+        names = self.dataset.training_names
+        keys = table[names[role, entity.key]]
+        if keys.null_count:
+            raise TrainingError(
+                f"{self.source}: {entity.key}: expected a key in every row, found {keys.null_count} empty"
+            )
+        encoded = pc.dictionary_encode(keys.cast(pa.string())).combine_chunks()
+        ids = np.asarray(encoded.dictionary.to_pylist(), dtype=object)
+        by_id = np.argsort(ids, kind="stable")
+        rank = np.empty_like(by_id)
+        rank[by_id] = np.arange(len(by_id))
+        index = rank[encoded.indices.to_numpy(zero_copy_only=False)]
+        last_row = np.zeros(len(ids), dtype=np.int64)
+        np.maximum.at(last_row, index, np.arange(len(index)))
+        rows = table.take(pa.array(last_row))
+        columns = {
+            column.name: _values(rows, column, self.source, names[role, column.source or column.name], self.today)
+            for column in (*entity.columns, *entity.features)
+        }
+        return EntityTable(tuple(ids[by_id]), columns), index
+
+
+def _values(rows: pa.Table, column: Column, source: str, name: str = "", today: date | None = None) -> npt.NDArray[Any]:
+    """A column's values, from the table's column `name`; not given, the column's own."""
+    name = name or column.source or column.name
     if column.kind.is_number and column.part is None:
-        return _numbers(rows, column.name, source, may_miss=True)
+        return _numbers(rows, name, source, may_miss=True)
     # Not cast by Arrow, which writes numbers in a way of its own.
-    told = rows[column.source or column.name].to_pylist()
+    told = rows[name].to_pylist()
     values = np.empty(len(told), dtype=np.float64 if column.kind.is_number else object)
-    today = datetime.now(UTC).date()
-    values[:] = [features.value(column, value, today) for value in told]
+    values[:] = [features.value(column, value, today or datetime.now(UTC).date()) for value in told]
     return values
 
 

@@ -9,6 +9,7 @@ from functions.shared import environment, versions
 from functions.shared.artifacts import ArtifactBucket
 from functions.shared.database import Connection, KeptConnection
 from functions.shared.deadline import Deadline
+from functions.shared.serving.requests import storable
 from functions.shared.telemetry import MetricUnit, logger_of, metrics_of
 
 FUNCTION = "embedding_loader"
@@ -32,6 +33,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     `{"action": "grant_iam", "user": …, "master_user": …, "master_password": …}` comes once, from the deployment.
     """
+    if not isinstance(event, dict):
+        raise EventError(f"expected an object, found {type(event).__name__}")
     settings = environment.storage()
     if event.get("action") == "grant_iam":
         return _grant_iam(event, settings.database)
@@ -57,6 +60,8 @@ def _grant_iam(event: dict[str, Any], database: environment.Database) -> dict[st
 
 def _act(event: dict[str, Any], connection: Connection, bucket: ArtifactBucket) -> dict[str, Any]:
     action, version = event["action"], str(event.get("version"))
+    if not storable(version):
+        raise EventError("version: expected one such as 20261120T173000Z-1a2b3c")
     load.prepare(connection)
     if action == "activate":
         trial.try_version(connection, bucket, read_manifest(versions.manifest(connection, version)))
@@ -79,11 +84,15 @@ def _version(event: dict[str, Any], bucket: str) -> str:
     try:
         found, key = event["detail"]["bucket"]["name"], event["detail"]["object"]["key"]
     except (KeyError, TypeError):
-        raise EventError(f"expected an action or S3's 'Object Created' event, found the keys {sorted(event)}") from None
-    version, _, name = key.rpartition("/")
-    if found != bucket or name != MANIFEST or not version:
-        raise EventError(f"expected <version>/{MANIFEST} in {bucket}, found {key!r} in {found}")
-    return str(version)
+        raise EventError(f"expected an action or S3's 'Object Created' event, found the keys {list(event)}") from None
+    version, _, name = str(key).rpartition("/")
+    if found != bucket or name != MANIFEST:
+        raise EventError(f"expected <version>/{MANIFEST} in {bucket}, found {key!r} in {found!r}")
+    try:
+        version_moment(version)
+    except ValueError as error:
+        raise EventError(str(error)) from error
+    return version
 
 
 def _refuse_the_future(version: str) -> None:

@@ -25,10 +25,14 @@ def main(arguments: list[str]) -> int:
         help="a setting on top, such as vectors.multi_az=true",
     )
     parser.add_argument("--events-per-second", type=float, default=use.Rate.events_per_second, metavar="N")
+    parser.add_argument("--json", action="store_true", help="the three sums, in dollars")
     options = parser.parse_args(arguments)
     try:
         settings = dict(_setting(text) for text in options.set)
-        print(report(options.stack, settings, use.Rate(options.events_per_second)))
+        rate = use.Rate(options.events_per_second)
+        print(
+            json.dumps(sums(options.stack, settings, rate)) if options.json else report(options.stack, settings, rate)
+        )
     except (LocalRunError, UnknownPriceError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -48,6 +52,16 @@ def report(stack: str, settings: dict[str, Any] | None = None, rate: use.Rate | 
             *_table("batch", use.glue_lines(graph, prices), summed=False),
         ]
     )
+
+
+def sums(stack: str, settings: dict[str, Any], rate: use.Rate) -> dict[str, float]:
+    """Dollars: `idle` for a month, `events` for a million of them, `batch` for a run of the job and the crawler."""
+    graph, prices = record(stack, settings), Prices()
+    return {
+        "idle": idle.total(idle.lines(graph, prices)),
+        "events": idle.total(use.lines(graph, prices, rate)),
+        "batch": idle.total(use.glue_lines(graph, prices)),
+    }
 
 
 def _table(title: str, bill: Sequence[Line], *, summed: bool = True) -> list[str]:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from local.cost.prices import Price, Prices, UnknownPriceError
 from local.graph.recorder import Graph, Node
 
-SECONDS_AN_HOUR = 3600
-
 
 @dataclass(frozen=True)
 class Line:
@@ -81,13 +79,6 @@ def _endpoint(node: Node, prices: Prices) -> Iterator[Line]:
         yield Line("Interface endpoints", _number(zones, "zone"), zones * prices.hours * price.amount, str(price))
 
 
-def _function(node: Node, prices: Prices) -> Iterator[Line]:
-    if (node.inputs.get("snapStart") or {}).get("applyOn") == "PublishedVersions":
-        size, price = float(node.inputs["memorySize"]) / 1024, prices["lambda_snap_start"]
-        seconds = prices.hours * SECONDS_AN_HOUR
-        yield Line("SnapStart, a version", f"{size:.2f} GB", size * seconds * price.amount, str(price))
-
-
 def _each(item: str, price_name: str) -> Callable[[Node, Prices], Iterator[Line]]:
     def lines_of(_: Node, prices: Prices) -> Iterator[Line]:
         price: Price = prices[price_name]
@@ -100,7 +91,6 @@ _PRICED: dict[str, Callable[[Node, Prices], Iterator[Line]]] = {
     "aws:rds/instance:Instance": _database,
     "aws:kinesis/stream:Stream": _stream,
     "aws:ec2/vpcEndpoint:VpcEndpoint": _endpoint,
-    "aws:lambda/function:Function": _function,
     "aws:secretsmanager/secret:Secret": _each("Secrets", "secret"),
     "aws:kms/key:Key": _each("KMS key", "kms_key"),
     "aws:cloudwatch/metricAlarm:MetricAlarm": _each("Alarms", "alarm"),

@@ -129,6 +129,14 @@ def test_every_database_is_private_and_encrypted(graph: Graph) -> None:
         assert node.inputs["storageEncrypted"] is True, node.urn
 
 
+def test_what_holds_data_is_protected_where_the_stack_keeps_it() -> None:
+    kept = {"s3/bucket:Bucket", "kinesis/stream:Stream", "rds/instance:Instance", "kms/key:Key"}
+    for stack, others in {"dev": None, "prod": {"code-bucket", "source-mysql"}}.items():
+        graph = program_graph(stack)
+        unprotected = {node.name for type_ in kept for node in graph.of(type_) if not node.protect}
+        assert unprotected <= others if others else not any(node.protect for node in graph.nodes), stack
+
+
 def test_no_role_holds_a_wildcard_action_and_a_wildcard_resource_only_where_iam_has_no_other(graph: Graph) -> None:
     for node in graph.of("RolePolicy"):
         for statement in json.loads(node.inputs["policy"])["Statement"]:

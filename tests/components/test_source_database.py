@@ -46,6 +46,11 @@ def test_the_login_is_encrypted_by_kms_and_a_secret_of_the_state(key: str | None
     assert without_secrets(login.raw["content"]) == "[secret]"
 
 
+def test_options_of_the_driver_are_part_of_the_url() -> None:
+    login = source(**EXISTING, options="sslMode=VERIFY_CA").one("BucketObjectv2", "login").inputs["content"]
+    assert json.loads(login)["url"] == "jdbc:mysql://mysql.internal:3307/shop?sslMode=VERIFY_CA"
+
+
 def test_the_trial_database_is_private_and_filled_once_from_inside_the_vpc() -> None:
     graph = source(trial=True)
     assert graph.one("Instance").inputs["publiclyAccessible"] is False

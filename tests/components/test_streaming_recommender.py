@@ -99,7 +99,7 @@ def statements(graph: Graph, role: str) -> dict[str, dict[str, Any]]:
 def test_kinesis_calls_the_transformation_itself_where_that_is_asked_for() -> None:
     graph = recommender(delivery="event_source")
     mapping = graph.one("EventSourceMapping").inputs
-    assert mapping["functionName"].endswith("stream-transformation-live")
+    assert mapping["functionName"].endswith("stream-event-transformation-live")
     assert mapping["functionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["bisectBatchOnFunctionError"] is True
     assert mapping["maximumRetryAttempts"] > 0

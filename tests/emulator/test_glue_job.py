@@ -59,10 +59,10 @@ except ImportError:
 spark = SparkSession.builder.getOrCreate()
 print("JAVA", spark._jvm.java.lang.System.getProperty("java.home"))
 uri = options["data_lake_uri"] + "/probe"
-rows = spark.range(1000).selectExpr("id", "id % 3 AS part")
+rows = spark.range(1000).selectExpr("id", "concat('Größe € 100%/', id % 3) AS part")
 rows.write.partitionBy("part").parquet(uri)
 rows.write.mode("overwrite").partitionBy("part").parquet(uri)
-print("READ", spark.read.parquet(uri).count(), spark.read.parquet(uri + "/part=1").count())
+print("READ", spark.read.parquet(uri).count(), spark.read.parquet(uri).where("part = 'Größe € 100%/1'").count())
 """
 
 

@@ -13,7 +13,7 @@ from tests.databases import execute
 
 
 def test_the_programs_master_user_logs_in_and_finds_its_data_again_after_a_restart(tmp_path: Path) -> None:
-    server = MariaDB(tmp_path, user="shop-admin", password="it's a \\ pass`word", database="shop")
+    server = MariaDB(tmp_path / "Läufe 1", user="shop-admin", password="it's a \\ pass`word", database="shop")
     login = Login(server.host, server.port, "shop", "shop-admin", "it's a \\ pass`word")
     server.start()
     try:

@@ -134,10 +134,8 @@ class Cloud:
                 return
             if type_ == DATABASE:
                 self._delete_database(thing)
-            if type_ == BUCKET and name in self.full_buckets:
-                if not thing.inputs.get("forceDestroy"):
-                    raise Refused(f"{name}: BucketNotEmpty: The bucket you tried to delete is not empty")
-                self.full_buckets.discard(name)
+            if type_ == BUCKET:
+                self._delete_bucket(thing)
             if type_ == KEY:
                 self.dying_keys.add(thing.outputs["arn"])
             del self.resources[f"{type_}/{id_}"]
@@ -176,6 +174,13 @@ class Cloud:
         if snapshot in self.snapshots:
             raise Refused(f"{thing.name}: DBSnapshotAlreadyExists: {snapshot}")
         self.snapshots[snapshot] = thing.inputs.get("kmsKeyId")
+
+    def _delete_bucket(self, thing: Resource) -> None:
+        if thing.name in self.full_buckets and not thing.inputs.get("forceDestroy"):
+            raise Refused(f"{thing.name}: BucketNotEmpty: The bucket you tried to delete is not empty")
+        parts = [key for key, part in self.resources.items() if part.inputs.get("bucket") == thing.id and part != thing]
+        for key in parts:
+            del self.resources[key]
 
     def _existing(self, type_: str, id_: str) -> Resource:
         if f"{type_}/{id_}" not in self.resources:

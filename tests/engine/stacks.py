@@ -113,8 +113,14 @@ class EngineStack:
     def refresh(self) -> automation.RefreshResult:
         return self._stack.refresh()
 
-    def destroy(self) -> automation.DestroyResult:
-        return self._stack.destroy()
+    def destroy(self) -> None:
+        """As one types it: with the preview that refuses for what is protected, which the Automation API leaves out."""
+        self.command("destroy", "--yes")
+
+    def command(self, *arguments: str) -> None:
+        """Runs `pulumi <arguments>` on this stack."""
+        workspace = self._stack.workspace
+        workspace.pulumi_command.run([*arguments, "--stack", self._name], workspace.work_dir, dict(workspace.env_vars))
 
     def outputs(self) -> automation.OutputMap:
         return self._stack.outputs()

@@ -7,14 +7,16 @@ import pytest
 from pyspark.sql import SparkSession
 
 from emulator.requirements import JAVA_HOME, JDBC_DRIVER
+from tests.etl import connector_j
 from tests.etl.shops import configured_spark
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    drivers = filter(None, (JDBC_DRIVER, connector_j.fetch()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAVA_HOME", str(JAVA_HOME))
-        session = configured_spark(tmp_path_factory.mktemp("spark"), JDBC_DRIVER)
+        session = configured_spark(tmp_path_factory.mktemp("spark"), *drivers)
     yield session
     session.stop()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from contracts.training_data import SUCCESS_MARKER, SuccessMarker, read_marker
+from contracts.training_data import SUCCESS_MARKER, SuccessMarker, items_folder, read_marker
 from etl.source import Source
 from local.shop import Login
 from tests.databases import execute
@@ -58,13 +58,16 @@ BOOKS_SQL = (
 )
 
 
-def configured_spark(folder: Path, jdbc_driver: Path) -> SparkSession:
+MARIADB_DRIVER = "org.mariadb.jdbc.Driver"
+
+
+def configured_spark(folder: Path, *jdbc_drivers: Path) -> SparkSession:
     session = (
         SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.driver.host", "127.0.0.1")
-        .config("spark.driver.extraClassPath", str(jdbc_driver))
+        .config("spark.driver.extraClassPath", ":".join(map(str, jdbc_drivers)))
         # Compiling is most of the time that a small query takes; the tests of the Glue job run with it.
         .config("spark.driver.extraJavaOptions", "-Duser.timezone=UTC -XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         .config("spark.sql.codegen.wholeStage", "false")
@@ -77,15 +80,18 @@ def configured_spark(folder: Path, jdbc_driver: Path) -> SparkSession:
     return session
 
 
-def source_of(login: Login) -> Source:
-    return Source(f"jdbc:mysql://{login.host}:{login.port}/{login.database}", login.username, login.password)
+def source_of(login: Login, driver: str = MARIADB_DRIVER) -> Source:
+    url = f"jdbc:mysql://{login.host}:{login.port}/{login.database}"
+    return Source(url, login.username, login.password, driver)
 
 
-def run(spark: SparkSession, login: Login, dataset: str, lake: Path, **options: Any) -> Any:
+def run(
+    spark: SparkSession, login: Login, dataset: str, lake: Path, driver: str = MARIADB_DRIVER, **options: Any
+) -> Any:
     spec = lake / "dataset.toml"
     spec.write_text(dataset)
     try:
-        return ratings_etl.run(spark, source_of(login), spec.as_uri(), lake.as_uri(), **options)
+        return ratings_etl.run(spark, source_of(login, driver), spec.as_uri(), lake.as_uri(), **options)
     finally:
         spark.catalog.clearCache()
 
@@ -101,6 +107,13 @@ def rows(lake: Path, name: str) -> list[dict[str, Any]]:
         key, value = file.split("/")[0].split("=")
         found += [{key: value} | row for row in pq.read_table(lake / name / file, partitioning=None).to_pylist()]
     return found
+
+
+def items(lake: Path, name: str) -> list[dict[str, Any]]:
+    """The catalogue, by key: all items, with or without a rating."""
+    files = marker(lake, name).items
+    found = [row for file in files for row in pq.read_table(lake / items_folder(name) / file).to_pylist()]
+    return sorted(found, key=lambda row: str(row))
 
 
 def quarantined(lake: Path) -> dict[str, list[dict[str, Any]]]:

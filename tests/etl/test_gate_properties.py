@@ -8,9 +8,16 @@ from pyspark.sql import SparkSession
 
 from contracts import dataset as datasets
 from etl import quality, tables
+from etl.column_types import ColumnType, reads
 from tests.etl import shops
 
 SPEC = datasets.parse(shops.BOOKS.replace('time = "scored_at"\n', ""))
+TEXT, INT, DOUBLE = ColumnType("text", "text"), ColumnType("int", "int"), ColumnType("double", "double")
+TYPES = {
+    "users": {"reader_id": TEXT, "home_town": TEXT},
+    "items": {"isbn": TEXT, "genres": TEXT, "pages": INT},
+    "ratings": {"reader": TEXT, "book": TEXT, "score": DOUBLE},
+}
 KEYS = st.sampled_from([None, "", " ", "a", " a", "a ", "b", "B", "c\t", "é", "it's", "0", "a/b"])
 READERS = st.lists(st.tuples(KEYS, st.none() | st.text("xyz ", max_size=3)), max_size=8)
 BOOKS = st.lists(st.tuples(KEYS, st.none() | st.just("x|y"), st.none() | st.integers(-5, 5)), max_size=8)
@@ -31,11 +38,13 @@ def test_exactly_the_rows_that_keep_every_rule_become_training_data(
     books: list[tuple[str | None, str | None, int | None]],
     stars: list[tuple[str | None, str | None, float | None]],
 ) -> None:
-    loaded = tables.Tables(
-        spark.createDataFrame(readers, "reader_id string, home_town string"),
-        spark.createDataFrame(books, "isbn string, genres string, pages int"),
-        spark.createDataFrame(stars, "reader string, book string, score double"),
-    )
+    frames = {
+        "users": spark.createDataFrame(readers, "reader_id string, home_town string"),
+        "items": spark.createDataFrame(books, "isbn string, genres string, pages int"),
+        "ratings": spark.createDataFrame(stars, "reader_id string, isbn string, score double"),
+    }
+    targets = tables.targets(SPEC, TYPES)
+    loaded = tables.Tables(**{role: tables.typed(frame, reads(SPEC)[role], targets) for role, frame in frames.items()})
     known_readers, known_books = accepted_keys(list(readers)), accepted_keys(list(books))
     best: dict[tuple[str, str], float] = {}
     for reader, book, score in stars:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from contracts.dataset import KeyType, Rows
+from etl.source import Split
 from local.shop import Login
 from tests.databases import execute
 from tests.etl import shops
@@ -13,7 +15,7 @@ from tests.etl.test_ratings_etl import SHOP
 TEXT_KEYS = ["a", "A", "it's", "back\\slash", "ä", "zz", " lead", "50%", '"', "`", "b", "c", "d", "e"]
 
 
-@pytest.mark.parametrize("collation", ["utf8mb4_general_ci", "utf8mb4_bin"])
+@pytest.mark.parametrize("collation", ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin"])
 def test_ranges_of_text_keys_part_the_table(
     spark: SparkSession, shop_database: Login, monkeypatch: pytest.MonkeyPatch, collation: str
 ) -> None:
@@ -29,8 +31,11 @@ def test_ranges_of_text_keys_part_the_table(
             "INSERT INTO marks (person) VALUES (NULL), ('unknown'), ('')",
         ],
     )
-    frame = shops.source_of(shop_database).read(spark, "marks", ["n", "person"], "person", ("people", "id"))
+    frame = shops.source_of(shop_database).read(
+        spark, Rows(table="marks"), {"n": "n"}, Split("person", KeyType.TEXT, ("people", "id"))
+    )
     assert frame.rdd.getNumPartitions() > 3
+    assert frame.columns == ["n"]
     assert sorted(row.n for row in frame.collect()) == list(range(1, 3 * len(TEXT_KEYS) + 4))
 
 
@@ -45,7 +50,8 @@ def test_ranges_follow_the_keys_and_not_the_gaps_between_them(
             "INSERT INTO people SELECT CAST(seq * seq * seq AS SIGNED) - 50 FROM seq_1_to_1000",
         ],
     )
-    frame = shops.source_of(shop_database).read(spark, "people", ["id"], "id")
+    split = Split("id", KeyType.INTEGER, ("people", "id"))
+    frame = shops.source_of(shop_database).read(spark, Rows(table="people"), {"id": "id"}, split)
     sizes = frame.rdd.mapPartitions(lambda rows: [sum(1 for _ in rows)]).collect()
     assert sum(sizes) == 1000
     assert len(sizes) == 11
@@ -63,3 +69,23 @@ def test_a_folder_has_one_file_unless_that_would_be_too_large(
     shops.run(spark, shop_database, one_bucket, lake)
     assert len(shops.marker(lake, "books-ml").files) == 2
     assert len(shops.rows(lake, "books-ml")) == 4
+
+
+@pytest.mark.parametrize("only_changed", [False, True], ids=["full", "incremental"])
+def test_a_shop_that_is_read_in_many_ranges_gives_the_same_data(
+    spark: SparkSession,
+    shop_database: Login,
+    lake: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    only_changed: bool,
+) -> None:
+    collations = ("readers CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci", "books CHARACTER SET latin1")
+    shops.make_books(shop_database, *SHOP, *(f"ALTER TABLE {collation}" for collation in collations))
+    shops.run(spark, shop_database, shops.BOOKS, lake)
+    expected = sorted(map(str, shops.rows(lake, "books-ml")))
+    monkeypatch.setattr("etl.source.ROWS_A_READER", 1)
+    many = tmp_path / "many"
+    many.mkdir()
+    shops.run(spark, shop_database, shops.BOOKS, many, only_changed=only_changed)
+    assert sorted(map(str, shops.rows(many, "books-ml"))) == expected

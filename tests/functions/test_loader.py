@@ -137,15 +137,15 @@ def test_what_is_published_last_becomes_active_whatever_its_name(store: Store) -
     ("version", "message"),
     [
         ("20990101T000000Z-aaaaaa", "expected one made by now"),
-        ("٢٠٢٦١١٠١T٠٠٠٠٠٠Z-aaaaaa", "expected a version such as"),
-        ("20261301T000000Z-aaaaaa", "expected a version such as"),
+        ("٢٠٢٦١١٠١T٠٠٠٠٠٠Z-aaaaaa", "expected one such as"),
+        ("20261301T000000Z-aaaaaa", "does not match format"),
     ],
 )
 def test_a_version_of_the_future_or_of_no_date_is_refused(version: str, message: str, store: Store) -> None:
     _publish_and_load(store, world(V[0]))
     content = world(V[0]).manifest().to_json().replace(V[0], version).encode()
     store.s3.put_object(Bucket=store.bucket, Key=f"{version}/manifest.json", Body=content)
-    with pytest.raises(ManifestError, match=message):
+    with pytest.raises((ManifestError, loader.EventError), match=message):
         load(store.bucket, version)
     assert act("status")["active"] == V[0]
 

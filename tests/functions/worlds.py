@@ -76,11 +76,11 @@ class World:
             files[artifacts.USER_TOWER] = self.tower
         return files
 
-    def manifest(self, files: Mapping[str, bytes] | None = None) -> artifacts.Manifest:
+    def manifest(self, files: Mapping[str, bytes] | None = None, version: str = "") -> artifacts.Manifest:
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in (files or self.files()).items()}
         counts = (len(self.item_ids), len(self.user_ids))
         dim = self.items.shape[1]
-        return artifacts.Manifest(self.version, dim, self.similarity, *counts, digests, DATASET.to_dict())
+        return artifacts.Manifest(version or self.version, dim, self.similarity, *counts, digests, DATASET.to_dict())
 
     def publish(self, s3: Any, bucket: str, manifest: artifacts.Manifest | None = None, changed: Any = None) -> None:
         """Writes all files, the manifest last. `changed` replaces a file's content but not its digest (by stem)."""

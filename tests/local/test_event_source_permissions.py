@@ -8,13 +8,13 @@ import pytest
 from tests.local.permissions import Exercise, System, declared, refused_without, running_system
 
 EXERCISES: dict[tuple[str, str], Exercise] = {
-    ("stream-transformation", "WriteLogs"): lambda system: system.start_function("stream_transformation"),
-    ("stream-transformation", "CallInference"): System.recommend,
-    ("stream-transformation", "ReadEvents"): System.open_event_source,
-    ("stream-transformation", "PutLines"): System.recommend,
-    ("stream-transformation", "KeepFailed"): System.keep_a_poison_record,
-    ("stream-transformation", "KeepGivenUp"): System.give_up_a_batch,
-    ("stream-transformation", "FindBucket"): System.open_event_source,
+    ("stream-event-transformation", "WriteLogs"): lambda system: system.start_function("stream_transformation"),
+    ("stream-event-transformation", "CallInference"): System.recommend,
+    ("stream-event-transformation", "ReadEvents"): System.open_event_source,
+    ("stream-event-transformation", "PutLines"): System.recommend,
+    ("stream-event-transformation", "KeepFailed"): System.keep_a_poison_record,
+    ("stream-event-transformation", "KeepGivenUp"): System.give_up_a_batch,
+    ("stream-event-transformation", "FindBucket"): System.open_event_source,
 }
 
 
@@ -25,7 +25,7 @@ def system(artifacts: Path) -> Iterator[System]:
 
 
 def test_every_statement_of_the_role_is_exercised_here(system: System) -> None:
-    assert {(role, sid) for role, sid in declared(system.deployment) if role == "stream-transformation"} == set(
+    assert {(role, sid) for role, sid in declared(system.deployment) if role == "stream-event-transformation"} == set(
         EXERCISES
     )
 

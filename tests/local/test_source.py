@@ -1,16 +1,17 @@
 """Loading a shop into the source database: dumps, ratings files, databases that exist."""
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from contracts.dataset import Dataset, load
+from contracts.dataset import Dataset, load, parse
 from emulator.errors import LocalRunError
 from local.login import parse_url
 from local.shop import Login
-from local.source import check_existing, load_dump
+from local.source import check_existing, check_given, load_dump
 from tests.databases import execute
 
 PROJECT = Path(__file__).parents[2]
@@ -82,6 +83,23 @@ def test_a_broken_dump_and_missing_files_are_named(
     dump.write_text("CREATE TABLE broken (")
     with pytest.raises(LocalRunError, match=r"--sql-dump .*dump.sql, line 1: You have an error"):
         load_dump(shop_database, dump, ratings, dataset)
+
+
+def test_a_dump_without_ratings_asks_for_them_and_a_file_of_purchases_fills_its_table(
+    shop_database: Login, dataset: Dataset, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(LocalRunError, match=r"has no table ratings: give it with --ratings"):
+        load_dump(shop_database, files[0], None, dataset)
+    execute(shop_database, ["DROP TABLE customers, products"])
+    toml = (PROJECT / "dataset.toml").read_text(encoding="utf-8")
+    before, after = re.split(r"^\[ratings\].*?(?=^\[event)", toml, flags=re.MULTILINE | re.DOTALL)
+    bought = 'table = "bought"\nuser = "customerNumber"\nitem = "productCode"\ntime = "at"\nquantity = "n"\n'
+    spec = parse(f"{before}[ratings]\n{bought}{after}")
+    files[1].write_text("customerNumber,productCode,at,n\n1,S1,2026-11-20,2\n1,S1,2026-11-20 17:30:00,0.5\n")
+    assert load_dump(shop_database, *files, spec) == "1 customers, 1 products, 2 bought"
+    files[1].write_text("customerNumber,productCode,at,n\n1,S1,yesterday,2\n")
+    with pytest.raises(LocalRunError, match="line 2: at: expected a date or time, such as"):
+        check_given(None, files[1], spec)
 
 
 def test_half_stars_stay_what_they_are(shop_database: Login, dataset: Dataset, files: tuple[Path, Path]) -> None:

@@ -2,17 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from contracts.training_data import SUCCESS_MARKER
+from contracts import artifacts as contract
+from contracts import dataset as datasets
+from contracts.training_data import SUCCESS_MARKER, items_folder, read_marker
+from functions.shared.serving.tower import UserTower
+from local.model import Trained
 from tests.training import worlds
+from training import artifacts, pipeline
 from training import data as training_data
 from training.errors import TrainingError
+from training.fit import Settings
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +148,90 @@ def test_data_that_cannot_be_learned_is_refused_by_name(
 ) -> None:
     with pytest.raises(TrainingError, match=message):
         training_data.from_table(change(views), worlds.FILMS, "views")
+
+
+PURCHASES = datasets.parse("""
+[users]
+table = "customer"
+key = "id"
+[users.columns]
+status = "categorical"
+born = "date"
+[items]
+table = "track"
+key = "id"
+key_type = "integer"
+[items.columns]
+status = "boolean"
+"Unit. Price" = "numeric"
+[ratings]
+table = "line"
+user = "customer"
+item = "track"
+time = "bought"
+[event.features]
+birthday = "born"
+""")
+
+
+def purchases(n_users: int, tracks_each: int, n_tracks: int = 12) -> tuple[pa.Table, pa.Table]:
+    """What the ETL makes of a music shop: a row a purchase, and all tracks, of which the last is never bought."""
+    tracks = {n: {"items_id": n, "items_status": str(n % 2), "Unit__Price": n / 4} for n in range(n_tracks)}
+    born = [date(1990, 5, 1), None]
+    rows = [
+        {"users_id": f"u{user}", "users_status": "new", "born": born[user % 2], **tracks[(user + k) % (n_tracks - 1)]}
+        | {"bought": datetime(2026, 1, 1 + k, tzinfo=UTC), "quantity": 2.0}
+        for user in range(n_users)
+        for k in range(tracks_each)
+    ]
+    return pa.Table.from_pylist(rows), pa.Table.from_pylist(list(tracks.values()))
+
+
+def test_purchases_are_liked_and_items_that_nobody_bought_are_in_the_catalogue(tmp_path: Path) -> None:
+    table, tracks = purchases(6, 4)
+    spec = replace(PURCHASES, buckets=2)
+    root = worlds.write(table, spec, tmp_path)
+    folder = root / items_folder(spec.name)
+    folder.mkdir()
+    pq.write_table(tracks.set_column(2, "Unit__Price", pa.array([9.0] * len(tracks))), folder / "part-0.parquet")
+    marker = root / spec.name / SUCCESS_MARKER
+    written = read_marker(marker.read_text())
+    marker.write_text(replace(written, run="20260501T000000Z-0", items=("part-0.parquet",)).to_json())
+    data = training_data.load(str(root), spec)
+    assert data.liked.all()
+    assert len(data.user) == len(table)
+    assert data.items.ids == tuple(sorted(map(str, range(12))))
+    assert "11" not in {data.items.ids[item] for item in data.item}
+    assert set(data.items.columns["Unit. Price"]) == {9.0}, "the items' own table has the latest values"
+    columns = data.users.columns
+    assert (columns["born"][0], columns["born.year"][0], columns["born.month"][0]) == ("1990-05-01", "1990", "5")
+    assert (columns["born.weekday"][0], columns["born.weekday"][1]) == ("2", "")
+    assert columns["born.age"][0] == pytest.approx(36.0, abs=0.01)
+    assert np.isnan(columns["born.age"][1])
+
+
+@pytest.mark.parametrize(("n_users", "tracks_each"), [(30, 1), (4, 2), (4, 6)])
+def test_a_shop_too_small_to_be_measured_is_trained_reported_and_refused_in_a_sentence(
+    tmp_path: Path, n_users: int, tracks_each: int
+) -> None:
+    table, tracks = purchases(n_users, tracks_each)
+    data = training_data.from_table(table, PURCHASES, "shop", tracks)
+    trained = pipeline.train(data, Settings(epochs=2))
+    artifacts.write(trained, tmp_path)
+    assert not trained.metrics["gate"]["passed"]
+    report = (tmp_path / "report.html").read_text()
+    assert f"{len(data.user)} ratings by {n_users} users of 12 items" in report
+    assert Trained("v", tmp_path, {**trained.metrics, "recommendable": 1}).describe()
+
+
+def test_a_date_of_an_event_is_read_as_training_read_it(tmp_path: Path) -> None:
+    data = training_data.from_table(purchases(8, 3)[0], PURCHASES, "shop")
+    artifacts.write(pipeline.train(data, Settings(epochs=1)), tmp_path)
+    tower = UserTower((tmp_path / contract.USER_TOWER).read_bytes(), PURCHASES)
+    events = [{"birthday": "1990-05-01"}, {"birthday": "1990-05-01T10:00:00Z"}, {"birthday": "May"}, {}]
+    assert [tower.has_features(event) for event in events] == [True, True, False, False]
+    nothing = np.empty((0, Settings.dim), dtype=np.float32)
+    born, with_time, wrong, none = tower.vectors(events, [nothing] * len(events))
+    assert np.array_equal(born, with_time)
+    assert np.array_equal(wrong, none)
+    assert not np.allclose(born, none)

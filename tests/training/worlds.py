@@ -61,7 +61,7 @@ def shop_table(shop: Shop) -> pa.Table:
 def write(table: pa.Table, dataset: Dataset, root: Path) -> Path:
     """Writes the table as the ETL job does, and returns what `--data` takes."""
     folder, files = root / dataset.name, []
-    keys = np.asarray(table[dataset.users.key].to_pylist(), dtype=object)
+    keys = np.asarray(table[dataset.training_names["users", dataset.users.key]].to_pylist(), dtype=object)
     groups = np.array([hash(key) % dataset.buckets for key in keys]) if dataset.buckets else keys
     for value in sorted(set(groups)):
         part = table.filter(pa.array(groups == value))

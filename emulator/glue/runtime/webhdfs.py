@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from .s3_files import DeniedError, NotFoundError, S3Files, Status
 
+_URL_CHARACTERS = "/?&=%:+,;@!$'()*~"
 _BLOCK_BYTES = 128 * 1024 * 1024
 _JAVA_ERRORS = {
     "FileNotFoundException": (404, "java.io.FileNotFoundException"),
@@ -62,7 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Silent: the job's log is for the job."""
 
     def _serve(self, operations: dict[str, Any]) -> None:
-        url = urlsplit(self.path)
+        # Java's client sends a name's UTF-8 as it is; the server's library has read it as Latin-1.
+        url = urlsplit(self.path.encode("latin-1").decode(errors="replace"))
         path, self.query = unquote(url.path), {key: values[0] for key, values in parse_qs(url.query).items()}
         operation = operations.get(self.query.get("op", ""))
         try:
@@ -104,7 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _create(self, path: str) -> None:
         if "data" not in self.query:  # the protocol's first step asks where to write
-            self._answer(307, b"", {"Location": f"http://{self.headers['Host']}{self.path}&data=true"})
+            place = quote(self.path.encode("latin-1"), safe=_URL_CHARACTERS)
+            self._answer(307, b"", {"Location": f"http://{self.headers['Host']}{place}&data=true"})
             return
         content = self.files.spool()
         size = sum(content.write(chunk) for chunk in self._body())

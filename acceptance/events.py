@@ -1,0 +1,56 @@
+"""Visits made of a published version's catalogue, and how they get on the stream."""
+
+import csv
+import io
+import json
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from contracts import artifacts
+from contracts.events import CUSTOMER, HISTORY, IN_CART, PRODUCT, QUANTITY, SESSION
+from operations.replay import MAX_RECORDS
+
+MAX_TRIES = 20
+UNKNOWN_CUSTOMER = 999_999_999
+
+
+def visits(s3: Any, bucket: str, version: str, n: int, seed: int) -> list[dict[str, Any]]:
+    """`n` visits, each of a customer and items of the version; one in ten of somebody whom nobody knows."""
+    users = _ids(s3, bucket, f"{version}/{artifacts.USER_CATALOG}")
+    items = _ids(s3, bucket, f"{version}/{artifacts.ITEM_CATALOG}")
+    dice = random.Random(seed)  # noqa: S311  (a made-up visitor, not a secret)
+    return [
+        {
+            SESSION: f"acceptance-{seed}-{number}",
+            CUSTOMER: UNKNOWN_CUSTOMER if dice.random() < 0.1 else dice.choice(users),
+            HISTORY: [
+                {PRODUCT: item, QUANTITY: "1", IN_CART: dice.random() < 0.3}
+                for item in dice.sample(items, dice.randint(1, min(4, len(items))))
+            ],
+        }
+        for number in range(n)
+    ]
+
+
+def _ids(s3: Any, bucket: str, key: str) -> list[str]:
+    text = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    return [row["id"] for row in csv.DictReader(io.StringIO(text))]
+
+
+def put(kinesis: Any, stream: str, events: Sequence[dict[str, Any]]) -> list[str]:
+    """Puts events on the stream and returns their sequence numbers. Raises `RuntimeError` where it takes no more."""
+    waiting = [{"Data": json.dumps(event).encode(), "PartitionKey": event[SESSION]} for event in events]
+    numbers: list[str] = []
+    for attempt in range(MAX_TRIES * (1 + len(waiting) // MAX_RECORDS)):
+        if not waiting:
+            return numbers
+        batch = waiting[:MAX_RECORDS]
+        answers = kinesis.put_records(StreamName=stream, Records=batch)["Records"]
+        refused = [record for record, answer in zip(batch, answers, strict=True) if answer.get("ErrorCode")]
+        numbers += [answer["SequenceNumber"] for answer in answers if not answer.get("ErrorCode")]
+        waiting = refused + waiting[MAX_RECORDS:]
+        if refused:
+            time.sleep(min(0.1 * 2.0**attempt, 2.0))
+    raise RuntimeError(f"stream {stream}: {len(waiting)} events were throttled {MAX_TRIES} times")

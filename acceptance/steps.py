@@ -1,0 +1,215 @@
+"""The steps of an acceptance run once the stack is up: each does one thing as a user does, and says what came of it."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from acceptance.events import put, visits
+from acceptance.target import AcceptanceError, Target
+from acceptance.wait import until
+from contracts import dataset, training_data
+from operations.recommendations import Receiver
+
+EVENTS = 1_000
+EVENTS_AFTER_A_SWITCH = 50
+JOB_SECONDS, CATALOGUE_SECONDS, LOAD_SECONDS = 1800, 900, 600
+STREAM_SECONDS, ALARM_SECONDS = 600, 900
+SECOND_VERSION = ("--epochs", "3")
+"""The second version has to be another model, not a better one."""
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Run:
+    """What the steps pass on to one another."""
+
+    target: Target
+    receiver: Receiver
+    versions: list[str] = field(default_factory=list)
+    events: int = 0
+    """Put on the stream so far."""
+
+
+def started(target: Target) -> Run:
+    """A run on a stack that is up and has done nothing yet."""
+    return Run(target, Receiver(target.client("s3"), target.output("recommendations_bucket")))
+
+
+def job(run: Run) -> str:
+    """Starts the Glue job, waits for it, and reads how many rows it left in the data lake."""
+    target, name = run.target, run.target.output("glue_job_name")
+    glue = target.client("glue")
+    started_run = glue.start_job_run(JobName=name)["JobRunId"]
+
+    def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = glue.get_job_run(JobName=name, RunId=started_run)["JobRun"]
+        return found if found["JobRunState"] not in ("STARTING", "RUNNING", "STOPPING", "WAITING") else None
+
+    result = until(ended, f"Glue job {name}", JOB_SECONDS * target.patience, every=2.0)
+    if result["JobRunState"] != "SUCCEEDED":
+        raise AcceptanceError(
+            f"Glue job {name}: {result['JobRunState']}: {result.get('ErrorMessage', 'no reason given')}"
+        )
+    key = f"{dataset.load(target.dataset_file).name}/{training_data.SUCCESS_MARKER}"
+    marker = target.client("s3").get_object(Bucket=target.output("data_lake_bucket"), Key=key)["Body"].read()
+    rows = training_data.read_marker(marker.decode()).rows
+    if not rows:
+        raise AcceptanceError("training data: expected rows, found none")
+    return f"{rows:,} training rows"
+
+
+def catalogue(run: Run) -> str:
+    """Waits until the training data can be queried: its table has partitions, and nobody typed more."""
+    glue, database = run.target.client("glue"), run.target.output("glue_database_name")
+
+    def table() -> str | None:
+        for entry in glue.get_tables(DatabaseName=database)["TableList"]:
+            partitions = glue.get_partitions(DatabaseName=database, TableName=entry["Name"])["Partitions"]
+            if partitions:
+                return f"table {entry['Name']} with {len(partitions)} partitions or more"
+        return None
+
+    return until(table, f"a table in {database}", CATALOGUE_SECONDS * run.target.patience, every=2.0)
+
+
+def train(run: Run) -> str:
+    """Trains on the data lake and publishes, by the data scientist's command, and waits until the version is served."""
+    return _train(run, seed=1, arguments=())
+
+
+def second_version(run: Run) -> str:
+    """Publishes another version, and waits until it has taken over."""
+    return _train(run, seed=2, arguments=SECOND_VERSION)
+
+
+def _train(run: Run, seed: int, arguments: Sequence[str]) -> str:
+    target = run.target
+    command = [sys.executable, "-m", "training", "train", "--data", f"s3://{target.output('data_lake_bucket')}"]
+    command += ["--dataset", str(target.dataset_file), "--output", f"s3://{target.output('ml_artifacts_bucket')}"]
+    # The gate compares models; what is looked at here is whether one arrives.
+    command += ["--work", str(target.folder / "training"), "--seed", str(seed), "--force", *target.training, *arguments]
+    log = target.folder / f"training-{seed}.log"
+    with log.open("w") as output:
+        done = subprocess.run(
+            command, cwd=ROOT, env=dict(target.environment), stdout=output, stderr=subprocess.STDOUT, check=False
+        )
+    if done.returncode != 0:
+        raise AcceptanceError(f"training ended with {done.returncode}: {log.read_text().strip()[-500:]}")
+    known = set(run.versions)
+
+    def served() -> str | None:
+        active: str | None = _loader(run, {"action": "status"})["active"]
+        return active if active not in known else None
+
+    version = until(served, "a new active version", LOAD_SECONDS * target.patience)
+    run.versions.append(version)
+    return f"version {version} is active"
+
+
+def thousand_events(run: Run) -> str:
+    """Sends a thousand visits and counts the recommendations."""
+    return _send(run, EVENTS)
+
+
+def recommendations_of_active(run: Run) -> str:
+    """A few visits more: every recommendation is by the version that is active now."""
+    return _send(run, EVENTS_AFTER_A_SWITCH)
+
+
+def _send(run: Run, n: int) -> str:
+    target, version = run.target, _loader(run, {"action": "status"})["active"]
+    run.receiver.poll()
+    events = visits(target.client("s3"), target.output("ml_artifacts_bucket"), version, n, seed=run.events)
+    sent = put(target.client("kinesis"), target.output("event_stream_name"), events)
+    run.events += n
+    missing = run.receiver.wait_for(sent, STREAM_SECONDS * target.patience)
+    received = run.receiver.received
+    if missing:
+        raise AcceptanceError(
+            f"{len(missing)} of {n} events did not come back: {received.reasons() or 'no failure kept'}"
+        )
+    _check(run, sent, version)
+    strategies = Counter(str(received.recommendations[number]["strategy"]) for number in sent)
+    return f"{n:,} of {n:,} events came back by {version}: {', '.join(f'{n} {s}' for s, n in strategies.most_common())}"
+
+
+def _check(run: Run, sent: Collection[str], version: str) -> None:
+    records = [run.receiver.received.recommendations[number] for number in sent]
+    others = {record["model_version"] for record in records} - {version}
+    if others:
+        raise AcceptanceError(
+            f"model version: expected {version} in all records, found {', '.join(sorted(others))} too"
+        )
+    if empty := sum(not record["recommended_items"] for record in records):
+        raise AcceptanceError(f"recommended items: expected some in each of {len(records)} records, {empty} have none")
+
+
+def roll_back(run: Run) -> str:
+    """Makes the first version active again."""
+    first = run.versions[0]
+    active = _loader(run, {"action": "activate", "version": first})["active"]
+    if active != first:
+        raise AcceptanceError(f"rollback: expected {first} to be active, found {active}")
+    return f"version {first} is active again"
+
+
+def ring_alarm(run: Run) -> str:
+    """Has the loader fail, and waits until its alarm has rung and its action was executed."""
+    function, cloudwatch = run.target.functions["embedding_loader"], run.target.client("cloudwatch")
+    alarms = cloudwatch.describe_alarms_for_metric(
+        MetricName="Errors", Namespace="AWS/Lambda", Dimensions=[{"Name": "FunctionName", "Value": function}]
+    )["MetricAlarms"]
+    if not alarms:
+        raise AcceptanceError(f"function {function}: expected an alarm on its errors, found none")
+    name = alarms[0]["AlarmName"]
+    answer = run.target.client("lambda").invoke(FunctionName=function, Payload=json.dumps({"action": "ring"}))
+    if "FunctionError" not in answer:
+        raise AcceptanceError(f"function {function}: expected an error for an action that there is none of, found none")
+
+    def ringing() -> datetime | None:
+        (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        since: datetime = alarm["StateUpdatedTimestamp"]
+        return since if alarm["StateValue"] == "ALARM" else None
+
+    seconds = ALARM_SECONDS * run.target.patience
+    since = until(ringing, f"alarm {name}", seconds, every=2.0)
+
+    def executed() -> str | None:
+        # Only since it rings: becoming OK after its first data has an action too.
+        items = cloudwatch.describe_alarm_history(AlarmName=name, HistoryItemType="Action", StartDate=since)
+        return next((str(item["HistorySummary"]) for item in items["AlarmHistoryItems"]), None)
+
+    told = until(executed, f"the action of alarm {name}", seconds, every=2.0)
+    if not told.startswith("Successfully"):
+        raise AcceptanceError(f"alarm {name}: it rang, but nobody was told: {told}")
+    return f"alarm {name} rang: {told}"
+
+
+def _loader(run: Run, request: dict[str, str]) -> dict[str, Any]:
+    answer = run.target.client("lambda").invoke(
+        FunctionName=run.target.functions["embedding_loader"], Payload=json.dumps(request)
+    )
+    told = answer["Payload"].read().decode()
+    if answer.get("FunctionError"):
+        raise AcceptanceError(f"loader, {request['action']}: {told}")
+    document: dict[str, Any] = json.loads(told)
+    return document
+
+
+STEPS: Sequence[tuple[str, Callable[[Run], str]]] = (
+    ("job", job),
+    ("catalogue", catalogue),
+    ("train", train),
+    ("events", thousand_events),
+    ("second version", second_version),
+    ("its events", recommendations_of_active),
+    ("roll back", roll_back),
+    ("events again", recommendations_of_active),
+    ("alarm", ring_alarm),
+)

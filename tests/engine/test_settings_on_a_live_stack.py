@@ -1,0 +1,181 @@
+"""Each setting, changed on a stack that lives: what it replaces, and that nothing that holds data goes unannounced."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, get_type_hints, is_typeddict
+
+import pytest
+from pulumi.automation import CommandError
+
+import settings
+from tests.engine.cloud import DATABASE, DELIVERY, INVOCATION, KEY, Call
+from tests.engine.resource_types import HOLDS_DATA
+from tests.engine.stacks import Change, EngineStack, running
+
+SUBNETS = "aws:rds/subnetGroup:SubnetGroup"
+
+REPLACES_NOTHING: dict[str, Any] = {
+    "common.log_retention_days": 30,
+    "common.tags": {"team": "shop"},
+    "common.force_destroy": False,
+    "network.zones": 3,
+    "network.interface_endpoints": ["secretsmanager"],
+    "source.instance_class": "db.t4g.small",
+    "source.storage_gb": 40,
+    "batch.worker_type": "G.2X",
+    "batch.workers": 4,
+    "batch.timeout_minutes": 120,
+    "batch.flex": True,
+    "batch.schedule": "cron(0 3 * * ? *)",
+    "vectors.instance_class": "db.t4g.small",
+    "vectors.storage_gb": 40,
+    "vectors.multi_az": True,
+    "vectors.iam_authentication": True,
+    "vectors.backup_retention_days": 14,
+    "vectors.deletion_protection": True,
+    "vectors.apply_immediately": False,
+    "vectors.skip_final_snapshot": False,
+    "stream.recommendation_limit": 10,
+    "stream.shards": 2,
+    "stream.stream_retention_hours": 48,
+    "stream.processor_buffer_mb": 0.4,
+    "stream.processor_buffer_seconds": 20,
+    "stream.delivery_buffer_mb": 10,
+    "stream.delivery_buffer_seconds": 20,
+    "stream.inference_memory_mb": 3008,
+    "stream.compress": True,
+    "stream.backup_source": True,
+    "stream.expire_days": 90,
+    "monitoring.email": "shop@example.com",
+    "monitoring.database_max_connections": 100,
+}
+"""A change of each, all at once on the dev stack."""
+
+REPLACES: dict[str, tuple[Any, set[str]]] = {
+    "source.sample_shop_seed": (2, {INVOCATION}),
+    "stream.delivery": ("event_source", {DELIVERY}),
+    "stream.shards": (0, set()),
+    "customer_managed_key": (True, {DATABASE}),
+    "network.cidr_block": ("10.50.0.0/16", {DATABASE, SUBNETS, INVOCATION}),
+}
+"""What a change on the dev stack replaces of what holds data, delivers or seeds; the plumbing around is not listed."""
+
+NOT_ALONE = {
+    "dataset_file": "another shop's data, by the etl's own tests",
+    "common.kms_key_arn": "set by `customer_managed_key`",
+    "common.bundle_dependencies": "the local run's",
+    "network.vpc_id": "with `subnet_ids`, below",
+    "network.subnet_ids": "with `vpc_id`, below",
+    "source.host": "with the login, below",
+    "source.port": "with the host",
+    "source.username": "with the host",
+    "source.password": "with the host",
+    "source.database": "another schema of the source: nothing of the stack's own",
+    "source.sample_shop": "made or not made",
+}
+"""Settings that are not changed one by one, and why."""
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineStack]:
+    with running(tmp_path_factory.mktemp("dev"), "dev") as stack:
+        stack.up()
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineStack]:
+    with running(tmp_path_factory.mktemp("prod"), "prod") as stack:
+        stack.up()
+        yield stack
+
+
+def replaced(changes: list[Change]) -> set[str]:
+    return {change.type for change in changes if change.operation in ("replace", "delete")}
+
+
+def test_every_setting_is_in_the_tables() -> None:
+    known = {*REPLACES_NOTHING, *REPLACES, *NOT_ALONE}
+    hints = get_type_hints(settings.Settings)
+    for key, shape in hints.items():
+        names = [f"{key}.{name}" for name in shape.__annotations__] if is_typeddict(shape) else [key]
+        assert [name for name in names if name not in known] == []
+
+
+def test_most_settings_replace_and_delete_nothing(dev: EngineStack) -> None:
+    dev.configure(REPLACES_NOTHING)
+    assert replaced(dev.preview()) == set()
+
+
+@pytest.mark.parametrize("setting", REPLACES)
+def test_a_setting_replaces_what_the_table_says(dev: EngineStack, setting: str) -> None:
+    value, expected = REPLACES[setting]
+    dev.configure({setting: value})
+    watched = HOLDS_DATA | {DELIVERY, INVOCATION, SUBNETS}
+    assert replaced(dev.preview()) & watched == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept"),
+    [
+        ({"customer_managed_key": False}, "key-key"),
+        ({"network.cidr_block": "10.50.0.0/16"}, "vectors-postgres"),
+        ({"network.vpc_id": "vpc-theirs", "network.subnet_ids": ["subnet-a", "subnet-b"]}, "vectors-postgres"),
+    ],
+)
+def test_a_stack_that_keeps_its_data_refuses_what_would_replace_it(
+    prod: EngineStack, changed: dict[str, Any], kept: str
+) -> None:
+    prod.configure(changed)
+    with pytest.raises(CommandError, match=f"(?s){kept}.*cannot be (deleted|replaced)|unable to replace.*{kept}"):
+        prod.preview()
+
+
+def test_a_key_for_a_live_stack_is_refused_and_possible_in_two_steps(new_stack: Callable[..., EngineStack]) -> None:
+    stack = new_stack("prod")
+    without_key = {"customer_managed_key": False}
+    stack.configure(without_key)
+    stack.up()
+    stack.cloud.forget_calls()
+
+    stack.configure({})
+    with pytest.raises(CommandError, match="unable to replace"):
+        stack.preview()
+
+    stack.configure({**without_key, "vectors.deletion_protection": False})
+    stack.up()
+    stack.configure({"vectors.deletion_protection": False})
+    stack.up()
+    key = stack.cloud.one(KEY).outputs["arn"]
+    database = stack.cloud.one(DATABASE, "vectors")
+    assert database.inputs["kmsKeyId"] == key
+    assert len(stack.cloud.invoked) == 1, "the new database gets its IAM user"
+    assert list(stack.cloud.snapshots.values()) == [None], "the old one leaves its last snapshot"
+
+
+def test_the_old_way_in_works_until_the_delivery_stream_reads_by_itself(new_stack: Callable[..., EngineStack]) -> None:
+    stack = new_stack("dev")
+    stack.configure({"stream.delivery": "event_source"})
+    stack.up()
+    stack.cloud.forget_calls()
+    stack.configure({"stream.delivery": "firehose_transform"})
+    stack.up()
+    made = stack.cloud.calls.index(Call("create", DELIVERY, "stream-delivery"))
+    before = {call.name for call in stack.cloud.calls[:made] if call.verb != "create"}
+    assert not {name for name in before if name.startswith("stream-event")}, "nothing of the old way in has changed"
+    ends = stack.cloud.called("delete")
+    assert ends.index("stream-event-source") < ends.index("stream-event-transformation-policy")
+    assert ends.index("stream-event-source") < ends.index("stream-delivery")
+    assert len(stack.cloud.of(DELIVERY)) == 1
+
+
+def test_a_backup_that_firehose_does_not_give_up_fails_at_the_delivery_stream_alone(
+    new_stack: Callable[..., EngineStack],
+) -> None:
+    stack = new_stack("prod")
+    stack.up()
+    stack.configure({"stream.backup_source": False})
+    with pytest.raises(CommandError, match="cannot be updated from Enabled to Disabled"):
+        stack.up()
+    stack.configure({})
+    stack.up()
+    assert stack.cloud.called("delete") == []

@@ -1,0 +1,10 @@
+CREATE TABLE Customer (CustomerId INT PRIMARY KEY, Country VARCHAR(40), BirthDate DATE);
+CREATE TABLE Genre (GenreId INT PRIMARY KEY, Name VARCHAR(120));
+CREATE TABLE Track (TrackId INT PRIMARY KEY, Name VARCHAR(200), GenreId INT, UnitPrice DECIMAL(10,2) NOT NULL);
+CREATE TABLE Invoice (InvoiceId INT PRIMARY KEY, CustomerId INT NOT NULL, InvoiceDate DATETIME NOT NULL);
+CREATE TABLE InvoiceLine (InvoiceLineId INT PRIMARY KEY, InvoiceId INT NOT NULL, TrackId INT NOT NULL, Quantity INT NOT NULL);
+INSERT INTO Customer VALUES (1, 'Norway', '1980-02-29'), (2, NULL, NULL), (3, 'Chile', '1999-12-31');
+INSERT INTO Genre VALUES (1, 'Rock'), (2, 'Jazz');
+INSERT INTO Track VALUES (1, 'One', 1, 0.99), (2, 'Two', 2, 0.99), (3, 'Three', 1, 1.99), (4, 'Never sold', NULL, 0.99);
+INSERT INTO Invoice VALUES (1, 1, '2025-03-01 10:00:00'), (2, 1, '2025-03-02 10:00:00'), (3, 2, '2025-01-01'), (4, 3, '2025-02-01');
+INSERT INTO InvoiceLine VALUES (1, 1, 1, 1), (2, 2, 1, 2), (3, 2, 2, 1), (4, 3, 1, 1), (5, 4, 3, 2), (6, 3, 3, 1), (7, 3, 3, -1);
