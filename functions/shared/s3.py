@@ -71,7 +71,7 @@ class S3Reader:
 
 
 def _credentials() -> Credentials:
-    """Returns the function's credentials: from variables, or, after a restore from a snapshot, from Lambda's endpoint."""
+    """Returns the credentials: from variables or, after a restore from a snapshot, from Lambda's endpoint."""
     credentials: Credentials | None = EnvProvider().load() or ContainerProvider().load()
     if credentials is None:
         raise ObjectUnavailableError("S3: expected AWS credentials in the function's environment, found none")
