@@ -139,7 +139,7 @@ def _request(
 
 
 def _problem(request: Request, answer: dict[str, Any], in_stock: int, similarity: str) -> str:
-    """Returns the mistake in an answer; empty if there is none."""
+    """What is wrong with an answer; empty where nothing is."""
     if "error" in answer:
         return f"expected an answer, found {answer['error']}"
     try:
