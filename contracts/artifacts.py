@@ -28,8 +28,14 @@ REPORT = "report.html"
 EMBEDDING_COLUMNS = ("id", "embedding")
 ITEM_CATALOG_COLUMNS = ("id", "in_stock", "popularity")
 """`in_stock` is `true` or `false`; `popularity` a number of at least 0, the share of ratings that the item has."""
-USER_CATALOG_COLUMNS = ("id", "recent_items")
-"""`recent_items` is a JSON list of item ids, the most recently rated first (no time: only what was liked)."""
+USER_CATALOG_COLUMNS = ("id", "recent_items", "excluded_items")
+"""`recent_items` is a JSON list of item ids, the most recently rated first (no time: only what was liked).
+
+`excluded_items` is a JSON list of what is not to be recommended to the user again, in any order. A file without the
+column, as it was written before, excludes nothing.
+"""
+MAX_EXCLUDED_ITEMS = 10_000
+"""How many items are left out for one user: the most recently rated ones."""
 
 # The inputs of user_tower.onnx: one for each feature column of users, under the column's name, and the two below.
 #   categorical        string (batch,)                 a missing value is ""
