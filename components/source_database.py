@@ -63,7 +63,7 @@ class SourceDatabase(pulumi.ComponentResource):
     """Where the ratings come from, and the login that opens it.
 
     The login is an object on S3, which a job in a private subnet reaches without an endpoint that costs something
-    (docs/adr/0007).
+    (docs/adr/0013).
     """
 
     login_uri: pulumi.Output[str]

@@ -31,6 +31,9 @@ PROCESSOR_BUFFER_SECONDS = (0, 900)
 DELIVERY_BUFFER_MB = (1, 128)
 DELIVERY_BUFFER_SECONDS = (0, 900)
 STREAM_RETENTION_HOURS = (24, 8760)
+SHARDS = (0, 20_000)
+EXPIRE_DAYS = (1, 2**31 - 1)
+RECOMMENDATION_LIMIT = (1, 100)
 """Limits of Firehose's and Kinesis Data Streams' API references."""
 
 
@@ -323,6 +326,9 @@ def _check_ranges(args: StreamingRecommenderArgs) -> None:
         ("delivery_buffer_mb", args.get("delivery_buffer_mb", 5), DELIVERY_BUFFER_MB),
         ("delivery_buffer_seconds", args.get("delivery_buffer_seconds", 60), DELIVERY_BUFFER_SECONDS),
         ("stream_retention_hours", args.get("stream_retention_hours", 24), STREAM_RETENTION_HOURS),
+        ("shards", args.get("shards", 1), SHARDS),
+        ("recommendation_limit", args.get("recommendation_limit", 5), RECOMMENDATION_LIMIT),
+        ("expire_days", args.get("expire_days") or 1, EXPIRE_DAYS),
     ]
     for setting, value, limits in asked:
         check_range("StreamingRecommender", setting, value, limits)
