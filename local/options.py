@@ -123,6 +123,7 @@ def _overrides(given: argparse.Namespace, source: Login | None) -> dict[str, obj
             "source.database": source.database,
             "source.username": source.username,
             "source.password": source.password,
+            "source.options": source.tls.jdbc_options,
         }
     return overrides
 

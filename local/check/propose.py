@@ -175,8 +175,12 @@ def _lines(source: _Source, one: Interactions) -> Iterator[str]:
     yield ""
     yield from _rating_lines(source, one)
     if features:
-        yield "\n[event.features]                    # which key of an event's JSON fills which user column"
-        yield from (f"{_snake(name)} = {_toml(name)}" for name in features)
+        yield "\n[event.features]                    # a key of an event's JSON = the column of [users] that it fills"
+        keys: dict[str, str] = {}
+        for name in features:
+            key = _snake(name)
+            keys[f"{key}_{len(keys)}" if key in keys else key] = name  # `a-b` beside `a b`
+        yield from (f"{_toml_key(key)} = {_toml(name)}" for key, name in keys.items())
 
 
 def _entity_lines(source: _Source, role: str, end: Link, features: list[str]) -> Iterator[str]:

@@ -52,7 +52,7 @@ def full_run(spark: SparkSession, login: Login, dataset: str, folder: Path) -> l
 
 
 @settings(
-    max_examples=5,
+    max_examples=3,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],  # a run takes seconds: no shrinking
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
