@@ -1,4 +1,4 @@
-"""Batch: a Glue job that turns the shop's MySQL into training data in a data lake, and the catalog over it."""
+"""Batch: a Glue job that writes training data from the shop's MySQL to a data lake, and the Glue catalog over it."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -30,7 +30,7 @@ JOB_LOGS = ("output", "error")
 jobs"). Its own ones belong to the whole account and keep what they have for ever."""
 
 MANAGED_TAG = "aws-glue-service-resource"
-"""By which Glue knows the network interfaces that it made."""
+"""The tag by which Glue marks the network interfaces that it makes."""
 
 
 class WorkerType(StrEnum):
@@ -49,33 +49,33 @@ class WorkerType(StrEnum):
 
 
 FLEX_WORKERS = (WorkerType.G_1X, WorkerType.G_2X)
-"""What flexible execution takes (Glue Developer Guide, "Jobs API": ExecutionClass)."""
+"""The worker types that flexible execution accepts (Glue Developer Guide, "Jobs API": ExecutionClass)."""
 
 
 class BatchPipelineSettings(TypedDict):
-    """What a stack may say of it."""
+    """Settings of the batch, as given under `recommender:batch` in the stack's configuration."""
 
     worker_type: NotRequired[WorkerType]
     """`G.1X` (4 vCPU, 16 GB), `G.2X`, `G.4X`, `G.8X`, or `R.1X` to `R.8X` with twice the memory. Default: `G.1X`."""
     workers: NotRequired[int]
-    """2 to 299. Default: 2."""
+    """Workers of the job, 2 to 299. Default: 2."""
     timeout_minutes: NotRequired[int]
-    """1 to 10,080. Default: 60; Glue's own is 48 hours."""
+    """Minutes after which Glue ends a run, 1 to 10,080. Default: 60; Glue's own default is 48 hours."""
     flex: NotRequired[bool]
-    """Whether the job runs on spare capacity: a third cheaper, and it may wait for minutes; with `G.1X` and `G.2X`
-    only. Default: false."""
+    """True runs the job on spare capacity (FLEX): a third cheaper, but it may wait for minutes to start. Only with
+    `G.1X` and `G.2X`. Default: false."""
     schedule: NotRequired[str | None]
-    """When the job starts by itself, such as `cron(0 3 * * ? *)` (UTC). Default: only when somebody starts it."""
+    """The times at which the job starts by itself, for instance `cron(0 3 * * ? *)` (UTC). Default: no schedule."""
 
 
 class BatchPipelineArgs(BatchPipelineSettings, CommonArgs):
-    """Where the ratings come from, where the code lies, and how large the job is."""
+    """The login of the source, the job's network, code and size."""
 
     login_uri: pulumi.Input[str]
-    """`s3://…` of the source database's `url`, `username` and `password`, as JSON."""
+    """The `s3://…` URI of the source's login: a JSON object with `url`, `username` and `password`."""
     login_arn: pulumi.Input[str]
     client_security_group_ids: Sequence[pulumi.Input[str]]
-    """Groups that let the job reach the source database and S3."""
+    """Security groups that let the job reach the source database and S3."""
     vpc_id: pulumi.Input[str]
     subnet_id: pulumi.Input[str]
     """The private subnet that the job runs in."""
@@ -95,10 +95,10 @@ class BatchPipeline(pulumi.ComponentResource):
     glue_job_name: pulumi.Output[str]
     glue_database_name: pulumi.Output[str]
     stack_outputs: Mapping[str, pulumi.Output[str]]
-    """What a stack gives out of it, by the outputs' names."""
+    """Stack output → value, for the outputs of the stack that come from this component."""
     crawler_name: pulumi.Output[str]
     athena_workgroup_name: pulumi.Output[str]
-    """Where data scientists query the training data."""
+    """The Athena workgroup in which data scientists query the training data."""
 
     def __init__(self, name: str, args: BatchPipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("recommender:index:BatchPipeline", name, {}, opts)
@@ -258,7 +258,7 @@ class BatchPipeline(pulumi.ComponentResource):
         )
 
     def _job_logs(self, name: str, args: BatchPipelineArgs) -> tuple[pulumi.Output[str], list[aws.cloudwatch.LogGroup]]:
-        """The log groups' prefix, which resolves when they are there, and the groups."""
+        """Returns the log groups' prefix, which resolves when the groups exist, and the groups."""
         suffix = random.RandomId(f"{name}-logs", byte_length=4, opts=self._child)
         prefix = pulumi.Output.concat(f"/{pulumi.get_project()}/{name}-", suffix.hex)
         groups = [
@@ -275,7 +275,7 @@ class BatchPipeline(pulumi.ComponentResource):
         return pulumi.Output.all(prefix, *[group.id for group in groups]).apply(lambda made: str(made[0])), groups
 
     def _network_statements(self) -> list[Statement]:
-        """Glue makes the connection's network interfaces under the job's own role.
+        """Returns permissions for network interfaces: Glue makes the connection's under the job's own role.
 
         (Glue Developer Guide, "Step 1: Create an IAM policy for the AWS Glue service".)
         """
@@ -385,8 +385,8 @@ class BatchPipeline(pulumi.ComponentResource):
     def _crawl_after_job(self, name: str, job: aws.glue.Job, crawler: aws.glue.Crawler) -> None:
         """Starts the crawler when the job has succeeded, whoever started it.
 
-        A conditional trigger would fire only after a job that a trigger started (Glue Developer Guide, "AWS Glue
-        triggers"), so not after `start-job-run`; and EventBridge has crawlers for no target, but workflows.
+        A conditional trigger fires only after a job that another trigger started (Glue Developer Guide, "AWS Glue
+        triggers"), so not after `start-job-run`. EventBridge cannot start a crawler, but it can start a workflow.
         """
         workflow = aws.glue.Workflow(
             f"{name}-catalogue",

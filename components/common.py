@@ -1,4 +1,4 @@
-"""What every component takes alike, and the limits that AWS sets to settings and names."""
+"""The settings that every component takes, and checks of values and names against AWS's limits."""
 
 import re
 from collections import Counter
@@ -10,7 +10,7 @@ import pulumi
 LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
-"""What PutRetentionPolicy of CloudWatch Logs takes."""
+"""The retentions, in days, that CloudWatch Logs accepts (API reference, PutRetentionPolicy)."""
 DEFAULT_LOG_RETENTION_DAYS = 14
 
 MAX_TAGS = 50
@@ -23,25 +23,25 @@ class CommonArgs(TypedDict, total=False):
     """Settings that a whole stack shares; each component takes them and passes them on."""
 
     tags: Mapping[str, pulumi.Input[str]]
-    """On everything that takes tags, beside the stack's own two, `project` and `stack`. At most 48."""
+    """Tags of every resource that takes tags, beside the stack's own two, `project` and `stack`. At most 48."""
     kms_key_arn: pulumi.Input[str] | None
-    """A customer-managed key for all that is stored. Default: AWS's own keys."""
+    """The ARN of a customer-managed KMS key for all stored data. Default: AWS's own keys."""
     force_destroy: bool
-    """Whether `pulumi destroy` deletes buckets, the event stream, and the secrets' names, with what is in them.
-    Default: false, and they are protected: the engine refuses to delete or replace them before it changes anything."""
+    """True lets `pulumi destroy` delete buckets, the event stream and the secrets' names with their content. Default:
+    false: they are protected, and the engine refuses to delete or replace them before it changes anything."""
     log_retention_days: int
-    """As CloudWatch Logs has them: 1, 3, 5, 7, 14, 30, 60, 90, … 3653. Default: 14."""
+    """Days that logs are kept, one of CloudWatch Logs' choices: 1, 3, 5, 7, 14, 30, 60, 90, … 3653. Default: 14."""
     bundle_dependencies: bool
-    """Whether the functions' packages go into their zips. Default: true; the local run, whose Lambda processes have
-    them already, leaves them out."""
+    """True puts the functions' installed packages into their zips. Default: true. The local run sets false: its Lambda
+    processes have the packages already."""
 
 
 PULUMI_SUFFIX = len("-1234567")
-"""What Pulumi's auto-naming adds to a logical name."""
+"""The characters that Pulumi's auto-naming adds to a logical name: `-` and seven of a random suffix."""
 
 
 def check_name(component: str, name: str, longest: int) -> None:
-    """Raises `ValueError` where the physical name that Pulumi makes of a logical one is longer than AWS takes."""
+    """Raises `ValueError` if the physical name that Pulumi makes of the logical name is longer than AWS allows."""
     if len(name) + PULUMI_SUFFIX > longest:
         raise ValueError(
             f"{component}: name: expected at most {longest - PULUMI_SUFFIX} characters, got {len(name)}: {name!r}"
@@ -49,7 +49,7 @@ def check_name(component: str, name: str, longest: int) -> None:
 
 
 def check_range(component: str, setting: str, value: float, limits: tuple[float, float]) -> None:
-    """Raises `ValueError` where a value is outside of AWS's limits, both of which are allowed."""
+    """Raises `ValueError` if a value is outside of AWS's limits; both ends are allowed."""
     lowest, highest = limits
     if not lowest <= value <= highest:
         raise ValueError(f"{component}: {setting}: expected {lowest:g} to {highest:g}, got {value:g}")
@@ -60,26 +60,27 @@ INSTANCE_CLASS = r"db\.[a-z0-9-]+\.[a-z0-9]+"
 
 
 def check_text(component: str, setting: str, value: object, pattern: str, expected: str) -> None:
-    """Raises `ValueError` where a text does not match; what is known only during the deployment is not looked at."""
+    """Raises `ValueError` if a text does not match. An `Output` is not checked: its value is known only at
+    deployment."""
     if isinstance(value, str) and not re.fullmatch(pattern, value):
         raise ValueError(f"{component}: {setting}: expected {expected}, got {value!r}")
 
 
 def check_choice(component: str, setting: str, value: object, choices: Collection[object]) -> None:
-    """Raises `ValueError` where a value is none of the choices; what is known only later is not looked at."""
+    """Raises `ValueError` if a value is none of the choices. An `Output` is not checked."""
     if not isinstance(value, pulumi.Output) and value not in choices:
         raise ValueError(f"{component}: {setting}: expected one of {', '.join(map(str, choices))}, got {value!r}")
 
 
 def log_retention(args: CommonArgs) -> int:
-    """The days that logs are kept. Raises `ValueError` where CloudWatch Logs has no such number."""
+    """Returns the days that logs are kept. Raises `ValueError` if CloudWatch Logs does not accept the number."""
     days = args.get("log_retention_days", DEFAULT_LOG_RETENTION_DAYS)
     check_choice("common", "log_retention_days", days, LOG_RETENTION_DAYS)
     return days
 
 
 def stack_tags(tags: Mapping[str, pulumi.Input[str]]) -> Mapping[str, pulumi.Input[str]]:
-    """The stack's own tags and those of its settings. Raises `ValueError` with all that AWS would refuse."""
+    """Returns the stack's own tags and those of its settings. Raises `ValueError` with all that AWS would refuse."""
     merged = {"project": pulumi.get_project(), "stack": pulumi.get_stack(), **tags}
     mistakes = [] if len(merged) <= MAX_TAGS else [f"expected at most {MAX_TAGS} with project and stack"]
     # IAM takes keys that differ in case alone for one, and refuses them (IAM User Guide, "Tagging IAM resources").
@@ -98,10 +99,10 @@ def stack_tags(tags: Mapping[str, pulumi.Input[str]]) -> Mapping[str, pulumi.Inp
 
 
 def keeping_data(parent: pulumi.Resource, args: CommonArgs) -> pulumi.ResourceOptions:
-    """Options of a child that holds what cannot be made again."""
+    """Returns the options of a child that holds data: it is protected unless `force_destroy` is set."""
     return pulumi.ResourceOptions(parent=parent, protect=not args.get("force_destroy", False))
 
 
 def common(args: CommonArgs) -> CommonArgs:
-    """The part of a component's args that its children take too."""
+    """Returns the part of a component's args that its children take too."""
     return {key: args[key] for key in CommonArgs.__annotations__ if key in args}  # type: ignore[literal-required, return-value]

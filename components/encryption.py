@@ -11,10 +11,10 @@ class KeyArgs(CommonArgs):
 
 
 class Key(pulumi.ComponentResource):
-    """A KMS key that turns over every year. Roles use it by what their own policies say.
+    """A KMS key with yearly rotation. Roles may use it as far as their own policies allow.
 
-    It outlives its stack, for what it encrypts does: final snapshots, objects of buckets that are kept. Who is sure
-    that nothing is left schedules its deletion by hand.
+    The key outlives its stack, because data that it encrypts does: final snapshots, and objects of buckets that are
+    kept. If you are sure that nothing is left, schedule its deletion by hand.
     """
 
     arn: pulumi.Output[str]

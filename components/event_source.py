@@ -1,4 +1,4 @@
-"""The second way in: Kinesis calls the transformation itself, which puts its lines to Firehose."""
+"""`delivery: event_source`: Kinesis calls the transformation directly, which puts its lines to Firehose."""
 
 from collections.abc import Mapping
 
@@ -8,15 +8,15 @@ import pulumi_aws as aws
 from components.iam import Statement, use_key
 
 BATCH_SIZE = 500
-"""Records of a call at most: where the functions are fastest, and one PutRecordBatch takes as many."""
+"""The most records of a call: the functions are fastest at this number, and one PutRecordBatch takes as many."""
 RETRIES = 5
-"""Of a batch that the function fails, before it is halved no more and given up to the failure destination. It fails one
-only where a later try may succeed: what can never be recommended for it keeps itself, in the same bucket."""
+"""Retries of a batch that the function fails, before Lambda sends it to the failure destination. The function fails a
+batch only if a later try may succeed: events that can never succeed it keeps itself, in the same bucket."""
 GIVEN_UP_PREFIX, FAILED_PREFIX = "aws/lambda/", "processing-failed/"
-"""Where Lambda writes what it gives up (developer guide, "Retain discarded batch records"), and where the function
-keeps what it cannot recommend for, as Firehose does in the other way of delivery."""
+"""Prefixes of failed events: of batches that Lambda gives up (developer guide, "Retain discarded batch records"), and
+of events that the function cannot recommend for, the same as Firehose's in the other delivery."""
 RECORD_AGE_SECONDS = 6 * 3600
-"""An outage may last so long before events leave the stream for the failure destination."""
+"""The age at which Lambda sends events to the failure destination: the longest outage that costs no replay."""
 
 
 def event_source_statements(
@@ -25,7 +25,7 @@ def event_source_statements(
     bucket_arn: pulumi.Input[str],
     key_arn: pulumi.Input[str] | None,
 ) -> list[Statement]:
-    """What the function's role needs: Lambda reads the stream and writes what it gives up under that role."""
+    """Returns permissions of the function's role, under which Lambda reads the stream and writes what it gives up."""
     return [
         {
             # Lambda developer guide, "Process Amazon Kinesis Data Streams records with Lambda".

@@ -1,4 +1,4 @@
-"""What Firehose is told of its source: to read the event stream itself, or to take what is put to it."""
+"""The delivery stream's source: Firehose reads the event stream itself, or takes records by direct put."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,20 @@ from components.function import PythonFunction
 from components.iam import Statement
 
 PROCESSOR_DEFAULTS = {"BufferSizeInMBs": "1", "BufferIntervalInSeconds": "60"}
-"""Named at their defaults they show as a change on every preview, so they are left out."""
+"""Firehose's own defaults. Given explicitly, they show as a change on every preview, so they are left out."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What Firehose reads, and has transformed, by itself; without one it takes what is put to it."""
+    """The stream that Firehose reads and the function that transforms its records. Without it, Firehose takes direct
+    puts."""
 
     stream: aws.kinesis.Stream
     transformation: PythonFunction
 
 
 def read_and_transform(source: Source) -> list[Statement]:
-    """What the delivery role needs for the source, beside what it needs for the destination."""
+    """Returns the delivery role's permissions on the source; those on the destination come on top."""
     return [
         {
             "sid": "ReadEvents",
@@ -44,7 +45,7 @@ def read_and_transform(source: Source) -> list[Statement]:
 def encryption(
     key_arn: pulumi.Input[str] | None,
 ) -> aws.kinesis.FirehoseDeliveryStreamServerSideEncryptionArgsDict:
-    """Of records that are put to Firehose, while it has them."""
+    """Returns the encryption of records that are put to Firehose, for as long as it buffers them."""
     if key_arn:
         return {"enabled": True, "key_type": "CUSTOMER_MANAGED_CMK", "key_arn": key_arn}
     return {"enabled": True, "key_type": "AWS_OWNED_CMK"}
@@ -53,7 +54,7 @@ def encryption(
 def processor(
     transformation: PythonFunction, buffer_mb: float, buffer_seconds: int
 ) -> list[aws.kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationProcessingConfigurationProcessorParameterArgsDict]:
-    """The parameters that are not at Firehose's own defaults."""
+    """Returns the parameters that differ from Firehose's own defaults."""
     asked = {
         "BufferSizeInMBs": f"{buffer_mb:g}",
         "BufferIntervalInSeconds": str(buffer_seconds),

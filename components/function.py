@@ -11,7 +11,7 @@ from components.iam import ScopedRole, Statement
 from components.packaging import LAMBDA_PYTHON, function_zip
 
 ALIAS = "live"
-"""What callers name: it moves to a new version only when that version is ready."""
+"""The alias that callers use: it moves to a new version only when that version is ready."""
 
 MAX_FUNCTION_NAME = 64
 MAX_TIMEOUT_SECONDS = 900
@@ -20,7 +20,7 @@ MEMORY_RANGE_MB = (128, 10_240)
 
 
 class PythonFunctionArgs(CommonArgs):
-    """What a function runs, what it may do and what it is told."""
+    """A function's code, permissions, environment, network and size."""
 
     source: str
     """The folder below `functions/`."""
@@ -30,18 +30,18 @@ class PythonFunctionArgs(CommonArgs):
     environment: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     """The variables that the function reads; a secret among them makes the whole property secret."""
     statements: Sequence[Any]
-    """What the function may do beside logging, each a `Statement`."""
+    """The function's permissions beside logging, each a `Statement`."""
     timeout_seconds: int
-    """At most 900."""
+    """Seconds after which Lambda ends a call, at most 900."""
     memory_mb: int
-    """128 to 10,240; the share of a processor grows with it (1,769 MB is one)."""
+    """Memory in MB, 128 to 10,240; the share of a processor grows with it (1,769 MB is one)."""
     subnet_ids: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
-    """Where the function reaches into a VPC. Default: it runs outside of one."""
+    """Subnets in which the function runs. Default: it runs outside of a VPC."""
     security_group_ids: NotRequired[Sequence[pulumi.Input[str]]]
 
 
 class WatchedFunction(TypedDict):
-    """What alarms need to know of a function."""
+    """The name and timeout of a function, for its alarms."""
 
     name: pulumi.Input[str]
     timeout_seconds: int
@@ -52,9 +52,9 @@ class PythonFunction(pulumi.ComponentResource):
 
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
-    """The unqualified ARN: what alarms and policies name."""
+    """The unqualified ARN, which alarms and policies name."""
     alias_arn: pulumi.Output[str]
-    """What callers invoke."""
+    """The ARN of the alias, which callers invoke."""
     watched: WatchedFunction
 
     def __init__(self, name: str, args: PythonFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -26,12 +26,12 @@ class Statement(TypedDict):
 
 
 class ScopedRoleArgs(TypedDict):
-    """What a role is for: one service, and a list of permissions."""
+    """The service that may assume the role, and the role's permissions."""
 
     service: pulumi.Input[str]
     """The service principal that may assume the role, for instance `lambda.amazonaws.com`."""
     statements: Sequence[Any]
-    """The role's whole permissions, each a `Statement`."""
+    """All permissions of the role, each a `Statement`."""
     source_account: NotRequired[pulumi.Input[str]]
     """Limits the trust to calls on behalf of this account, for services that send `aws:SourceAccount`."""
     tags: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
@@ -43,7 +43,7 @@ def partition(parent: pulumi.Resource) -> pulumi.Output[str]:
 
 
 def use_key(key_arn: pulumi.Input[str] | None, *, write: bool = False) -> list[Statement]:
-    """What reading, or writing, objects that a customer-managed key encrypts takes; nothing where there is no key."""
+    """Returns permissions to read (or write) objects that a customer-managed key encrypts; none without a key."""
     if key_arn is None:
         return []
     actions = ["kms:Decrypt", "kms:GenerateDataKey"] if write else ["kms:Decrypt"]

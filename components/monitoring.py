@@ -26,31 +26,32 @@ DASHBOARD_NAME_LENGTH = 255
 
 
 class MonitoringSettings(TypedDict):
-    """What a stack may say of it."""
+    """Settings of the monitoring, as given under `recommender:monitoring` in the stack's configuration."""
 
     email: NotRequired[str | None]
-    """Who is told. Default: nobody; subscribe to the topic yourself."""
+    """The e-mail address that alarms are sent to. Default: none; subscribe to the topic yourself."""
     database_max_connections: NotRequired[int]
-    """Default: what RDS gives the instance class."""
+    """The connections that the database allows, for the alarm. Default: computed from the instance class, as RDS
+    does."""
 
 
 class MonitoringArgs(MonitoringSettings, CommonArgs):
-    """What is watched; every name is a physical one, as the other components give it out."""
+    """The resources to watch, by the physical names that the other components output."""
 
     event_stream_name: pulumi.Input[str]
     delivery_stream_name: pulumi.Input[str]
     functions: Mapping[str, WatchedFunction]
-    """What to call a function → its name and timeout."""
+    """Label in alarms and dashboard → the function's name and timeout."""
     dead_letter_queue_name: pulumi.Input[str]
     database_identifier: pulumi.Input[str]
     database_class: str
-    """Such as `db.m7g.large`: connections are counted by its memory."""
+    """The instance class, for instance `db.m7g.large`; the connections that it allows are computed from its memory."""
     database_storage_gb: pulumi.Input[int]
     glue_job_name: pulumi.Input[str]
 
 
 class Monitoring(pulumi.ComponentResource):
-    """Alarms, the topic that they ring on, and a dashboard."""
+    """Alarms, the SNS topic that they notify, and a dashboard."""
 
     topic_arn: pulumi.Output[str]
     dashboard_name: pulumi.Output[str]
@@ -313,15 +314,16 @@ class Monitoring(pulumi.ComponentResource):
         )
 
     def _dashboard_name(self, name: str) -> pulumi.Output[str]:
-        """A name that no other stack has: dashboards are the whole account's, and a second one would replace the first
-        without a word (CloudWatch API Reference, PutDashboard)."""
+        """Returns a name that no other stack has. Dashboards belong to the whole account, and a second one of the same
+        name would replace the first without an error (CloudWatch API Reference, PutDashboard)."""
         suffix = random.RandomId(f"{name}-dashboard", byte_length=4, opts=self._child)
         readable = re.sub(r"[^A-Za-z0-9_-]", "-", f"{pulumi.get_project()}-{pulumi.get_stack()}")
         return pulumi.Output.concat(readable[: DASHBOARD_NAME_LENGTH - 9], "-", suffix.hex)
 
 
 def max_connections(instance_class: str) -> int:
-    """The connections that RDS for PostgreSQL gives an instance class. Raises `ValueError` for an unknown class."""
+    """Returns the connections that RDS for PostgreSQL allows an instance class. Raises `ValueError` for an unknown
+    one."""
     _, type_, size = instance_class.split(".")
     large = LARGE_GIB.get(type_[0])
     if size in SMALL_SIZES_GIB:

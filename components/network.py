@@ -20,18 +20,18 @@ VPC_PREFIX_LENGTHS = (16, 28 - SUBNET_BITS)
 
 
 class NetworkSettings(TypedDict):
-    """What a stack may say of it."""
+    """Settings of the network, as given under `recommender:network` in the stack's configuration."""
 
     zones: NotRequired[int]
     """Availability zones to spread subnets over, 2 or 3. Default: 2."""
     cidr_block: NotRequired[str]
-    """The new VPC's addresses, /16 to /24. Default: 10.42.0.0/16."""
+    """IPv4 addresses of the new VPC, /16 to /24. Default: 10.42.0.0/16."""
     vpc_id: NotRequired[pulumi.Input[str] | None]
-    """An existing VPC: nothing is created in it but security groups. It needs a route to S3 (a gateway endpoint)."""
+    """Id of an existing VPC, in which only security groups are created. It needs a route to S3 (a gateway endpoint)."""
     subnet_ids: NotRequired[Sequence[pulumi.Input[str]]]
     """Private subnets of the existing VPC, in two zones or more."""
     interface_endpoints: NotRequired[Sequence[str]]
-    """Services to reach privately without NAT, such as `secretsmanager`; about $7 a month for each, a zone."""
+    """AWS services to reach without NAT, for instance `secretsmanager`; each costs about $7 a month in each zone."""
 
 
 class NetworkArgs(NetworkSettings, CommonArgs):
@@ -39,7 +39,7 @@ class NetworkArgs(NetworkSettings, CommonArgs):
 
 
 class PlacementArgs(TypedDict):
-    """Where a database and its functions live."""
+    """The VPC and the subnets of a database and its functions."""
 
     vpc_id: pulumi.Input[str]
     subnet_ids: pulumi.Input[Sequence[str]]
@@ -52,9 +52,9 @@ class Network(pulumi.ComponentResource):
     vpc_id: pulumi.Output[str]
     subnet_ids: pulumi.Output[Sequence[str]]
     placement: PlacementArgs
-    """The two above, for the components that live here."""
+    """`vpc_id` and `subnet_ids` together, for the components in this network."""
     s3_client_security_group_id: pulumi.Output[str]
-    """What belongs to this group may open connections to S3."""
+    """Members of this security group may open connections to S3."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("recommender:index:Network", name, {}, opts)

@@ -15,7 +15,7 @@ BUILD = ROOT / ".build"
 LAMBDA_PYTHON = "3.13"
 LAMBDA_PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
 LAMBDA_WHEELS = ("--python-version", LAMBDA_PYTHON, *(f"--platform={platform}" for platform in LAMBDA_PLATFORMS))
-"""What tells pip to fetch wheels for Lambda; nothing of the kind tells it to fetch this machine's own."""
+"""The options by which pip fetches wheels for Lambda; without them it fetches wheels for this machine."""
 LAMBDA_UNZIPPED_LIMIT = 250 * 1024 * 1024
 """Bytes of a function's code and layers, unzipped (AWS: Lambda quotas)."""
 
@@ -24,7 +24,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class PackagingError(Exception):
-    """Code that cannot be packaged; the text says what, and what to do."""
+    """Code cannot be packaged; the text says which, and what to do."""
 
 
 def function_zip(function: str, *, with_dependencies: bool, wheels: Sequence[str] = LAMBDA_WHEELS) -> Path:
@@ -113,7 +113,7 @@ def _install_wheels(lock: Path, wheels: Sequence[str]) -> Path:
 
 
 def _package_files(folder: Path) -> list[Path]:
-    """What a function needs of installed packages: no caches, no tests, no command-line scripts."""
+    """Returns the files of installed packages that a function needs: without caches, tests and command-line scripts."""
     left_out = {"__pycache__", "bin", "tests", "test"}
     return sorted(
         path

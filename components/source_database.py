@@ -1,4 +1,4 @@
-"""The shop's MySQL: one that exists, or a small one made for trial."""
+"""The shop's MySQL: an existing one, or a small one made for trial."""
 
 import json
 from collections.abc import Mapping
@@ -18,37 +18,37 @@ MYSQL_STORAGE_GB = (20, 65_536)
 """gp3 (RDS User Guide, "DB instance storage")."""
 MADE_DATABASE = r"[A-Za-z][A-Za-z0-9]{0,63}"
 MADE_USERNAME = r"[A-Za-z][A-Za-z0-9_]{0,15}"
-"""What CreateDBInstance takes for MySQL."""
+"""Limits of RDS for MySQL (API reference, CreateDBInstance)."""
 
 LOGIN_KEY = "source/login.json"
-"""Of the object that holds the login. Outside of `etl/`, which is the job's code."""
+"""The key of the object that holds the login. It is outside of `etl/`, which holds the job's code."""
 
 
 class SourceDatabaseSettings(TypedDict):
-    """What a stack may say of it."""
+    """Settings of the source, as given under `recommender:source` in the stack's configuration."""
 
     database: NotRequired[pulumi.Input[str]]
     """The schema that holds the tables of dataset.toml. Default: `classicmodels`."""
     host: NotRequired[str | None]
-    """Where an existing MySQL answers. Expected, unless `trial` says that one is made here."""
+    """Host name of an existing MySQL. Required unless `trial` is true."""
     trial: NotRequired[bool]
-    """Whether a small MySQL is made, for trial: no backups, no standby, gone with the stack. Default: false."""
+    """True makes a small MySQL for trial: no backups, no standby, deleted with the stack. Default: false."""
     port: NotRequired[int]
-    """Default: 3306."""
+    """Port of the existing database, 1 to 65,535. Default: 3306."""
     username: NotRequired[pulumi.Input[str]]
-    """Of the existing database, where it needs `SELECT` on the three tables. Default: `shop`."""
+    """User of the existing database; it needs `SELECT` on the tables of dataset.toml. Default: `shop`."""
     password: NotRequired[pulumi.Input[str] | None]
-    """Of the existing database; give it as a secret."""
+    """Password of the existing database's user; give it as a secret."""
     options: NotRequired[pulumi.Input[str]]
     """Options of the JDBC driver, as a URL has them, TLS above all: `sslMode=VERIFY_CA`. Default: none."""
     instance_class: NotRequired[pulumi.Input[str]]
-    """Of the trial database. Default: `db.t4g.micro`."""
+    """Instance class of the trial database. Default: `db.t4g.micro`."""
     sample_shop: NotRequired[bool]
-    """Whether the trial database is filled with the sample shop. Default: true."""
+    """True fills the trial database with the sample shop. Default: true."""
     sample_shop_seed: NotRequired[int]
-    """What the sample shop is made from: another seed, another shop. Default: 1."""
+    """Seed of the sample shop's random numbers: another seed gives another shop. Default: 1."""
     storage_gb: NotRequired[int]
-    """Of the trial database, 20 to 65,536; RDS lets it grow only. Default: 20."""
+    """Storage of the trial database in GiB, 20 to 65,536; RDS can only increase it. Default: 20."""
 
 
 class SourceDatabaseArgs(SourceDatabaseSettings, PlacementArgs, CommonArgs):
@@ -60,18 +60,18 @@ class SourceDatabaseArgs(SourceDatabaseSettings, PlacementArgs, CommonArgs):
 
 
 class SourceDatabase(pulumi.ComponentResource):
-    """Where the ratings come from, and the login that opens it.
+    """The database that the ratings come from, and the login by which the Glue job opens it.
 
-    The login is an object on S3, which a job in a private subnet reaches without an endpoint that costs something
-    (docs/adr/0007).
+    The login is an object on S3, which a job in a private subnet reaches without an interface endpoint
+    (docs/adr/0013).
     """
 
     login_uri: pulumi.Output[str]
-    """`s3://…` of JSON: `url` (JDBC), `username`, `password`. Resolves when it is there."""
+    """The `s3://…` URI of a JSON object: `url` (JDBC), `username`, `password`. It resolves when the object exists."""
     login_arn: pulumi.Output[str]
-    """What a role must be allowed to read."""
+    """ARN of the login's object, which the job's role must be allowed to read."""
     client_security_group_id: pulumi.Output[str]
-    """What belongs to this group may open connections to the database."""
+    """Members of this security group may open connections to the database."""
 
     def __init__(self, name: str, args: SourceDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("recommender:index:SourceDatabase", name, {}, opts)
@@ -124,7 +124,7 @@ class SourceDatabase(pulumi.ComponentResource):
         client: aws.ec2.SecurityGroup,
         password: pulumi.Input[str],
     ) -> None:
-        """Fills the database once, from inside the VPC: nobody else can reach it."""
+        """Fills the database once, by a function in the VPC: the database cannot be reached from outside."""
         seeder = PythonFunction(
             f"{name}-seeder",
             {

@@ -12,23 +12,23 @@ MAX_BUCKET_NAME = 63
 
 
 class PrivateBucketArgs(CommonArgs):
-    """A bucket's few settings; everything else is safe as it is."""
+    """Settings of a bucket; encryption, privacy, TLS and versions cannot be turned off."""
 
     expire_days: NotRequired[int | None]
     """Days after which objects are deleted. Default: never."""
     expire_prefix: NotRequired[str]
-    """The objects that `expire_days` is about, by prefix. Default: all."""
+    """The prefix of the objects that `expire_days` deletes. Default: all objects."""
     noncurrent_days: NotRequired[int]
-    """Days that replaced or deleted versions are kept. Default: 30."""
+    """Days that replaced or deleted versions of objects are kept. Default: 30."""
     notify_event_bridge: NotRequired[bool]
-    """Whether the bucket's events go to EventBridge. Default: false."""
+    """True sends the bucket's events to EventBridge. Default: false."""
 
 
 class PrivateBucket(pulumi.ComponentResource):
-    """An S3 bucket that is safe without flags."""
+    """An S3 bucket that is private, encrypted, versioned and reached over TLS only."""
 
     name: pulumi.Output[str]
-    """The bucket's name. Resolves when its policy and encryption are in force."""
+    """The bucket's name. It resolves when the bucket's policy and encryption are in force."""
     arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -18,73 +18,77 @@ RECOMMENDATIONS_PREFIX = "recommendations/!{timestamp:yyyy/MM/dd/HH}/"
 ERROR_PREFIX = "!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH}/"
 DELIVERED_TO = ("recommendations/*", "processing-failed/*")
 BACKED_UP_TO = ("source/*", "source-errors/*")
-"""What the delivery role may write. To an S3 destination, without format conversion and dynamic partitioning, the one
-error output type is `processing-failed` (Firehose developer guide, "Custom prefixes for Amazon S3 objects")."""
+"""The prefixes that the delivery role may write to. For an S3 destination without format conversion and dynamic
+partitioning, the one error output type is `processing-failed` (Firehose developer guide, "Custom prefixes for Amazon S3
+objects")."""
 
 INFERENCE_TIMEOUT_SECONDS = 60
-"""Under the transformation's own limit, so that the caller lives to retry, and to tell of a timeout."""
+"""Inference's timeout is below the transformation's, so that the caller can try again, or report the timeout."""
 TRANSFORMATION_TIMEOUT_SECONDS = 240
-"""Firehose waits five minutes for an answer; what takes longer would be done and thrown away."""
+"""Firehose waits five minutes for an answer and drops one that comes later, so the function must be faster."""
 
 PROCESSOR_BUFFER_MB = (0.2, 3.0)
 PROCESSOR_BUFFER_SECONDS = (0, 900)
 DELIVERY_BUFFER_MB = (1, 128)
 DELIVERY_BUFFER_SECONDS = (0, 900)
 STREAM_RETENTION_HOURS = (24, 8760)
+SHARDS = (0, 20_000)
+EXPIRE_DAYS = (1, 2**31 - 1)
+RECOMMENDATION_LIMIT = (1, 100)
 """Limits of Firehose's and Kinesis Data Streams' API references."""
 
 
 class Delivery(StrEnum):
-    """Who calls the stream transformation."""
+    """The service that calls the stream transformation."""
 
     FIREHOSE_TRANSFORM = "firehose_transform"
-    """Firehose, with what it has gathered."""
+    """Firehose calls it with the records that it has buffered."""
     EVENT_SOURCE = "event_source"
-    """Kinesis, at once; the function puts its lines to Firehose."""
+    """Kinesis calls it without a buffer; the function puts its lines to Firehose."""
 
 
 class StreamingRecommenderSettings(TypedDict):
-    """What a stack may say of it."""
+    """Settings of the stream, as given under `recommender:stream` in the stack's configuration."""
 
     recommendation_limit: NotRequired[int]
     """Recommendations for an event. Default: 5."""
     delivery: NotRequired[Delivery]
-    """`firehose_transform`, or `event_source`: no buffer before the function, for lower latency and more calls; the
-    processor's buffer has no meaning then. Default: firehose_transform."""
+    """`firehose_transform` or `event_source`. The latter has no buffer before the function: lower latency, more calls,
+    and the processor's buffer settings have no effect. Default: firehose_transform."""
     shards: NotRequired[int]
     """Provisioned shards (1 MB or 1,000 records a second in, each); 0: on demand. Default: 1."""
     stream_retention_hours: NotRequired[int]
-    """24 to 8760. Default: 24."""
+    """Hours that events stay on the stream, 24 to 8,760. Default: 24."""
     processor_buffer_mb: NotRequired[float]
-    """Records that Firehose gathers for one call of the transformation, 0.2 to 3. Default: 0.2; a megabyte of small
-    events would answer with more than the 6 MB that Lambda takes."""
+    """Megabytes of records that Firehose buffers for one call of the transformation, 0.2 to 3. Default: 0.2: the answer
+    to a megabyte of small events would be larger than the 6 MB that Lambda allows."""
     processor_buffer_seconds: NotRequired[int]
-    """The longest that it gathers them, 0 to 900. Default: 60."""
+    """The most seconds that Firehose buffers records for one call, 0 to 900. Default: 60."""
     delivery_buffer_mb: NotRequired[int]
-    """Recommendations that Firehose gathers for one object on S3, 1 to 128. Default: 5."""
+    """Megabytes of recommendations that Firehose buffers for one object on S3, 1 to 128. Default: 5."""
     delivery_buffer_seconds: NotRequired[int]
-    """The longest that it gathers them, 0 to 900. Default: 60."""
+    """The most seconds that Firehose buffers recommendations for one object, 0 to 900. Default: 60."""
     inference_memory_mb: NotRequired[int]
-    """Default: 1769, one whole processor."""
+    """Memory of the inference function in MB, 128 to 10,240. Default: 1769, which is one whole processor."""
     compress: NotRequired[bool]
-    """Whether recommendations are written as GZIP. Default: false."""
+    """True compresses the recommendations with GZIP. Default: false."""
     backup_source: NotRequired[bool]
-    """Whether the events as they came in are kept on S3 too, under `source/`, for a replay. Default: false. Firehose
-    does not let it be switched off again (API reference, S3BackupMode): such an `up` fails at the delivery stream."""
+    """True also keeps the incoming events on S3, under `source/`. Default: false. Firehose does not allow to switch it
+    off again (API reference, S3BackupMode): such an `up` fails at the delivery stream."""
     expire_days: NotRequired[int | None]
     """Days after which recommendations are deleted. Default: never."""
 
 
 class StreamingRecommenderArgs(StreamingRecommenderSettings, CommonArgs):
-    """The stream's size, the pace of delivery and where the functions find model and vectors."""
+    """The stream's settings, the functions' network, and their access to the vector store."""
 
     subnet_ids: pulumi.Input[Sequence[str]]
     security_group_ids: Sequence[pulumi.Input[str]]
-    """Groups that let the inference function reach the vector store and S3."""
+    """Security groups that let the inference function reach the vector store and S3."""
     vector_store_environment: Mapping[str, pulumi.Input[str]]
-    """The variables by which a function finds the artifacts and the database."""
+    """Environment variables by which a function finds the artifacts and the database."""
     vector_store_statements: Sequence[Any]
-    """The permissions that go with them, each a `Statement`."""
+    """The permissions to use them, each a `Statement`."""
     code_bucket: pulumi.Input[str]
 
 
@@ -95,7 +99,7 @@ class StreamingRecommender(pulumi.ComponentResource):
     delivery_stream_name: pulumi.Output[str]
     recommendations_bucket: pulumi.Output[str]
     stack_outputs: Mapping[str, pulumi.Output[str]]
-    """What a stack gives out of it, by the outputs' names."""
+    """Stack output → value, for the outputs of the stack that come from this component."""
     functions: Mapping[str, WatchedFunction]
     """The two functions, for alarms."""
 
@@ -323,6 +327,9 @@ def _check_ranges(args: StreamingRecommenderArgs) -> None:
         ("delivery_buffer_mb", args.get("delivery_buffer_mb", 5), DELIVERY_BUFFER_MB),
         ("delivery_buffer_seconds", args.get("delivery_buffer_seconds", 60), DELIVERY_BUFFER_SECONDS),
         ("stream_retention_hours", args.get("stream_retention_hours", 24), STREAM_RETENTION_HOURS),
+        ("shards", args.get("shards", 1), SHARDS),
+        ("recommendation_limit", args.get("recommendation_limit", 5), RECOMMENDATION_LIMIT),
+        ("expire_days", args.get("expire_days") or 1, EXPIRE_DAYS),
     ]
     for setting, value, limits in asked:
         check_range("StreamingRecommender", setting, value, limits)

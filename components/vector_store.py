@@ -42,31 +42,31 @@ DEAD_LETTER_DAYS = 14
 
 
 class VectorStoreSettings(TypedDict):
-    """What a stack may say of it."""
+    """Settings of the vector store, as given under `recommender:vectors` in the stack's configuration."""
 
     instance_class: NotRequired[str]
-    """Default: `db.t4g.micro`."""
+    """Instance class of the database, `db.<type>.<size>`. Default: `db.t4g.micro`."""
     storage_gb: NotRequired[int]
-    """20 to 65,536; RDS lets it grow only. Default: 20."""
+    """Storage of the database in GiB, 20 to 65,536; RDS can only increase it. Default: 20."""
     multi_az: NotRequired[pulumi.Input[bool]]
-    """A standby in a second zone. Default: false."""
+    """True keeps a standby in a second availability zone. Default: false."""
     iam_authentication: NotRequired[bool]
-    """Whether functions open the database with their role instead of a password. Default: false. It can be switched on
-    and off while events flow; until the functions' new settings are out, batches wait and are tried again."""
+    """True lets functions log in to the database by their IAM role instead of a password. Default: false. It can be
+    switched on and off while events flow; until the functions have their new settings, batches are tried again."""
     backup_retention_days: NotRequired[int]
-    """0 to 35; 0 is no backups. Default: 7."""
+    """Days that automatic backups are kept, 0 to 35; 0 means no backups. Default: 7."""
     deletion_protection: NotRequired[bool]
-    """Whether AWS refuses to delete the database, and the engine to delete or replace it, before anything is changed.
-    Default: true. Another network, or `customer_managed_key` on a live stack, means a new, empty database."""
+    """True lets AWS refuse to delete the database, and the engine refuse to delete or replace it before it changes
+    anything. Default: true. Another network, or `customer_managed_key` on a live stack, needs a new, empty database."""
     apply_immediately: NotRequired[pulumi.Input[bool]]
-    """Whether a change of class, storage or authentication happens now, with an outage of minutes where it restarts the
-    database, or in the next maintenance window. Default: true."""
+    """True applies a change of class, storage or authentication at once, with an outage of minutes if the database
+    restarts; false in the next maintenance window. Default: true."""
     skip_final_snapshot: NotRequired[pulumi.Input[bool]]
-    """Default: false."""
+    """True deletes the database without a last snapshot. Default: false."""
 
 
 class VectorStoreArgs(VectorStoreSettings, PlacementArgs, CommonArgs):
-    """The database's size and safety, and where the loader's code goes."""
+    """The vector store's settings, its network, and the bucket of the loader's code."""
 
     s3_client_security_group_id: pulumi.Input[str]
     code_bucket: pulumi.Input[str]
@@ -83,22 +83,22 @@ class VectorStore(pulumi.ComponentResource):
     password: pulumi.Output[str]
     """Secret."""
     client_security_group_id: pulumi.Output[str]
-    """What belongs to this group may open connections to the database."""
+    """Members of this security group may open connections to the database."""
     identifier: pulumi.Output[str]
-    """The database instance's identifier, which its metrics go by."""
+    """The identifier of the database instance, by which CloudWatch names its metrics."""
     dead_letter_queue_name: pulumi.Output[str]
-    """Where the events of model versions go that could not be loaded."""
+    """The queue of events whose model version could not be loaded."""
     instance_class: str
     storage_gb: pulumi.Output[int]
-    """As the instance has it: a change that waits for the maintenance window does not move alarms."""
+    """The storage that the instance has now: a change that waits for the maintenance window does not change alarms."""
     stack_outputs: Mapping[str, pulumi.Output[Any]]
-    """What a stack gives out of it, by the outputs' names."""
+    """Stack output → value, for the outputs of the stack that come from this component."""
     functions: Mapping[str, WatchedFunction]
     """The loader, for alarms."""
     environment: Mapping[str, pulumi.Input[str]]
-    """The variables by which a function finds the artifacts and the database."""
+    """Environment variables by which a function finds the artifacts and the database."""
     statements: Sequence[Statement]
-    """What a function may do with them; it goes with `environment`."""
+    """The permissions to use the artifacts and the database; they go with `environment`."""
 
     def __init__(self, name: str, args: VectorStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("recommender:index:VectorStore", name, {}, opts)

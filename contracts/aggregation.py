@@ -1,4 +1,4 @@
-"""Records that a producer packed into one: the aggregated record of the Kinesis Producer Library (KPL).
+"""Unpacks aggregated records of the Kinesis Producer Library (KPL), which packs several records into one.
 
 The format is KPL's aggregation-format.md: four magic bytes, a protobuf message, the MD5 of the message. Firehose
 unpacks such records before it calls a function; an event source mapping does not (Kinesis developer guide, "Consumer
@@ -20,9 +20,9 @@ _MAX_SHIFT = 63
 
 
 def unpack(data: bytes) -> list[bytes] | None:
-    """The data of the records that are packed into one, in their order; None where it is no aggregated record.
+    """Returns the data of the packed records, in their order; None where `data` is no aggregated record.
 
-    Data that begins as one and is damaged is not one: whoever reads it as it is finds out.
+    Damaged data that begins like an aggregated record gives None too: the caller then reads it as a plain record.
     """
     message = data[len(MAGIC) : -_DIGEST_BYTES]
     if not data.startswith(MAGIC) or len(data) < len(MAGIC) + _DIGEST_BYTES:
@@ -37,7 +37,8 @@ def unpack(data: bytes) -> list[bytes] | None:
 
 
 def packed_id(sequence_number: str, place: int) -> str:
-    """The id of the event in this place (from 0) of a Kinesis record: as Firehose's subsequence number has it."""
+    """Returns the id of the event in this place (from 0) of a Kinesis record: `<number>` for the first, then
+    `<number>:<place>`, where `place` is Firehose's subsequence number."""
     return f"{sequence_number}:{place}" if place else sequence_number
 
 
@@ -49,7 +50,8 @@ def _data(record: bytes) -> bytes:
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Number and content of each field that has bytes; numbers (the keys' indexes) are passed over."""
+    """Yields number and content of each field that holds bytes; fields that hold numbers (the keys' indexes) are
+    skipped."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)

@@ -1,4 +1,4 @@
-"""A model version's artifacts in the bucket of ML artifacts: file names, the manifest, how vectors are written."""
+"""The artifacts of a model version, below `<version>/` in the bucket of ML artifacts: file names and the manifest."""
 
 import hashlib
 import json
@@ -26,10 +26,13 @@ METRICS = "metrics.json"
 REPORT = "report.html"
 
 EMBEDDING_COLUMNS = ("id", "embedding")
+"""`id` is the key as text; `embedding` is a JSON list of `dim` numbers, for instance `[0.1,-0.25]`."""
 ITEM_CATALOG_COLUMNS = ("id", "in_stock", "popularity")
-"""`in_stock` is `true` or `false`; `popularity` a number of at least 0, the share of ratings that the item has."""
+"""`id` is the item's key as text; `in_stock` is `true` or `false`; `popularity` is a number of at least 0: the item's
+share of all ratings, for instance `0.0123`."""
 USER_CATALOG_COLUMNS = ("id", "recent_items")
-"""`recent_items` is a JSON list of item ids, the most recently rated first (no time: only what was liked)."""
+"""`id` is the user's key as text; `recent_items` is a JSON list of item ids, for instance `["S10_1015","S50_1005"]`,
+the most recently rated first. Where ratings have no time, it holds only items that the user liked."""
 
 # The inputs of user_tower.onnx: one for each feature column of users, under the column's name, and the two below.
 #   categorical        string (batch,)                 a missing value is ""
@@ -43,31 +46,32 @@ RECENT_ITEMS_MASK_INPUT = "recent_items_mask"
 USER_VECTOR_OUTPUT = "user_vector"
 
 MAX_DIM = 2000
-"""pgvector's limit for an HNSW index over `vector` (its README, section HNSW)."""
+"""The most numbers a vector may have: pgvector's limit for an HNSW index over `vector` (its README, section HNSW)."""
 
 SIMILARITIES = ("cosine", "inner_product")
 
 MIN_LENGTH, MAX_LENGTH = 1e-12, 1e12
-"""Of vectors: pgvector computes with 32-bit floats, and beyond these the squares leave their range."""
+"""The shortest and the longest vector that is accepted (Euclidean length). pgvector computes with 32-bit floats, and
+the squares of shorter or longer ones leave their range."""
 NORMS_FACTOR = 10.0
-"""How far the lengths that the user tower gives may lie outside of those that the manifest declares."""
+"""By this factor, a user tower's vectors may lie outside of the lengths that the manifest declares."""
 
 _VERSION = re.compile(r"([0-9]{8}T[0-9]{6}Z)-[0-9a-f]{6}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class ManifestError(ValueError):
-    """A manifest that cannot be used, or a file that is not the one it names; the text says which and why."""
+    """The manifest cannot be used, or a file is not the one that it names; the text says which and why."""
 
 
 def new_version(now: datetime | None = None, content: bytes = b"") -> str:
-    """A version that sorts by time, for instance `20261120T173000Z-1a2b3c`; the tail is a digest of the content."""
+    """Returns a version that sorts by time, such as `20261120T173000Z-1a2b3c`; its tail is a digest of the content."""
     moment = (now or datetime.now(UTC)).astimezone(UTC)
     return f"{moment:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:6]}"
 
 
 def version_moment(version: str) -> datetime:
-    """When a version says that it was made. Raises `ValueError` where it is no version."""
+    """Returns the moment (UTC) that a version's name gives. Raises `ValueError` for a text that is no version."""
     match = _VERSION.fullmatch(version)
     if match is None:
         raise ValueError(f"version: expected one such as 20261120T173000Z-1a2b3c, found {version!r}")
@@ -75,7 +79,7 @@ def version_moment(version: str) -> datetime:
 
 
 def has_length(length: float, similarity: str) -> bool:
-    """Whether distances to a vector of this length can be computed; of cosine, a vector needs a direction."""
+    """Returns True where distances to a vector of this length can be computed. Cosine needs a length above zero."""
     return (MIN_LENGTH if similarity == "cosine" else 0.0) <= length <= MAX_LENGTH
 
 
@@ -86,22 +90,27 @@ def file_sha256(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a version holds. Its arrival in the bucket, last of all files, starts the load.
-
-    `files` maps each file's path, relative to the version's folder, to its sha256 in hexadecimal. `dataset` has the
-    shape of `contracts.dataset.Dataset.to_dict`, and is `None` for artifacts made elsewhere. `norms` is the least and
-    the greatest length of the vectors in the embeddings files (`items`, `users`); the load checks what is declared.
-    """
+    """The content of `manifest.json`. It is uploaded last, and its arrival in the bucket starts the load."""
 
     version: str
+    """The version's name and folder, for instance `20261120T173000Z-1a2b3c`; names sort by time."""
     dim: int
+    """The numbers of a vector, 1 to `MAX_DIM`, for instance 32."""
     similarity: str
+    """One of `SIMILARITIES`; training, index and query all use it."""
     n_items: int
+    """The rows of `ITEM_EMBEDDINGS`, 1 or more. In the JSON: `counts.items`."""
     n_users: int
+    """The rows of `USER_EMBEDDINGS`, 0 or more. In the JSON: `counts.users`."""
     files: Mapping[str, str]
+    """Path, relative to the version's folder → the file's sha256 in hexadecimal (64 characters of 0-9a-f)."""
     dataset: Mapping[str, Any] | None = None
+    """The specification, as `contracts.dataset.Dataset.to_dict` gives it; `None` for artifacts made elsewhere."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    """The figures and the verdict of training, as in `metrics.json`; the load does not read them."""
     norms: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """`items`, `users` → (least, greatest) length of the vectors in the embeddings files, for instance (1.0, 1.0). The
+    load checks what is declared."""
 
     def __post_init__(self) -> None:
         mistakes = [
@@ -164,7 +173,7 @@ def _are_norms(norms: object) -> bool:
 
 
 def read_manifest(text: str | bytes) -> Manifest:
-    """Reads a manifest. Raises `ManifestError` where a key is missing or wrong."""
+    """Reads a manifest's JSON. Raises `ManifestError` where a key is missing or wrong."""
     try:
         document = json.loads(text)
         return Manifest(

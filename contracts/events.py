@@ -1,4 +1,4 @@
-"""What an event and a recommendation record are called by: keys of the JSON on the stream and of its answers."""
+"""Events on the stream and recommendation records on S3: keys of their JSON, limits, and the line of a replay."""
 
 import base64
 import hashlib
@@ -6,54 +6,62 @@ import re
 from enum import StrEnum
 
 SESSION = "session_id"
+"""Text, required: the visit, for instance `"4f1c…"`. It is the partition key, which keeps a visit's events in order."""
 CUSTOMER = "customer_number"
+"""Text, whole number, null or absent: the user's key in the source, for instance 478. The customer may be unknown."""
 HISTORY = "browse_history"
+"""List of objects, required, 0 to `MAX_HISTORY` entries: the items looked at in this visit, the latest last."""
 PRODUCT = "product_code"
+"""Text or whole number, required in an entry: the item's key in the source, as `"S50_1514"`. It may be unknown."""
 QUANTITY = "quantity"
+"""Number or the text of one, for instance `"1"`: how many of the item. The recommendations do not depend on it."""
 IN_CART = "in_shopping_cart"
+"""Boolean, absent means false: the item lies in the cart. What is in the cart is not recommended."""
 
 EVENT_ID = "event_id"
-"""In a recommendation record: the Kinesis sequence number, to deduplicate by; a replayed event keeps its first one."""
+"""In a recommendation record: text, the Kinesis sequence number (56 digits, with `:n` in a packed record). Deduplicate
+by it; a replayed event keeps its first one."""
 
 PRODUCER_EVENT_ID = "producer_event_id"
 """In a recommendation record: the `event_id` that the event itself brought. Nothing is deduplicated by it."""
 
 FAILED_PREFIX = "processing-failed/"
-"""Where events that could not be processed lie in the recommendations bucket: from Firehose, or from the function."""
+"""The prefix of events that could not be processed, in the recommendations bucket: Firehose's and the function's."""
 
 MAX_RECORD_BYTES = 1024 * 1024
-"""Data and partition key of a record together (Kinesis API reference, PutRecordsRequestEntry: a stream takes more only
-where its own limit, `MaxRecordSizeInKiB`, says so, and that is 1 MiB unless somebody raised it)."""
+"""The most bytes of a record's data and partition key together (Kinesis API reference, PutRecordsRequestEntry). A
+stream takes more only where somebody raised its own limit, `MaxRecordSizeInKiB`, which is 1 MiB by default."""
 
 MAX_PARTITION_KEY = 256
-"""Characters (the same page)."""
+"""The most characters of a partition key (the same page)."""
 
-# The limits of an event: the one home of them, for the stream transformation and for inference (docs/streaming.md).
-# They keep what a batch costs in memory bounded. Whatever is left out of the request stays in the record.
+# The limits of an event, for the stream transformation and for inference (docs/streaming.md). They bound the memory
+# that a batch takes. Values beyond a limit are left out of the request to the model, and stay in the recommendation
+# record.
 MAX_HISTORY = 1000
-"""Entries of `browse_history`; an event with more is refused: it is no visit of a person."""
+"""The most entries of `browse_history`. An event with more is refused: no person looks at so many items in a visit."""
 MAX_ID_CHARACTERS = 512
-"""Of a product code, a customer number, a session id. A longer one is nobody's: it counts as unknown. (PostgreSQL's
-index takes 2,704 bytes, and a character of UTF-8 has four at most.)"""
+"""The most characters of a product code, a customer number or a session id; a longer id counts as unknown.
+(PostgreSQL's index takes 2,704 bytes, and a character of UTF-8 has four at most.)"""
 MAX_TEXT_CHARACTERS = 1000
-"""Of a feature's value; a longer one counts as missing."""
+"""The most characters of a feature's value; a longer one counts as missing."""
 MAX_TAGS = 100
-"""Of a feature of several values; only the first so many count."""
+"""The most values of a feature with several values; those after them are left out."""
 MAX_TAGS_CHARACTERS = 10_000
-"""Of such a feature in one text; a longer one counts as missing."""
+"""The most characters of such a feature given as one text; a longer text counts as missing."""
 
 
 class Strategy(StrEnum):
-    """What a recommendation rests on."""
+    """The information that a recommendation is computed from; `strategy` of a recommendation record."""
 
     PERSONALIZED = "personalized"
-    """A known customer, or the features of an unknown one."""
+    """The customer is known, or an unknown customer brings features."""
     SESSION = "session"
-    """An unknown customer's known items of this session."""
+    """The customer is unknown, and items of this session are known."""
     POPULAR = "popular"
-    """Nothing that the model knows."""
+    """The model knows nothing of the event: the most popular items in stock."""
     NOTHING = "nothing"
-    """An empty list: no item is left, all are out of stock or in the session."""
+    """The list is empty: every item is out of stock or in the session."""
 
 
 _REPLAYED = b"replay "
@@ -63,11 +71,12 @@ _NUMBER_BYTES = 24
 
 
 def replayed(data: bytes, event_id: str) -> bytes:
-    """A replayed event on the stream: a line that says which event it is, then its bytes as they were.
+    """Returns a replayed event as it goes on the stream: a line with the event's id, then its bytes unchanged.
 
-    The id goes before the bytes, and not into them, so that nothing is encoded anew; nor into the partition key, which
-    Firehose leaves out of its error documents: an event that fails again is still the same one. No event begins like
-    this line, being JSON, so no visitor's text can pass for it. The line has 41 bytes at most for Kinesis' ids.
+    The id stands before the bytes, so that the JSON is not encoded again. It is not the partition key, because Firehose
+    leaves that out of its error documents, and an event that fails again has to keep its id. An event is JSON and
+    cannot begin like this line, so a visitor's text cannot be mistaken for it. The line takes at most 41 bytes for
+    Kinesis' ids.
     """
     number, colon, place = event_id.partition(":")
     if number.isdecimal() and number.isascii() and number[0] != "0" and len(number) > _NUMBER_BYTES:
@@ -77,7 +86,7 @@ def replayed(data: bytes, event_id: str) -> bytes:
 
 
 def original(data: bytes) -> tuple[bytes, str | None]:
-    """The bytes of an event as its producer sent them, and the id that a replay gave it, where it was replayed."""
+    """Returns an event's bytes as its producer sent them, and the id from the replay's line (None: not replayed)."""
     line = _REPLAYED_LINE.match(data) if data.startswith(_REPLAYED) else None
     if line is None:
         return data, None
@@ -91,9 +100,8 @@ def original(data: bytes) -> tuple[bytes, str | None]:
 
 
 def partition_key(session_id: object, otherwise: str) -> str:
-    """The key that keeps a session's events in order: the session, or a digest of it where Kinesis would refuse it.
-
-    `otherwise` is for an event without a session.
+    """Returns the partition key of a session's events, which keeps them in order: the session id, or its SHA-256 where
+    Kinesis would refuse the id. `otherwise` is used for an event without a session.
     """
     text = otherwise if session_id is None else str(session_id)
     if 0 < len(text) <= MAX_PARTITION_KEY and text.isprintable():

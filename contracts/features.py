@@ -1,4 +1,4 @@
-"""What a feature's value means to the towers: one mapping, for the training data and for the events alike.
+"""Maps a feature's raw value to the value that the towers read, in the same way for training data and for events.
 
 The lake holds a categorical column as text, however the source wrote it (`true`, `12.50`, Spark's `1.2E7`); an event
 says the same as a boolean, a number or text of JSON. Both become the same text here, and so reach the same entry of the
@@ -26,7 +26,8 @@ _PLAIN_DIGITS = 40
 
 
 def value(column: Column, raw: Any, today: date) -> float | str | tuple[str, ...]:
-    """What a tower reads of a column's raw value: a float, a text, or a tuple of texts (tags)."""
+    """Returns the value that a tower reads for a column: a float (NaN: missing), a text ("": missing), or a tuple of
+    texts (tags)."""
     if column.part is not None:
         return column.part.of(day(raw), today)
     if column.kind.is_number:
@@ -37,7 +38,8 @@ def value(column: Column, raw: Any, today: date) -> float | str | tuple[str, ...
 
 
 def number(value: Any) -> float:
-    """A number, a boolean, or the text of one; NaN for whatever else, and for what a 32-bit float cannot hold."""
+    """Reads a number, a boolean, or the text of either; NaN for any other value, and beyond the 32-bit floats'
+    range."""
     if isinstance(value, str):
         text_of = value.strip()
         text_of = _TRUTH.get(text_of.lower(), text_of)
@@ -50,7 +52,7 @@ def number(value: Any) -> float:
 
 
 def text(value: Any) -> str:
-    """A category; empty where it is missing, longer than an event may say, or no plain value.
+    """Returns a category as text; empty where it is missing, longer than `MAX_TEXT_CHARACTERS`, or no plain value.
 
     Booleans are `1` and `0`; a number with a fraction or an exponent is written in one way; other text is trimmed and
     composed (Unicode's NFC). A whole number's text stays as it is, so that a postal code keeps its zeros.
@@ -75,13 +77,14 @@ def _category(value: str) -> str:
 
 
 def boolean(value: Any) -> str:
-    """`1`, `0`, or empty: a number other than zero is true, as in the source."""
+    """Returns `1`, `0`, or empty for a missing value. A number other than zero is true, as in MySQL."""
     found = number(value)
     return "" if math.isnan(found) else str(int(found != 0))
 
 
 def day(value: Any) -> date | None:
-    """A date, or a text that begins with one (ISO 8601)."""
+    """Reads a date, a datetime, or a text that begins with a date (ISO 8601, `2026-01-31`); None for any other
+    value."""
     if isinstance(value, datetime):
         return value.date()
     if isinstance(value, date):
@@ -93,7 +96,7 @@ def day(value: Any) -> date | None:
 
 
 def tags(value: Any, separator: str) -> tuple[str, ...]:
-    """The categories of a joined text or of a list, without empty ones; the first `MAX_TAGS` of them."""
+    """Returns the categories of a joined text or of a list: the first `MAX_TAGS`, without empty ones."""
     if isinstance(value, str):
         parts: Iterable[str] = value.split(separator) if len(value) <= MAX_TAGS_CHARACTERS else ()
     elif isinstance(value, list | tuple):
@@ -104,7 +107,7 @@ def tags(value: Any, separator: str) -> tuple[str, ...]:
 
 
 def _split(element: Any, separator: str) -> list[str]:
-    """A list's element, which is split as well: joined by the source it could not be told from two."""
+    """Splits an element of a list too: the source joins its values, so the lake cannot tell `"a|b"` from two values."""
     return element.split(separator) if isinstance(element, str) else [text(element)]
 
 
@@ -116,7 +119,7 @@ def _plain_text(value: Any) -> str:
 
 
 def _one_way(number_text: str) -> str:
-    """`12.50`, `12.5`, `1.25E1` → `12.5`."""
+    """Writes a number's text in one way: `12.50`, `12.5` and `1.25E1` all become `12.5`."""
     try:
         sign, digits, exponent = Decimal(number_text).as_tuple()
     except InvalidOperation:

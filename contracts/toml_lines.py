@@ -1,4 +1,4 @@
-"""Where each key of a TOML text stands: `tomllib` reads values, but forgets their lines."""
+"""Finds the line of each key in a TOML text: `tomllib` reads values, but does not keep their lines."""
 
 import re
 
@@ -12,7 +12,7 @@ _STRING_OR_COMMENT = re.compile(
 
 
 def key_lines(text: str) -> dict[tuple[str, ...], int]:
-    """The line, from 1, of every table and key of a valid TOML text, by its path."""
+    """Returns path → line (from 1) of every table and key of a valid TOML text, such as `("users", "key")` → 2."""
     found: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(_STRING_OR_COMMENT.sub(_blank, text).split("\n"), start=1):
@@ -25,7 +25,7 @@ def key_lines(text: str) -> dict[tuple[str, ...], int]:
 
 
 def _blank(token: re.Match[str]) -> str:
-    """Comments and strings of several lines may hold what looks like a key: only their line ends stay."""
+    """Removes a comment or a string of several lines, which may contain what looks like a key; keeps its line ends."""
     return "\n" * token[0].count("\n") if token[0].startswith(("#", '"""', "'''")) else token[0]
 
 

@@ -1,4 +1,4 @@
-"""The training data in the data lake: where it lies, and the marker that says which files make it up."""
+"""The training data in the data lake: its folders, and the marker that lists its files."""
 
 import json
 from dataclasses import dataclass
@@ -14,27 +14,28 @@ QUALITY = "quality"
 
 
 def items_folder(name: str) -> str:
-    """Beside the training data `name`: all accepted items, with or without a rating; the catalogue of the shop."""
+    """Returns the folder of the shop's catalogue, beside the training data `name`: all accepted items, rated or not."""
     return f"{name}-items"
 
 
 def state_folder(name: str) -> str:
-    """Beside the training data `name`: what the next incremental run compares with, as `<run>.json`."""
+    """Returns the folder, beside the training data `name`, of the state that an incremental run compares with
+    (`<run>.json`)."""
     return f"{name}-state"
 
 
 @dataclass(frozen=True)
 class SuccessMarker:
-    """The marker's content: one object whose replacement switches readers from one run's files to the next's.
-
-    `files` are paths relative to the training data's folder, for instance `customerNumber=103/part-0.snappy.parquet`;
-    `items` are relative to `items_folder`, and empty in markers of before there was one.
-    """
+    """The marker's content. Replacing this one object switches readers from one run's files to the next run's."""
 
     run: str
+    """The name of the run that wrote the marker; it is part of the names of the run's files and reports."""
     rows: int
+    """The rows of training data, 0 or more: one for each accepted rating."""
     files: tuple[str, ...]
+    """Paths relative to the training data's folder, for instance `customerNumber=103/part-0.snappy.parquet`."""
     items: tuple[str, ...] = ()
+    """Paths relative to `items_folder`; empty in markers written before that folder existed."""
 
     def to_json(self) -> str:
         return json.dumps({"run": self.run, "rows": self.rows, "files": list(self.files), "items": list(self.items)})

@@ -1,6 +1,6 @@
 """Tries a version before it is switched to: runs its tower, and answers a batch through the code that serves.
 
-It needs no other function: the loader's subnets reach the database and S3 only (ADR 9).
+It needs no other function: the loader's subnets reach the database and S3 only (docs/adr/0011).
 """
 
 import json

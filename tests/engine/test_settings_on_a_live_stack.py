@@ -54,7 +54,7 @@ REPLACES: dict[str, tuple[Any, set[str]]] = {
     "source.sample_shop_seed": (2, {INVOCATION}),
     "stream.delivery": ("event_source", {DELIVERY}),
     "stream.shards": (0, set()),
-    "customer_managed_key": (True, {DATABASE}),
+    "customer_managed_key": (True, {DATABASE, INVOCATION}),
     "network.cidr_block": ("10.50.0.0/16", {DATABASE, SUBNETS, INVOCATION}),
 }
 """What a change on the dev stack replaces of what holds data, delivers or seeds; the plumbing around is not listed."""
@@ -70,6 +70,8 @@ NOT_ALONE = {
     "source.username": "with the host",
     "source.password": "with the host",
     "source.database": "another schema of the source: nothing of the stack's own",
+    "source.options": "with the host",
+    "source.trial": "made or not made, as is the sample shop",
     "source.sample_shop": "made or not made",
 }
 """Settings that are not changed one by one, and why."""
