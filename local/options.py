@@ -170,7 +170,8 @@ def _parser() -> Parser:
     shop.add_argument(
         "--source",
         metavar="mysql://user:password@host/db",
-        help=f"a database that runs already; without a password it is asked for, or taken from {PASSWORD_VARIABLE}",
+        help=f"a database that runs already; without a password it is asked for, or taken from {PASSWORD_VARIABLE}; "
+        "?ssl-mode=REQUIRED, or ?ssl-mode=VERIFY_CA&ssl-ca=FILE, behind it encrypts",
     )
     shop.add_argument(
         "--dataset", type=Path, metavar="FILE", help="how its tables are (default: the stack's dataset.toml)"
