@@ -4,7 +4,7 @@ import contextlib
 import re
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -16,15 +16,15 @@ from emulator.errors import LocalRunError
 
 MYSQL_PORT = 3306
 CONNECT_SECONDS = 10
-TLS_MODES = ("DISABLED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
-"""Of mysql's `--ssl-mode`. Without one a connection is in the clear; the drivers have nothing like PREFERRED."""
+TLS_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
+"""Of mysql's `--ssl-mode`, whose default is PREFERRED: encrypted where the server can."""
 
 
 @dataclass(frozen=True)
 class Tls:
     """What mysql's client calls `--ssl-mode` and `--ssl-ca` ("Command Options for Encrypted Connections")."""
 
-    mode: str = "DISABLED"
+    mode: str = "PREFERRED"
     ca: str = ""
     """A file with the authorities' certificates (PEM), where the mode verifies the server's."""
 
@@ -34,7 +34,10 @@ class Tls:
 
     @property
     def jdbc_options(self) -> str:
-        """For the driver of this machine's job, MariaDB's 2.7, which knows no `sslMode` (its page "TLS parameters")."""
+        """For the driver of this machine's job, MariaDB's 2.7, which knows no `sslMode` (its page "TLS parameters").
+
+        PREFERRED, which it lacks, is settled before (`settled`).
+        """
         if self.mode == "DISABLED":
             return ""
         if not self.verifies:
@@ -43,8 +46,8 @@ class Tls:
         return f"useSsl=true&serverSslCert={self.ca}{any_host}"
 
     def context(self) -> ssl.SSLContext | None:
-        """For Python's connections. Raises `OSError` (`ssl.SSLError` is one) where the file holds no certificate."""
-        if self.mode == "DISABLED":
+        """For Python's connections; None for PREFERRED too, its default. Raises `OSError` for a file that is no PEM."""
+        if self.mode in ("DISABLED", "PREFERRED"):
             return None
         context = ssl.create_default_context(cafile=self.ca or None)
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # authorities that servers make for themselves lack extensions
@@ -103,7 +106,7 @@ def _tls(query: str) -> Tls:
             f"{', '.join(name for name, _ in options) or query!r} (a ? of a name is %3F)"
         )
     ca = given.get("ssl-ca")
-    tls = Tls(given.get("ssl-mode", "VERIFY_CA" if ca else "DISABLED").upper(), str(Path(ca).absolute()) if ca else "")
+    tls = Tls(given.get("ssl-mode", "VERIFY_CA" if ca else "PREFERRED").upper(), str(Path(ca).absolute()) if ca else "")
     if tls.mode not in TLS_MODES:
         raise LocalRunError(f"--source: ssl-mode: expected one of {', '.join(TLS_MODES)}, found {given['ssl-mode']!r}")
     if tls.verifies and not ca:
@@ -121,6 +124,14 @@ def _tls(query: str) -> Tls:
     return tls
 
 
+def settled(login: Login) -> Login:
+    """The login with PREFERRED replaced by what the server can. Raises `LocalRunError` where it cannot be reached."""
+    if login.tls.mode != "PREFERRED":
+        return login
+    with connected(login) as connection:
+        return replace(login, tls=Tls("REQUIRED" if connection._secure else "DISABLED"))
+
+
 @contextlib.contextmanager
 def connected(login: Login) -> Iterator["pymysql.connections.Connection[Any]"]:
     """A connection to the shop's database. Raises `LocalRunError` where there is none, or where it breaks off."""
@@ -135,6 +146,7 @@ def connected(login: Login) -> Iterator["pymysql.connections.Connection[Any]"]:
             charset="utf8mb4",
             connect_timeout=CONNECT_SECONDS,
             ssl=login.tls.context(),
+            ssl_disabled=login.tls.mode == "DISABLED",
         )
     except (pymysql.err.MySQLError, OSError, RuntimeError) as error:
         raise LocalRunError(f"source database {login}: cannot be reached: {error.args[-1]}") from error

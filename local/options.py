@@ -14,7 +14,7 @@ from contracts.dataset import Dataset
 from emulator.errors import LocalRunError
 from emulator.program import ROOT, Stack, read_stack
 from local.events import Event, read_events
-from local.login import Login, parse_url
+from local.login import Login, parse_url, settled
 
 PASSWORD_VARIABLE = "SOURCE_PASSWORD"  # noqa: S105  (a variable's name)
 """Holds the password of `--source` where the URL has none: other users of a machine see its command lines."""
@@ -64,6 +64,7 @@ def read(arguments: list[str]) -> Options:
     for option, path in (("--sql-dump", given.sql_dump), ("--ratings", given.ratings)):
         if path and not path.is_file():
             raise LocalRunError(f"{option} {path}: expected a file, found none")
+    source = settled(source) if source else None
     stack = read_stack(given.stack, _overrides(given, source))
     spec = dataset.load(ROOT / stack.config.get("recommender:dataset_file", "dataset.toml"))
     return Options(
@@ -171,7 +172,7 @@ def _parser() -> Parser:
         "--source",
         metavar="mysql://user:password@host/db",
         help=f"a database that runs already; without a password it is asked for, or taken from {PASSWORD_VARIABLE}; "
-        "?ssl-mode=REQUIRED, or ?ssl-mode=VERIFY_CA&ssl-ca=FILE, behind it encrypts",
+        "encrypted where the server can, or as ?ssl-mode=VERIFY_CA&ssl-ca=FILE behind it says",
     )
     shop.add_argument(
         "--dataset", type=Path, metavar="FILE", help="how its tables are (default: the stack's dataset.toml)"
