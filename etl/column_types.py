@@ -1,7 +1,8 @@
-"""MySQL's column types and what `dataset.toml` may make of each: checked before Spark starts, and read by one SQL
-expression for each, so that the server converts the values and the JDBC drivers, which differ, have nothing to convert.
+"""MySQL's column types, and the kinds of `dataset.toml` that each may be declared as.
 
-The table in docs/batch.md says the same in words. Pure functions: the job's check and the local run's use them.
+They are checked before Spark starts. Each column is read by one SQL expression, so that the server converts the values,
+and not the JDBC drivers, which differ. The table in docs/batch.md says the same in words. All functions are pure; the
+job's check and the local run's use them.
 """
 
 import re
@@ -23,12 +24,12 @@ PROTOCOL_TYPES = {
     246: "decimal", 247: "enum", 248: "set", 249: "text", 250: "text", 251: "text", 252: "text", 253: "varchar",
     254: "char", 255: "geometry",
 }  # fmt: skip
-"""Result columns' types by number (MySQL Internals, "Protocol::ColumnType"); of a `query` there is no schema to ask."""
+"""Types of result columns by number (MySQL Internals, "Protocol::ColumnType"), for a `query`, which has no schema."""
 BINARY_CHARSET = 63
 
 
 class Family(StrEnum):
-    """Types that are treated alike."""
+    """Groups of types that are treated in the same way."""
 
     WHOLE = "whole number"
     FRACTION = "number with a fraction"
@@ -70,7 +71,7 @@ class ColumnType:
 
     @property
     def fits_int(self) -> bool:
-        """Whether every value fits a 32-bit integer."""
+        """True if every value fits a 32-bit integer."""
         wide_int = self.name in ("int", "integer") and "unsigned" in self.full
         return (self.name in _FITS_INT and not wide_int) or (self.family is Family.BITS and self._bits() < 32)
 
@@ -89,7 +90,7 @@ class ColumnType:
 
 
 class Use(StrEnum):
-    """What a column is read as."""
+    """The type that a column is read as."""
 
     TEXT = "text"
     BOOLEAN = "boolean"
@@ -129,20 +130,21 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Read:
-    """A column that the ETL reads: where dataset.toml names it, and what it is read as."""
+    """A column that the ETL reads."""
 
     place: str
-    """For instance `users.columns.city`."""
+    """The key in dataset.toml that names the column, for instance `users.columns.city`."""
     column: str
+    """The column's name in the source."""
     name: str
-    """In the training data."""
+    """The column's name in the training data."""
     use: Use
     declared: str
-    """What dataset.toml calls that use."""
+    """The name of the use in dataset.toml, for messages, for instance `categorical`."""
 
 
 def reads(dataset: Dataset) -> dict[str, tuple[Read, ...]]:
-    """All columns that are read, by role: `users`, `items`, `ratings`."""
+    """Returns all columns that are read, by role: `users`, `items`, `ratings`."""
     return {
         "users": tuple(_entity_reads("users", dataset.users, dataset)),
         "items": tuple(_entity_reads("items", dataset.items, dataset)),
@@ -151,9 +153,9 @@ def reads(dataset: Dataset) -> dict[str, tuple[Read, ...]]:
 
 
 def mistakes(dataset: Dataset, found: Mapping[str, Mapping[str, ColumnType] | None]) -> list[str]:
-    """One line for each column that is not there or whose type does not go with its kind.
+    """Returns a line for each column that is missing, or whose type does not fit its kind.
 
-    `found` has for each role its columns' types by lower-case name; None: there is no such table.
+    `found` is role → lower-case column name → type; None for a role whose table does not exist.
     """
     lines = []
     for role, rows in (("users", dataset.users), ("items", dataset.items), ("ratings", dataset.ratings)):
@@ -175,13 +177,13 @@ def mistakes(dataset: Dataset, found: Mapping[str, Mapping[str, ColumnType] | No
 def schema_columns(
     dataset: Dataset, schema: Mapping[str, Mapping[str, ColumnType]]
 ) -> dict[str, Mapping[str, ColumnType] | None]:
-    """Of a database's columns, by table and lower-case name, those of each role that names a table."""
+    """Selects, from a database's columns (table → lower-case name → type), those of each role that names a table."""
     roles = {"users": dataset.users, "items": dataset.items, "ratings": dataset.ratings}
     return {role: schema.get(rows.table, schema.get(rows.table.lower())) for role, rows in roles.items() if rows.table}
 
 
 def result_type(code: int, charset: int, scale: int, unsigned: bool) -> ColumnType:
-    """A result column's type, as MySQL's protocol tells it."""
+    """Returns a result column's type from the fields of MySQL's protocol."""
     name = PROTOCOL_TYPES.get(code, "unknown")
     if name in ("char", "varchar", "text") and charset == BINARY_CHARSET:
         name = {"char": "binary", "varchar": "varbinary", "text": "blob"}[name]
@@ -190,10 +192,10 @@ def result_type(code: int, charset: int, scale: int, unsigned: bool) -> ColumnTy
 
 
 def expression(read: Read, column: ColumnType) -> str:
-    """The SQL whose value, whatever the driver, is the column's: text, a double or a BIGINT.
+    """Returns the SQL expression that reads the column as text, a double or a BIGINT, the same with every driver.
 
-    "Cast Functions and Operators" and "Bit-Value Type - BIT", MySQL 8.0 Reference Manual. `+ 0e0` and not
-    `CAST(… AS DOUBLE)`, which MySQL 5.7 lacks; a BIT is bytes until it is used as a number.
+    Source: "Cast Functions and Operators" and "Bit-Value Type - BIT", MySQL 8.0 Reference Manual. `+ 0e0` stands for
+    `CAST(… AS DOUBLE)`, which MySQL 5.7 lacks. A BIT is bytes until it is used as a number.
     """
     name = quoted(read.column)
     if column.family is Family.BITS:  # as text first: MariaDB takes a BIT(64) for a signed number

@@ -1,9 +1,8 @@
-"""An incremental run: partitions in which anything changed since the last run are read again, whole; others are kept.
+"""An incremental run: partitions with any change since the last run are read again, whole; the others are kept.
 
-What changed is found by comparing with what the last run saw, and not by a time column, so it makes no difference
-whether rows came, changed, went, or are dated wrongly, nor which table they are in. MySQL hashes the ratings, a
-partition at a time, and only the hashes travel. Where nothing can be compared, or too much has changed, the run reads
-everything.
+Changes are found by comparing with the last run's state, not by a time column. So rows that were added, changed,
+deleted or dated wrongly are all found, in each of the tables. MySQL hashes the ratings of each partition, and only the
+hashes are sent. If there is nothing to compare with, or too much has changed, the run reads everything.
 """
 
 import hashlib
@@ -22,17 +21,18 @@ from etl.source import Source, literal
 from etl.tables import Types, accepted, entity_keys, partition_value
 
 STATE_VERSION = 1
-"""Raised when the ETL makes other data of the same source."""
+"""Increase it when the ETL makes other data from the same source."""
 MAX_LISTED = 10_000
-"""Partitions, or items, that a statement names; where more have changed, reading everything costs less."""
+"""The most partitions, or items, that a statement lists; if more have changed, reading everything costs less."""
 
 _SPACE = "_utf8mb4 0x" + b"^[ \t\n\r\f\v]+|[ \t\n\r\f\v]+$".hex()
-"""What `tables` trims, as a regular expression that no SQL mode reads in a way of its own."""
+"""The white space that `tables` trims, as a regular expression written in bytes, which mean the same in every SQL
+mode."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What training data were made from, beside the items: equal states and items give equal data."""
+    """The source that training data were made from, without the items: equal states and equal items give equal data."""
 
     specification: str
     """A hash of dataset.toml and the columns' types."""
@@ -44,19 +44,19 @@ class State:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to read: `partitions` that have changed, or everything (None), and the condition that says so in SQL."""
+    """The `partitions` to read because they have changed (None: everything), and the same as an SQL condition."""
 
     partitions: frozenset[str] | None
     where: str
     why: str = ""
-    """Why everything is read."""
+    """The reason for reading everything; empty if partitions are listed."""
 
 
 EVERYTHING = Plan(None, "TRUE")
 
 
 def state(source: Source, dataset: Dataset, types: Types, users: DataFrame) -> State:
-    """The source as it is now; `users` are checked ones."""
+    """Returns the state of the source now; `users` are checked."""
     spark = users.sparkSession
     columns = ", ',', ".join(
         f"QUOTE({expression(read, types['ratings'][read.column.lower()])})" for read in reads(dataset)["ratings"]
@@ -78,13 +78,13 @@ def state(source: Source, dataset: Dataset, types: Types, users: DataFrame) -> S
 
 
 def read_state(folder: Folder, run: str) -> State | None:
-    """What the run left; None where it was no incremental one."""
+    """Reads the state that a run kept; None if the run was not incremental."""
     text = folder.sibling(state_folder(folder.name)).read(f"{run}.json")
     return None if text is None else State(**json.loads(text))
 
 
 def write_state(folder: Folder, run: str, now: State) -> None:
-    """Keeps the state, and no other."""
+    """Keeps this state and deletes those of earlier runs."""
     states = folder.sibling(state_folder(folder.name))
     before = states.files()
     states.write(f"{run}.json", json.dumps(asdict(now)))
@@ -95,7 +95,7 @@ def plan(
     source: Source, dataset: Dataset, types: Types, folder: Folder, last: SuccessMarker | None, now: State,
     items: DataFrame,
 ) -> Plan:  # fmt: skip
-    """What to read, given what the last run saw; `items` are checked ones."""
+    """Decides which partitions to read by comparing with the last run's state; `items` are checked."""
     before = read_state(folder, last.run) if last else None
     if last is None or before is None or not last.items:
         return Plan(None, "TRUE", "there is no incremental run before")
@@ -118,7 +118,7 @@ def plan(
 def kept(
     spark: SparkSession, folder: Folder, last: SuccessMarker | None, planned: Plan, dataset: Dataset
 ) -> tuple[frozenset[str], int]:
-    """The last run's files of the partitions that have not changed, and how many rows these have."""
+    """Returns the last run's files of the partitions that have not changed, and the number of their rows."""
     if last is None or planned.partitions is None:
         return frozenset(), 0
     # Spark's own escaping of what a folder's name may not hold.
@@ -144,14 +144,14 @@ def _differ(before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
 
 
 def _hashed(frame: DataFrame) -> DataFrame:
-    """The rows with a `hash` that can be summed."""
+    """Adds a column `hash` to the rows, of a type that can be summed."""
     return frame.withColumn("hash", F.xxhash64(*frame.columns).cast("decimal(38,0)"))
 
 
 def _changed_items(
     spark: SparkSession, dataset: Dataset, folder: Folder, last: SuccessMarker, items: DataFrame
 ) -> list[str]:
-    """Keys of items that came, went or have other columns; at most one more than may be listed."""
+    """Returns keys of items that were added, deleted or changed; at most one more than may be listed."""
     _, key = entity_keys(dataset)
     now = accepted(items)
     before = _read(spark, folder.sibling(items_folder(folder.name)), last.items).select(*now.columns)
@@ -161,7 +161,7 @@ def _changed_items(
 
 
 def _partitions_of(source: Source, spark: SparkSession, dataset: Dataset, types: Types, items: list[str]) -> set[str]:
-    """The partitions with ratings of the items, accepted or not."""
+    """Returns the partitions that have ratings of the items, accepted or not."""
     if not items:
         return set()
     item = _key_sql(reads(dataset)["ratings"][1], types)
@@ -174,13 +174,13 @@ def _partitions_of(source: Source, spark: SparkSession, dataset: Dataset, types:
 
 
 def _partition_sql(dataset: Dataset, types: Types) -> str:
-    """What `tables.partition_value` computes, in MySQL's words."""
+    """Returns the SQL expression for the value that `tables.partition_value` computes in Spark."""
     user = _key_sql(reads(dataset)["ratings"][0], types)
     return f"MOD(CRC32({user}), {dataset.buckets})" if dataset.buckets else user
 
 
 def _key_sql(read: Read, types: Types) -> str:
-    """A key as the training data have it, as text that is compared byte by byte."""
+    """Returns the SQL expression of a key as the training data have it, as text that is compared byte by byte."""
     column = types["ratings"][read.column.lower()]
     if read.use is Use.INTEGER:  # `+ 0`: without the leading zeros of a ZEROFILL column
         return f"CONVERT(`{read.column.replace('`', '``')}` + 0 USING utf8mb4) COLLATE utf8mb4_bin"

@@ -1,6 +1,6 @@
-"""The training data's folder in the data lake: new files beside the old, then one marker that switches readers to them.
+"""Writes training data to the data lake: new files beside the old ones, then one marker that switches readers to them.
 
-Only Hadoop's file system API is used, so that `s3://` and `file://` are the same to it.
+It uses only Hadoop's file system API, which serves `s3://` and `file://` alike.
 """
 
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ from contracts.training_data import SUCCESS_MARKER, SuccessMarker, items_folder,
 
 PARALLEL_DELETES = 16
 ITEM_FILES = 8
-"""At most, of the items: a reader opens them all."""
+"""The most files of the items: a reader opens all of them."""
 MAX_FILE_BYTES = 250 * 1000 * 1000
-"""Uncompressed, so that a file stays below 256 MB whatever is in it."""
+"""The most bytes of a file, uncompressed, so that it stays below 256 MB whatever it contains."""
 
 
 class Folder:
@@ -35,11 +35,11 @@ class Folder:
         return self.uri.rsplit("/", 1)[-1]
 
     def sibling(self, name: str) -> "Folder":
-        """A folder beside this one."""
+        """Returns a folder beside this one."""
         return Folder(self.spark, f"{self.uri.rsplit('/', 1)[0]}/{name}")
 
     def read(self, name: str) -> str | None:
-        """The file's text, or None where there is no such file."""
+        """Reads a file's text; None if there is no such file."""
         # Not asked first whether it exists: that needs leave to list the bucket, which the code's bucket does not give.
         try:
             stream = self._files.open(self._path(f"{self.uri}/{name}"))
@@ -53,7 +53,7 @@ class Folder:
             raise
 
     def write(self, name: str, text: str) -> None:
-        """Replaces the file; on S3 that is one PutObject, which no reader sees half done."""
+        """Replaces the file; on S3 that is one PutObject, which is atomic for readers."""
         stream = self._files.create(self._path(f"{self.uri}/{name}"), True)
         try:
             stream.write(bytearray(text.encode()))
@@ -61,7 +61,7 @@ class Folder:
             stream.close()
 
     def files(self) -> set[str]:
-        """All files below the folder, but hidden ones (`_…`, `.…`)."""
+        """Returns all files below the folder, except hidden ones (`_…`, `.…`)."""
         root = self._path(self.uri)
         if not self._files.exists(root):
             return set()
@@ -79,7 +79,7 @@ class Folder:
 
 
 def read_success(folder: Folder) -> SuccessMarker | None:
-    """What the last run left; None where there is no marker, or one that nobody can read."""
+    """Reads the last run's marker; None if there is none."""
     text = folder.read(SUCCESS_MARKER)
     return None if text is None else read_marker(text)
 
@@ -94,13 +94,13 @@ def replace(
     row_bytes: int,
     kept: frozenset[str],
 ) -> SuccessMarker:
-    """Writes the data and the items, and switches readers to them and to the `kept` files; the others are deleted then.
+    """Writes the data and the items, switches readers to them and to the `kept` files, and then deletes the others.
 
-    The data come parted by folder, so each folder gets one file; more only where rows of `row_bytes` make it too large.
-    `rows` counts the kept ones too.
+    The data are partitioned by folder, so each folder gets one file; more only if rows of `row_bytes` make it too
+    large. `rows` counts the kept ones too.
 
-    Stopped at any point before the switch it leaves the old data readable, and files that no marker names, which the
-    next run deletes. Stopped after it, the new.
+    If it is stopped before the switch, the old data stay readable, and the next run deletes the files that no marker
+    names. If it is stopped after the switch, the new data are readable.
     """
     catalogue = folder.sibling(items_folder(folder.name))
     before, items_before = folder.files(), catalogue.files()

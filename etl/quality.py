@@ -1,4 +1,4 @@
-"""The blocking data-quality gate: what was rejected and why, and whether the rest is fit to replace what is there.
+"""The blocking data-quality gate: counts rejected rows by reason, and decides whether the rest may replace the data.
 
 The rules themselves are in `etl.tables`, derived from the dataset specification; here they are counted and judged.
 """
@@ -16,23 +16,23 @@ from contracts.training_data import SuccessMarker
 from etl.tables import NO_DEFECTS, REASON, VALUE, Tables, check_entity, check_ratings, entity_keys
 
 PARQUET_VALUE_BYTES = 8
-"""Of a number, or of what comes with a text (Parquet's plain encoding, which is the longest)."""
+"""Bytes of a number, and the bytes that come with a text, in Parquet's plain encoding, which is the longest."""
 
 
 class QualityError(Exception):
-    """Data that are not fit to replace the training data; the text has a line for each of the gate's findings."""
+    """The data are not fit to replace the training data; the text has a line for each finding of the gate."""
 
 
 @dataclass(frozen=True)
 class TableCount:
-    """One table's rows: all that were read, and the rejected by reason."""
+    """The number of a table's rows: all that were read, and the rejected ones by reason."""
 
     role: str
     table: str
     rows: int
     rejected: Mapping[str, int]
     row_bytes: int
-    """What the largest row can take, uncompressed."""
+    """The most bytes that a row can take, uncompressed."""
 
     @property
     def accepted(self) -> int:
@@ -40,7 +40,7 @@ class TableCount:
 
     @property
     def rejected_share(self) -> float:
-        """Of 0 to 1. A superseded rating is history, not a defect."""
+        """The share of rejected rows, 0 to 1. A superseded rating is history, not a defect."""
         return self.defects / self.rows if self.rows else 0.0
 
     @property
@@ -50,7 +50,7 @@ class TableCount:
 
 @dataclass(frozen=True)
 class Report:
-    """One run's findings; `problems` is empty where the gate lets the data through."""
+    """The findings of a run; `problems` is empty if the gate accepts the data."""
 
     run: str
     tables: tuple[TableCount, ...]
@@ -58,18 +58,18 @@ class Report:
     thresholds: Quality
     problems: tuple[str, ...]
     kept_rows: int = 0
-    """Rows of training data that an incremental run leaves as they are."""
+    """Rows of training data that an incremental run keeps unchanged."""
     notes: tuple[str, ...] = ()
-    """What is odd and does no harm."""
+    """Messages about oddities in the data that do not stop the run."""
 
     @property
     def row_bytes(self) -> int:
-        """What a row of training data takes at most."""
+        """The most bytes that a row of training data can take, uncompressed."""
         return sum(table.row_bytes for table in self.tables)
 
     @property
     def rows(self) -> int:
-        """Of training data: the accepted ratings, and what is kept."""
+        """The rows of the training data: the accepted ratings and the kept rows."""
         return self.tables[-1].accepted + self.kept_rows
 
     def to_dict(self) -> dict[str, object]:
@@ -90,7 +90,8 @@ class Report:
 
 
 def check(loaded: Tables, dataset: Dataset) -> tuple[Tables, tuple[TableCount, ...]]:
-    """The tables with each row's reason to be rejected, and their counts. Each table is read once, and kept."""
+    """Returns the tables with each row's reason to be rejected, and their counts. Each table is read once and
+    persisted."""
     user, item = entity_keys(dataset)
     users, user_count = checked_entity(loaded.users, user, "users", dataset.users.label)
     items, item_count = checked_entity(loaded.items, item, "items", dataset.items.label)
@@ -103,12 +104,12 @@ def checked_entity(typed: DataFrame, key: str, role: str, label: str) -> tuple[D
 
 
 def checked_ratings(tables: Tables, dataset: Dataset) -> tuple[DataFrame, TableCount]:
-    """`users` and `items` of the tables are checked ones."""
+    """Checks and counts the ratings; `users` and `items` of the tables are checked already."""
     return _counted(check_ratings(tables, dataset), "ratings", dataset.ratings.label)
 
 
 def notes(checked: Tables, dataset: Dataset) -> tuple[str, ...]:
-    """Of the ratings: how many are dated after now."""
+    """Returns a note with the number of ratings that are dated after tomorrow, if there are any."""
     if not dataset.ratings.time:
         return ()
     time = F.col(dataset.training_names["ratings", dataset.ratings.time])
@@ -126,7 +127,7 @@ def judge(
     kept_rows: int = 0,
     notes: tuple[str, ...] = (),
 ) -> Report:
-    """The gate's verdict: enough rows, few enough rejected."""
+    """Returns the gate's verdict: there must be enough rows, and few enough rejected ones."""
     problems = []
     for count in counts:
         # Of an incremental run, the rows that it did not read again were accepted before.

@@ -26,13 +26,13 @@ ARGUMENTS = ("login_uri", "dataset_uri", "data_lake_uri")
 OPTIONAL_ARGUMENTS = ("incremental",)
 TASKS_A_CORE = 4
 QUARANTINE_FILES = 4
-"""A person looks at them: few are better than many."""
+"""The files of a quarantine folder: people read them, so they are few."""
 
 
 def run(
     spark: SparkSession, source: Source, dataset_uri: str, data_lake_uri: str, only_changed: bool = False
 ) -> Report:
-    """One run of the job. Raises `QualityError` where the data are not fit to replace what is there."""
+    """Runs the job once. Raises `QualityError` if the data are not fit to replace the last run's."""
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     spec = load_dataset(spark, dataset_uri)
     types = checked_types(spark, source, spec)
@@ -82,7 +82,7 @@ def run(
 
 
 def checked_types(spark: SparkSession, source: Source, spec: dataset.Dataset) -> tables.Types:
-    """The source's columns; raises `DatasetError` with a line for each that is not there or not of its kind."""
+    """Returns the source's columns. Raises `DatasetError` with a line for each that is missing or not of its kind."""
     found = source.column_types(spark, spec)
     if mistakes := column_types.mistakes(spec, found):
         raise dataset.DatasetError("the source database is not as dataset.toml says:\n" + "\n".join(mistakes))
@@ -90,7 +90,7 @@ def checked_types(spark: SparkSession, source: Source, spec: dataset.Dataset) ->
 
 
 def publish(report: Report, checked: tables.Tables, data_lake: lake.Folder) -> None:
-    """Writes the report, and the rejected rows into quarantine: also, and first of all, where the gate stays shut."""
+    """Writes the report, and the rejected rows into quarantine; also when the gate refuses the data."""
     for count, frame in zip(report.tables, (checked.users, checked.items, checked.ratings), strict=True):
         if set(count.rejected) - {tables.MERGED}:
             rejected = tables.rejected(frame).coalesce(QUARANTINE_FILES)
@@ -101,7 +101,7 @@ def publish(report: Report, checked: tables.Tables, data_lake: lake.Folder) -> N
 
 
 def load_dataset(spark: SparkSession, uri: str) -> dataset.Dataset:
-    """Raises `DatasetError` with every mistake of the file, or where there is none."""
+    """Reads dataset.toml. Raises `DatasetError` with every mistake of the file, or if there is no such file."""
     place, _, name = uri.rpartition("/")
     text = lake.Folder(spark, place).read(name)
     if text is None:
@@ -110,7 +110,7 @@ def load_dataset(spark: SparkSession, uri: str) -> dataset.Dataset:
 
 
 def load_source(spark: SparkSession, uri: str) -> Source:
-    """The shop's MySQL. Raises `FileNotFoundError` where its login is not there."""
+    """Reads the login of the shop's MySQL. Raises `FileNotFoundError` if it is not there."""
     place, _, name = uri.rpartition("/")
     text = lake.Folder(spark, place).read(name)
     if text is None:

@@ -1,4 +1,4 @@
-"""Reads the shop's tables over JDBC, in parallel by ranges of a key whose bounds the database itself gives."""
+"""Reads the shop's tables over JDBC, in parallel by ranges of a key; the bounds come from the database."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,28 +12,30 @@ from etl import column_types
 from etl.column_types import ColumnType
 
 FETCH_ROWS = 10_000
-"""Rows that a reader holds at a time. Without it MySQL's driver takes a whole result into memory."""
+"""Rows that a reader holds at a time. Without it MySQL's driver loads a whole result into memory."""
 ROWS_A_READER = 250_000
-"""A range's aimed-at size: large enough to pay for its connection, small enough to spread evenly over the cores."""
+"""Target size of a range: large enough to be worth a connection, small enough to spread evenly over the cores."""
 MAX_READERS = 64
-"""Connections are the database's, and the shop needs them too; a job has at most as many open as it has cores."""
+"""The most ranges of a table. A job opens at most one connection for each core, because the shop needs connections
+too."""
 
 SESSION = "SET time_zone = '+00:00'"
-"""The first statement of each connection: the server hands TIMESTAMPs out in its session's zone."""
+"""The first statement of each connection: the server returns TIMESTAMPs in the session's time zone."""
 DRIVER_OPTIONS = {
     "useCursorFetch": "true",  # MySQL's driver fetches in portions only with it; MariaDB's does so anyway
     "tinyInt1isBit": "false",  # both drivers would report TINYINT(1), which may hold -1 or 5, as a boolean
     "yearIsDateType": "false",
     "passwordCharacterEncoding": "UTF-8",  # MariaDB's takes the platform's
 }
-"""Beside what the connection's URL says ("Configuration Properties", MySQL Connector/J Developer Guide)."""
+"""Options in addition to those of the connection's URL ("Configuration Properties", MySQL Connector/J Developer
+Guide)."""
 
 _SPLIT = "split_by"
 
 
 @dataclass(frozen=True)
 class Split:
-    """How a table is parted: by ranges of `column`, whose values the table `keys` lists once each, and indexed."""
+    """Splits a table by ranges of `column`. The table `keys` holds each of its values once, with an index."""
 
     column: str
     key_type: KeyType
@@ -49,14 +51,14 @@ class Source:
     user: str
     password: str = field(repr=False)
     driver: str = ""
-    """The driver's class; where not given, the one that takes the URL."""
+    """The driver's class; if it is not given, the driver that accepts the URL."""
 
     def query(self, spark: SparkSession, sql: str) -> DataFrame:
-        """The result of one statement, read by one reader."""
+        """Returns the result of one statement, read by one reader."""
         return spark.read.format("jdbc").options(**self._options(sql)).load()
 
     def column_types(self, spark: SparkSession, dataset: Dataset) -> dict[str, Mapping[str, ColumnType] | None]:
-        """Each role's columns by lower-case name; None where the table is not there."""
+        """Returns each role's columns by lower-case name; None if the table does not exist."""
         schema: dict[str, dict[str, ColumnType]] = {}
         for row in self.query(spark, column_types.COLUMNS_SQL).collect():
             schema.setdefault(row["t"], {})[row["c"].lower()] = ColumnType(row["d"].lower(), row["f"].lower())
@@ -75,7 +77,7 @@ class Source:
         split: Split | None = None,
         where: str = "TRUE",
     ) -> DataFrame:
-        """The columns, each an SQL expression by its name in the result; parted, or read by one reader.
+        """Reads columns (name in the result → SQL expression), split into ranges, or by one reader.
 
         `where` is an SQL condition that the rows must meet.
         """
@@ -100,7 +102,7 @@ class Source:
         }
 
     def _ranges(self, spark: SparkSession, rows: Rows, split: Split) -> list[str]:
-        """Conditions that part the table: each row meets exactly one of them."""
+        """Returns SQL conditions that split the table: each row meets exactly one of them."""
         bounds = self._bounds(spark, rows, split)
         if not bounds:
             return ["TRUE"]
@@ -108,10 +110,10 @@ class Source:
         return [f"{_SPLIT} < {bounds[0]} OR {_SPLIT} IS NULL", *inner, f"{_SPLIT} >= {bounds[-1]}"]
 
     def _bounds(self, spark: SparkSession, rows: Rows, split: Split) -> list[str]:
-        """SQL literals that cut the column into about equal parts, in the order that the column's collation has.
+        """Returns SQL literals that split the column into about equal parts, in the order of the column's collation.
 
-        Equal steps over an index of keys, not equal distances between the least and the greatest: ids have gaps. The
-        two columns' collations may differ, so each is compared with literals alone, never with the other.
+        The bounds are equal steps over an index of keys, not equal distances between the least and the greatest key,
+        because ids have gaps. The two columns' collations may differ, so each is compared only with literals.
         """
         key_table, key_column = map(quoted, split.keys)
         counts = self.query(
@@ -139,19 +141,19 @@ class Source:
         return self._literals(spark, there, split)
 
     def _literals(self, spark: SparkSession, sql: str, split: Split) -> list[str]:
-        """The keys `cut` of a statement as literals; without those that another character set may not have."""
+        """Returns the keys `cut` of a statement as literals, without keys that another character set may not have."""
         found = self.query(spark, f"SELECT CONVERT(cut USING utf8mb4) AS cut FROM ({sql}) AS keys_found")  # noqa: S608
         keys = [row.cut for row in found.collect() if row.cut is not None]
         return [literal(key, split.key_type) for key in keys if key.isascii()]
 
 
 def literal(key: str, key_type: KeyType) -> str:
-    """A key as MySQL has it; text as its bytes, which no SQL mode reads in a way of its own."""
+    """Returns a key as an SQL literal; text is written as its bytes, which mean the same in every SQL mode."""
     return str(int(key)) if key_type is KeyType.INTEGER else f"_utf8mb4 0x{key.encode().hex()}" if key else "''"
 
 
 def _result_type(column: T.StructField) -> ColumnType:
-    """A query's column, of which only the driver knows the type."""
+    """Returns the type of a query's column as the driver reports it; there is no schema to ask."""
     kind = column.dataType
     if isinstance(kind, T.DecimalType):
         return ColumnType("decimal", f"decimal({kind.precision},{kind.scale})")

@@ -15,22 +15,22 @@ from etl.column_types import ColumnType, Family, Read, Use, expression, reads
 from etl.source import Source, Split
 
 REASON = "_reason"
-"""Why a row is rejected; null where it is accepted. No column of the training data begins with `_`."""
+"""The column with the reason why a row is rejected; null if it is accepted. No training column begins with `_`."""
 VALUE = "_value"
-"""The value that was no good, as the database has it, where the row cannot show it."""
+"""The column with the value that did not fit its type, as the database has it; the row itself cannot hold it."""
 
 _WHITE_SPACE = " \t\n\r\f\v"
 _INT = (-(2**31), 2**31 - 1)
 _BIGINT = (-(2**63), 2**63 - 1)
 _ZERO_DATE = "0000-00-00"
-"""What MySQL has for no date; its own `IS NULL` finds them in a column that is NOT NULL."""
+"""MySQL's value for a missing date; in a column that is NOT NULL, MySQL's own `IS NULL` finds it."""
 
 SUPERSEDED = "superseded by a later rating"
 DUPLICATE = "a second rating of the item by the user"
 MERGED = "added to the user's latest purchase of the item"
 RETURNED = "returned: the quantities add up to nothing"
 NO_DEFECTS = (SUPERSEDED, MERGED, RETURNED)
-"""Reasons that say nothing against a shop's data."""
+"""Reasons that are no defects of a shop's data."""
 
 Types = Mapping[str, Mapping[str, ColumnType]]
 """Role → lower-case column name of the source → its type."""
@@ -65,12 +65,13 @@ def load(
 
 
 def expressions(dataset: Dataset, types: Types, role: str) -> dict[str, str]:
-    """The SQL of each column that a role's table is read with, by its name in the training data."""
+    """Returns the SQL expression that reads each column of a role's table, by its name in the training data."""
     return {read.name: expression(read, types[role][read.column.lower()]) for read in reads(dataset)[role]}
 
 
 def targets(dataset: Dataset, types: Types) -> dict[str, str]:
-    """Spark's type of each column of the training data. The keys' are the users' and items' own, not the ratings'."""
+    """Returns Spark's type of each training column. Keys have the types of the users' and items' tables, not the
+    ratings'."""
     found: dict[str, str] = {}
     for role in ("ratings", "users", "items"):
         for read in reads(dataset)[role]:
@@ -79,7 +80,7 @@ def targets(dataset: Dataset, types: Types) -> dict[str, str]:
 
 
 def typed(frame: DataFrame, columns: tuple[Read, ...], target: Mapping[str, str]) -> DataFrame:
-    """The columns in their types; a row with a value that its type cannot hold has a reason and that value."""
+    """Casts the columns to their types; a row with a value that does not fit gets a reason and that value."""
     given = dict(frame.dtypes)
     good = {read.name: _typed(F.col(read.name), given[read.name], read.use, target[read.name]) for read in columns}
     reason, value = [], []
@@ -98,7 +99,7 @@ def typed(frame: DataFrame, columns: tuple[Read, ...], target: Mapping[str, str]
 
 
 def check_entity(frame: DataFrame, key: str) -> DataFrame:
-    """Users or items, typed. Rejected: a key that is missing, and every row of a key that is there twice."""
+    """Checks typed users or items: a missing key is rejected, and so is every row of a key that occurs twice."""
     twice = F.count(F.lit(1)).over(Window.partitionBy(key)) > 1
     return frame.withColumn(REASON, _first_reason({"key missing": _missing(key), "key not unique": twice}))
 
@@ -240,5 +241,5 @@ def _missing(name: str) -> SparkColumn:
 
 
 def _first_reason(reasons: Mapping[str, SparkColumn]) -> SparkColumn:
-    """What the types found, else the first reason that holds, else null."""
+    """Returns the reason that the types gave, else the first reason that holds, else null."""
     return F.coalesce(REASON, *(F.when(holds, F.lit(reason)) for reason, holds in reasons.items()))

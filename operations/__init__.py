@@ -1,1 +1,1 @@
-"""What an operator runs against a stack on AWS, or against a local run."""
+"""An operator's commands, for a stack on AWS or for a local run that is up."""

@@ -12,7 +12,7 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the command's exit status; 2 for a command that there is none of."""
+    """Returns the command's exit status; 2 for an unknown command."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] not in COMMANDS:
         print(f"usage: python -m operations {{{','.join(COMMANDS)}}} …", file=sys.stderr)

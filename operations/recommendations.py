@@ -1,4 +1,4 @@
-"""What came back: the recommendation records that the delivery stream wrote to S3, and the failures beside them."""
+"""Reads the recommendation records, and the failures, that the delivery stream wrote to S3."""
 
 import base64
 import gzip
@@ -17,14 +17,14 @@ RECOMMENDATIONS_PREFIX = "recommendations/"
 
 @dataclass
 class Received:
-    """Records by event id (the Kinesis sequence number); delivered twice, a record counts once."""
+    """Records by event id (the Kinesis sequence number); a record that was delivered twice counts once."""
 
     recommendations: dict[str, Record] = field(default_factory=dict)
     failures: list[Record] = field(default_factory=list)
     """Lines of `processing-failed/`, with `rawData` decoded to text."""
 
     def reasons(self) -> str:
-        """Why records failed, each reason once."""
+        """Returns the reasons of the failures, each once."""
         return "; ".join(sorted({f"{line.get('errorCode')}: {line.get('errorMessage')}" for line in self.failures}))
 
 
@@ -38,7 +38,7 @@ class Receiver:
         self.received = Received()
 
     def poll(self) -> Received:
-        """Reads what is new."""
+        """Reads the objects that were not read before, and returns everything received so far."""
         for record in self._new_lines(RECOMMENDATIONS_PREFIX):
             self.received.recommendations[str(record["event_id"])] = record
         for record in self._new_lines(FAILED_PREFIX):
@@ -51,8 +51,8 @@ class Receiver:
     ) -> set[str]:
         """Waits until every event came back or `timeout` seconds are over, and returns the ids still missing.
 
-        An event that failed is answered for too, so the wait ends when failures make up for what is missing. Poll
-        before sending: failures that were seen by then are another wait's.
+        The wait also ends when as many failures arrived as events are missing. Poll once before sending, because only
+        failures that arrive after this call began are counted.
         """
         deadline = time.monotonic() + timeout
         before = len(self.received.failures)

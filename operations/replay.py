@@ -4,13 +4,14 @@ Reads what lies under `processing-failed/` (Firehose's error documents, and what
 what an event source mapping gave up (Lambda's invocation records, under `aws/lambda/`). An event goes back as the bytes
 that its producer sent, behind a line that says which event it is (`contracts.events.replayed`):
 
-* one that was replayed before says so itself, and keeps its id;
-* the transformation and Lambda say the sequence number, which is the event's id;
-* Firehose's documents do not, so the id is a digest of what they do say: the arrival in milliseconds, and the data.
+* an event that was replayed before has that line already, and keeps its id;
+* the transformation's and Lambda's documents have the sequence number, which is the event's id;
+* Firehose's documents have none, so the id is a digest of the arrival in milliseconds and the data.
 
-What went back is noted beside, under `replayed/`, so that the next run leaves it out. Left where it is, and told of, is
-what would fail again: poison, by the very check of the stream transformation, and what failed again already although no
-outage was the cause (`--again` sends that too). What the stream does not take is told of, and the others go on.
+The ids of events that went back are kept under `replayed/`, so that the next run leaves them out. Events that would
+fail again are left in place and reported: those that the stream transformation's own check refuses, and those that were
+replayed and failed again without an outage (`--again` sends these too). If the stream does not take an event, it is
+reported, and the others go on.
 """
 
 import argparse
@@ -44,22 +45,22 @@ RUN_NOTE = "replay.json"
 _GZIP = b"\x1f\x8b"
 
 TOO_LARGE, REFUSED, AGAIN = "too_large", "refused_by_the_stream", "failed_again"
-"""Why an event is left, beside the reasons of the stream transformation's own check."""
+"""Reasons to leave an event in place, in addition to those of the stream transformation's own check."""
 
 ALWAYS_AGAIN = frozenset({"line_over_1000_kb"})
-"""Reasons of the stream transformation that no second try can mend."""
+"""Reasons of the stream transformation for which a second try would fail too."""
 
 OUTAGE = frozenset({"RetryAttemptsExhausted", "RecordAgeExceeded"})
-"""Conditions of Lambda's invocation records."""
+"""Conditions in Lambda's invocation records that mean an outage, not a bad event."""
 
 
 class ReplayError(Exception):
-    """Something that the operator can act on: the text says what, expected, found and what to do."""
+    """The replay cannot go on; the text says what was expected, what was found, and what to do."""
 
 
 @dataclass(frozen=True)
 class FailedEvent:
-    """An event as its producer sent it, with its identity; `code` says why it failed."""
+    """An event as its producer sent it, with its id and the error code of its failure."""
 
     data: bytes
     event_id: str
@@ -68,17 +69,19 @@ class FailedEvent:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The entry of a PutRecords request. Its key is short, for it counts, and spreads a replay over the shards."""
+        """The entry of a PutRecords request. Its key spreads a replay over the shards, and is short because it counts
+        towards the record's size."""
         key = hashlib.sha256(self.event_id.encode()).hexdigest()[:4]
         return {"Data": replayed(self.data, self.event_id), "PartitionKey": key}
 
     @property
     def is_an_outages(self) -> bool:
-        """Whether it failed with its whole batch: Firehose's codes say so, but for the one of a single record."""
+        """True if the event failed with its whole batch: all of Firehose's codes mean that, except a single
+        record's."""
         return self.code in OUTAGE or (self.code.startswith("Lambda.") and self.code != "Lambda.ProcessingFailedStatus")
 
     def would_fail(self) -> str | None:
-        """Why the stream transformation would fail it again, in its own words; None where it would not."""
+        """Returns the reason for which the stream transformation would fail the event again, or None."""
         if self.code in ALWAYS_AGAIN:
             return self.code
         try:
@@ -90,15 +93,15 @@ class FailedEvent:
 
 @dataclass
 class Replayed:
-    """What a replay did: files read, events put by the code of their failure, events left by the reason for it."""
+    """Counts of a replay: files read, events put back by error code, events left in place by reason."""
 
     files: int = 0
     events: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
     before: int = 0
-    """Events that an earlier run had put back."""
+    """Events that an earlier run put back already."""
     problems: list[str] = field(default_factory=list)
-    """What could not be sent or read though it should be, in words."""
+    """Messages about files that could not be read and events that could not be sent."""
 
 
 def replay(
@@ -113,7 +116,7 @@ def replay(
 ) -> Replayed:
     """Replays all documents under the prefix, or those of some error codes, onto the stream (a name).
 
-    Raises `ReplayError` where the stream stays too busy; what it took is noted, and the next run goes on behind it.
+    Raises `ReplayError` if the stream stays too busy. The events that it took are noted, and the next run continues.
     """
     done = Replayed()
     noted = set(_keys(s3, bucket, REPLAYED_PREFIX + prefix))
@@ -146,7 +149,7 @@ def replay(
 
 
 def read_documents(content: bytes) -> Iterator[FailedEvent]:
-    """The events of one file, compressed or not. Raises `ValueError`, `KeyError`, `TypeError`, `OSError`."""
+    """Yields the events of one file, compressed or not. Raises `ValueError`, `KeyError`, `TypeError`, `OSError`."""
     text = gzip.decompress(content) if content.startswith(_GZIP) else content
     for line in text.split(b"\n"):
         if not line.strip():
@@ -170,13 +173,14 @@ def _event(data: bytes, identity: str, code: str) -> FailedEvent:
 
 
 def _digest(arrival_ms: int, data: bytes) -> str:
-    """Two events share it only if they came in the same millisecond with the same bytes: to a shop, one event."""
+    """Returns an id made of arrival and data. Two events share it only if the same bytes came in the same
+    millisecond."""
     digest = hashlib.sha256(f"{arrival_ms}\n".encode() + data).digest()[:16]
     return "replayed-" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _choose(events: Sequence[FailedEvent], again: bool, place: str, done: Replayed) -> list[FailedEvent]:
-    """Those that may succeed now; counts the others by why they are left."""
+    """Returns the events that may succeed now, and counts the others by the reason to leave them."""
     chosen = []
     for event in events:
         reason = event.would_fail()

@@ -1,6 +1,6 @@
-"""Model versions of the vector store: which are there, switching to one, and pinning: `python -m operations activate`.
+"""Lists, activates and pins model versions of the vector store: `python -m operations activate`.
 
-The loader does it: only it reaches the vector store, and it tries a version before it switches.
+The command calls the loader, which reaches the vector store and tries a version before it switches.
 """
 
 import argparse
@@ -17,17 +17,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 from operations.replay import RUN_NOTE
 
 LOADER = "loader"
-"""Part of the loader's name, by which it is found where none is given."""
+"""Part of the loader's name, by which it is found if no name is given."""
 ACTIONS = {"versions": "status", "activate": "activate", "pin": "pin", "unpin": "unpin"}
 """Command → the loader's action."""
 
 
 class VersionError(Exception):
-    """Something that the operator can act on: the text says what was expected and found."""
+    """The command cannot be done; the text says what was expected and what was found."""
 
 
 def act(client: Any, loader: str, action: str, version: str | None = None) -> dict[str, Any]:
-    """The loader's answer: `active`, `loaded` and `pinned` versions. Raises `VersionError` where it fails."""
+    """Returns the loader's answer: `active`, `loaded` and `pinned` versions. Raises `VersionError` if the loader
+    fails."""
     event = {"action": action, **({"version": version} if version else {})}
     answer = client.invoke(FunctionName=loader, Payload=json.dumps(event).encode())
     told = json.loads(answer["Payload"].read())
@@ -38,7 +39,7 @@ def act(client: Any, loader: str, action: str, version: str | None = None) -> di
 
 
 def find_loader(client: Any) -> str:
-    """The one function that is named a loader. Raises `VersionError` where there is none, or more."""
+    """Returns the one function with `LOADER` in its name. Raises `VersionError` if there is none, or more than one."""
     pages = client.get_paginator("list_functions").paginate()
     found = [function["FunctionName"] for page in pages for function in page["Functions"]]
     loaders = [name for name in found if LOADER in name]
@@ -48,7 +49,7 @@ def find_loader(client: Any) -> str:
 
 
 def command(name: str) -> Callable[[Sequence[str]], int]:
-    """The command of a name in `ACTIONS`."""
+    """Returns the command line of a name in `ACTIONS`."""
     return lambda arguments: _main(name, arguments)
 
 
@@ -68,7 +69,7 @@ def _main(name: str, arguments: Sequence[str]) -> int:
 
 
 def _lines(status: Mapping[str, Any]) -> list[str]:
-    """A line for each version, the first published first."""
+    """Returns a line for each version, in the order of publication."""
     marks = {status["active"]: " active"}
     pinned = set(status["pinned"])
     lines = [f"{v}{marks.get(v, '')}{' pinned' if v in pinned else ''}" for v in status["loaded"]]

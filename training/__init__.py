@@ -1,4 +1,4 @@
-"""What a data scientist runs: train a two-tower model, evaluate it, publish it."""
+"""Trains, evaluates and publishes a two-tower model; a data scientist runs it by `python -m training`."""
 
 import os
 

@@ -2,4 +2,4 @@
 
 
 class TrainingError(Exception):
-    """Something that whoever runs training can act on: the text says what, expected, found and what to do."""
+    """Training cannot go on; the text says what was expected, what was found, and what to do."""

@@ -14,7 +14,7 @@ from training.model import MAX_RECENT
 
 @dataclass(frozen=True)
 class Forget:
-    """What is hidden at random in training, so that the model learns to do without."""
+    """Shares of the input that are hidden at random in training, so that the model learns to do without."""
 
     items: float
     """Share of recent items."""

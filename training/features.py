@@ -12,12 +12,13 @@ from contracts.dataset import Column, Kind
 from training.data import EntityTable
 
 MIN_COUNT = 3
-"""A value that fewer users or items have counts as unknown: it would name them instead of describing them."""
+"""A value that fewer users or items have counts as unknown: it would identify them instead of describing them."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How one column becomes numbers: `vocabulary[k]` has index k + 1 (0: missing or unknown); or mean and scale."""
+    """The encoding of a column: `vocabulary[k]` has index k + 1 (0: missing or unknown), or a number's mean and
+    scale."""
 
     column: Column
     vocabulary: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Trains the two towers with a softmax over the catalogue; stops early; goes on after a kill where it was."""
+"""Trains the two towers with a softmax over the catalogue. It stops early, and resumes after a kill where it was."""
 
 import io
 import os
@@ -21,18 +21,19 @@ from training.model import Shape, TwoTower
 
 EMA_DECAY = 0.99
 STEPS_AN_EPOCH = 60
-"""At least so many where there is little data: with fewer, early stopping would end before anything is learned."""
+"""The least steps of an epoch for small data: with fewer, early stopping would end before the model has learned."""
 SMALLEST_BATCH = 32
 SMALL_CATALOGUE = 5_000
 """Below this many items a step is so small that threads cost more than they bring (1,682 items, two cores that other
 work shares: 22 ms on one thread, 32 ms on two)."""
 MAX_LOG_SCALE = 4.6
-"""Of the softmax's inverse temperature: 100, as in CLIP (Radford et al., 2021)."""
+"""The greatest logarithm of the softmax's inverse temperature: that of 100, as in CLIP (Radford et al., 2021)."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train. The defaults were chosen on validation splits of public and generated data; see docs/model.md."""
+    """Settings of training. The defaults were chosen on validation splits of public and generated data
+    (docs/model.md)."""
 
     seed: int = 7
     dim: int = 32
@@ -52,21 +53,21 @@ class Settings:
     forget_history: float = 0.05
     """Share of training examples without any recent item: a user never seen."""
     disliked_weight: float = 0.3
-    """What a rating below liked counts as an example, against 1 for a liked one."""
+    """Weight of an example whose rating is below liked; a liked one has weight 1."""
     forget_ids: float = 0.1
     """Share of items without an id in a training step: an item never rated."""
 
 
 @dataclass
 class Curve:
-    """An entry an epoch."""
+    """The course of training, an entry for each epoch."""
 
     loss: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
 
     @property
     def best_epoch(self) -> int:
-        """Counted from 1; 0 where nothing was measured."""
+        """The best epoch, counted from 1; 0 if nothing was measured."""
         return 1 + int(np.argmax(self.validation)) if self.validation else 0
 
 

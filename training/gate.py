@@ -1,4 +1,4 @@
-"""Decides whether a model is worth serving."""
+"""The gate: decides whether a model may be published."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

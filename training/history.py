@@ -1,4 +1,4 @@
-"""The versions that were published before, with what they reached: for the report of the next one."""
+"""Reads the metrics of the versions that were published before, for the report of the next one."""
 
 import contextlib
 from collections.abc import Mapping
@@ -9,14 +9,15 @@ from training.errors import TrainingError
 from training.storage import folder
 
 MOST = 20
-"""Versions that are shown, the latest."""
+"""The number of versions that are shown, the latest ones."""
 
 History = list[tuple[str, Mapping[str, Any]]]
 """(version, its metrics), the latest first."""
 
 
 def published(output: str) -> History:
-    """What lies in the output; a version without metrics (made elsewhere), or that cannot be read, is left out."""
+    """Returns the versions in the output. A version without metrics (made elsewhere), or that cannot be read, is left
+    out."""
     root, found = folder(output), []
     with contextlib.suppress(TrainingError):
         for version in sorted(root.folders(), reverse=True)[:MOST]:

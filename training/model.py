@@ -16,14 +16,14 @@ MAX_RECENT = 50
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides the sizes of a model's weights."""
+    """The settings that decide the sizes of a model's weights."""
 
     n_items: int
     dim: int
     item_encodings: tuple[Encoding, ...]
     user_encodings: tuple[Encoding, ...]
     ordered: bool
-    """Whether recent items come in the order of time; without one, no position counts more than another."""
+    """True if recent items are in the order of time; without an order, all positions count the same."""
     heads: int = 4
     cosine: bool = True
 
@@ -62,7 +62,7 @@ class ColumnEmbedding(nn.Module):
 
 
 class FeatureTower(nn.Module):
-    """All feature columns → (n, dim), the sum of what each says."""
+    """All feature columns → (n, dim), the sum of the columns' vectors."""
 
     def __init__(self, encodings: Sequence[Encoding], dim: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class FeatureTower(nn.Module):
 
 
 class ItemTower(nn.Module):
-    """Id and features → (n_items, dim). An item never rated has features only: its id says nothing."""
+    """Id and features → (n_items, dim). An item that was never rated is embedded by its features alone."""
 
     rated: Tensor
 

@@ -1,4 +1,4 @@
-"""From training data to a published model version: load, train and test, train on everything, judge, publish."""
+"""Makes a published model version from training data: load, train and test, train on everything, judge, publish."""
 
 import hashlib
 import shutil
@@ -41,7 +41,7 @@ class Result:
 
 
 class GateError(TrainingError):
-    """A model that is not worth serving; `result` holds what was made."""
+    """The gate refused the model; `result` holds the version that was made."""
 
     def __init__(self, result: Result) -> None:
         super().__init__(
@@ -102,7 +102,7 @@ def train(
     active: served.Served | None = None,
     force: bool = False,
 ) -> artifacts.TrainedModel:
-    """Measures a model that has not seen the held-out ratings, then trains the one to serve on all of them."""
+    """Measures a model that was trained without the held-out ratings, then trains the one to serve on all ratings."""
     inputs, parts = Inputs(data, settings), split(data, settings.seed)
     tested, curve = _test_run(data, parts, inputs, settings, work, progress)
     evaluation = evaluate(tested, inputs, data, parts.test)
@@ -125,7 +125,7 @@ def train(
 
 
 def evaluate_version(data: str, dataset: Dataset, location: str, seed: int = Settings.seed) -> dict[str, Any]:
-    """A published version on each user's last liked item, beside the baselines. Raises `TrainingError`.
+    """Measures a published version on each user's last liked item, beside the baselines. Raises `TrainingError`.
 
     Only ratings that the version was not trained on tell what it is worth: give it newer data than its own.
     """
@@ -153,7 +153,7 @@ def _test_run(
 
 
 def _digest(data: RatingData, settings: Settings) -> str:
-    """Of everything that a training run depends on: two runs that share it may share a checkpoint."""
+    """Returns a digest of everything that a training run depends on: runs with the same one may share a checkpoint."""
     digest = hashlib.sha256(
         repr((data.dataset.to_dict(), asdict(replace(settings)), data.users.ids, data.items.ids)).encode()
     )

@@ -18,7 +18,7 @@ from training.scoring import Vectors
 mpl.use("Agg")
 
 COLOURS = 9
-"""Values of a feature that get a colour of their own; the others share grey."""
+"""The most values of a feature that get a colour of their own; the others are grey."""
 LONGEST_LABEL = 24
 
 

@@ -39,7 +39,7 @@ def publish(folder: Path, output: str) -> str:
 
 
 def _check_recommendable(folder: Path) -> None:
-    """Without a catalogue everything counts as in stock."""
+    """Raises `TrainingError` if no item is in stock; without a catalogue all items count as in stock."""
     catalog = folder / contract.ITEM_CATALOG
     if not catalog.is_file():
         return
@@ -53,7 +53,7 @@ def _check_recommendable(folder: Path) -> None:
 
 
 def write_manifest(folder: Path, similarity: str = "cosine", dataset: Mapping[str, Any] | None = None) -> None:
-    """Writes a manifest for artifacts made elsewhere, of which the embeddings are enough. Raises `TrainingError`."""
+    """Writes a manifest for artifacts made elsewhere; the embeddings files are enough. Raises `TrainingError`."""
     n_items, dim = _measure(folder / contract.ITEM_EMBEDDINGS)
     n_users, user_dim = _measure(folder / contract.USER_EMBEDDINGS)
     if n_users and user_dim != dim:
@@ -91,7 +91,7 @@ def _measure(path: Path) -> tuple[int, int]:
 
 
 def _length(text: str) -> int:
-    """How many finite numbers the JSON list holds; 0 where it is no such list."""
+    """Returns the length of a JSON list of finite numbers; 0 if the text is no such list."""
     try:
         numbers = json.loads(text, parse_constant=lambda name: None)
     except ValueError:

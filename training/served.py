@@ -30,7 +30,8 @@ class Served:
 
 
 def load(location: str) -> Served:
-    """Reads `<location>/manifest.json` and what it names. Raises `TrainingError` where a file is not the one named."""
+    """Reads a version's manifest and its files. Raises `TrainingError` if a file's checksum differs from the
+    manifest's."""
     root = folder(location)
     text = root.read(contract.MANIFEST)
     if text is None:

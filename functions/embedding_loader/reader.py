@@ -32,7 +32,7 @@ from functions.shared.vectors import Vectors
 
 CHUNK_ROWS = 4096
 NORM_TOLERANCE = 1e-3
-"""Of declared lengths: what numbers lose by being written as text."""
+"""Tolerance of the declared lengths, relative to them: numbers lose precision when they are written as text."""
 
 _numbers = msgspec.json.Decoder(list[list[float]])
 _list_of_ids = msgspec.json.Decoder(list[str])

@@ -47,7 +47,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _warm() -> Inference:
-    """What is kept over invocations; made at the first, so that a wrong environment fails a call and not the import."""
+    """Returns the state that is kept over invocations. It is made at the first one, not at import, so that a wrong
+    environment fails a call, with a log entry."""
     global _inference
     if _inference is None:
         settings = environment.storage()
@@ -68,7 +69,7 @@ def _report(fallback: Fallback, served: str) -> None:
 
 
 def _outcome(response: Mapping[str, Any]) -> str:
-    """What an answer counts as: its strategy only where it recommends something."""
+    """Returns the name that an answer is counted under: its strategy, `empty` for an empty list, or `error`."""
     if "error" in response:
         return "error"
     return str(response["strategy"]) if response["recommended_items"] else "empty"

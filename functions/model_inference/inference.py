@@ -1,4 +1,4 @@
-"""Answers a call whatever happens beside it: follows the active version, and tries again where something gave way."""
+"""Answers a call from the active version; reconnects, and falls back to an earlier version, where something fails."""
 
 import time
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from functions.shared.serving.tower import Model, load_model
 STATEMENT_SECONDS = 20.0
 RETRY_SECONDS = 0.1
 MODELS_KEPT = 2
-"""The active model and the one before it, so that a rollback needs no download."""
+"""Models kept in memory: the active one and the one before it, so that a rollback needs no download."""
 
 AVOIDED_SECONDS = 30.0
-"""How long a version that could not be served is left alone, where another one answers in its place."""
+"""Seconds in which a version that could not be served is not tried again, while another one answers in its place."""
 
 CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError)
 
@@ -52,10 +52,10 @@ class Inference:
         self._latest: str | None = None
         self._avoided: _Avoided | None = None
         self.fallback: Fallback | None = None
-        """Set by `answer` where another version than the active one answered."""
+        """Set by `answer` if another version than the active one answered."""
 
     def answer(self, raw_requests: list[Any], limit: int, deadline: Deadline) -> dict[str, Any]:
-        """The answer to a call, a response for each request, in order.
+        """Returns the answer to a call, with a response for each request, in order.
 
         Raises `DatabaseUnavailableError`, `NoActiveVersionError`, `ManifestError` or psycopg's error where nothing can
         be answered before the deadline.
@@ -82,7 +82,7 @@ class Inference:
     def _serve(
         self, connection: Connection, requests: list[Request], limit: int, deadline: Deadline
     ) -> tuple[str, list[dict[str, Any]]]:
-        """Answers from the active version; where it cannot be served, from the last one before it that can."""
+        """Answers from the active version; if it cannot be served, from the last earlier one that can."""
         self.fallback = None
         failures: dict[str, Exception] = {}
         if self._avoided and time.monotonic() < self._avoided.until:
@@ -106,7 +106,7 @@ class Inference:
             return version, answers
 
     def _choose(self, connection: Connection, failures: dict[str, Exception]) -> tuple[str, str, str | None]:
-        """The active version, and the version to answer from with its manifest (`None`: it is in memory)."""
+        """Returns the active version, the version to answer from, and its manifest (`None`: it is in memory)."""
         active, manifest_text = versions.active(connection, self._latest)
         if active not in failures:
             return active, active, manifest_text
@@ -117,7 +117,7 @@ class Inference:
         raise error
 
     def _avoid(self, version: str, error: Exception) -> None:
-        """A version that failed is not tried at every call: its file is fetched again when some time has passed."""
+        """Remembers a version that failed, so that its files are not fetched again at every call."""
         if self._avoided is None or self._avoided.error is not error:
             self._avoided = _Avoided(version, error, time.monotonic() + AVOIDED_SECONDS)
 
@@ -134,7 +134,7 @@ class Inference:
 
 
 def _read(raw_requests: list[Any]) -> tuple[list[Request], list[dict[str, Any] | None]]:
-    """The good requests, and for each of all requests the answer of a bad one or `None`."""
+    """Returns the valid requests, and for each of all requests `None`, or the error answer of an invalid one."""
     good: list[Request] = []
     answers: list[dict[str, Any] | None] = []
     for raw in raw_requests:

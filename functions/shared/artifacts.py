@@ -1,4 +1,4 @@
-"""Model artifacts in the bucket: manifests, and files that are checked against the manifest as they are read."""
+"""Reads model artifacts from the bucket: manifests, and files whose checksum is compared with the manifest's."""
 
 import hashlib
 import io
@@ -10,11 +10,11 @@ from contracts.artifacts import MANIFEST, Manifest, ManifestError, read_manifest
 from functions.shared.s3 import S3Reader
 
 READ_BYTES = 1 << 20
-"""How much of a file is held at a time."""
+"""Bytes of a file that are held in memory at a time."""
 
 
 class Published(NamedTuple):
-    """A version's manifest, its text, and when it came to the bucket (in whole seconds, as S3 says it)."""
+    """A version's manifest, its text, and the time at which S3 got it (in whole seconds, which is S3's precision)."""
 
     manifest: Manifest
     text: str
@@ -29,7 +29,7 @@ class ArtifactBucket:
         self._s3: S3Reader | None = None
 
     def published(self, version: str) -> Published:
-        """A version's manifest as it lies in the bucket.
+        """Reads a version's manifest.
 
         Raises `ObjectUnavailableError` where there is none, `ManifestError` where it cannot be used.
         """
@@ -44,12 +44,13 @@ class ArtifactBucket:
         return Published(manifest, text, parsedate_to_datetime(body.headers["Last-Modified"]))
 
     def read(self, manifest: Manifest, name: str) -> bytes:
-        """A whole file. Raises `ManifestError` where it is not the one that the manifest names."""
+        """Reads a whole file. Raises `ManifestError` where its checksum differs from the manifest's."""
         with CheckedFile(self._open(manifest.version, name), manifest, name) as file:
             return file.read()
 
     def text(self, manifest: Manifest, name: str) -> io.TextIOWrapper:
-        """A file as a text stream of bounded memory, which raises `ManifestError` at its end if the digest differs."""
+        """Opens a file as a text stream of bounded memory. At its end it raises `ManifestError` if the digest
+        differs."""
         file = CheckedFile(self._open(manifest.version, name), manifest, name)
         return io.TextIOWrapper(io.BufferedReader(file, READ_BYTES), encoding="utf-8", newline="")
 
@@ -64,7 +65,7 @@ class ArtifactBucket:
 
 
 class CheckedFile(io.RawIOBase):
-    """A file of a version that raises `ManifestError` instead of ending, where its digest is not the manifest's."""
+    """A file of a version. At its end it raises `ManifestError` if its digest differs from the manifest's."""
 
     def __init__(self, body: Any, manifest: Manifest, name: str) -> None:
         self._body = body

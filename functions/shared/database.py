@@ -19,13 +19,13 @@ CONNECT_SECONDS = 5
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
 """Seconds between two tries to connect, doubling, with jitter so that functions do not come back in step."""
 IDLE_SECONDS = 5.0
-"""A connection that was idle for longer is asked for a sign of life before it is used."""
+"""A connection that was idle for longer is tested with a statement before it is used."""
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 class DatabaseUnavailableError(RuntimeError):
-    """No connection within the time that was left; the text says to where and why, and holds no password."""
+    """No connection could be opened in time. The text names the address and the reason, and holds no password."""
 
 
 class KeptConnection:
@@ -48,7 +48,7 @@ class KeptConnection:
         self._used = 0.0
 
     def get(self, until: float) -> Connection:
-        """A live one. Tries until the `time.monotonic` moment `until`, then raises `DatabaseUnavailableError`."""
+        """Returns a live connection. Tries until `until` (`time.monotonic`), then raises `DatabaseUnavailableError`."""
         if self._connection is not None and not self._alive(self._connection):
             self.drop()
         wait = FIRST_WAIT
@@ -66,7 +66,7 @@ class KeptConnection:
         return self._connection
 
     def drop(self) -> None:
-        """Forgets the connection, so that the next `get` opens one."""
+        """Closes the connection; the next `get` opens another."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -114,7 +114,8 @@ def connect(database: Database, *, statement_timeout: float = 0) -> Connection:
 
 
 def encryption(host: str, certificates: Path = CERTIFICATES) -> dict[str, str]:
-    """TLS settings: on loopback as the server likes; elsewhere never plaintext, verified where a bundle is packaged."""
+    """Returns libpq's TLS settings: on loopback the server chooses; elsewhere TLS, verified where a bundle is
+    packaged."""
     if is_loopback(host):
         return {"sslmode": "prefer"}
     if certificates.is_file():
@@ -123,7 +124,7 @@ def encryption(host: str, certificates: Path = CERTIFICATES) -> dict[str, str]:
 
 
 def iam_token(database: Database) -> str:
-    """A password for RDS IAM authentication, signed here without a call; it opens connections for 15 minutes.
+    """Signs a password for RDS IAM authentication, without a call to AWS; it opens connections for 15 minutes.
 
     The format is the presigned URL of the action `connect` ("IAM database authentication", Amazon RDS User Guide).
     """

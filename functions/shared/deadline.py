@@ -1,4 +1,4 @@
-"""How much of an invocation's time is left."""
+"""The time that is left of a Lambda invocation."""
 
 import time
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Deadline:
-    """`at` is a moment of `time.monotonic`: no change of the wall clock moves it."""
+    """`at` is a moment of `time.monotonic`, which does not change with the wall clock."""
 
     at: float
 
     @classmethod
     def of(cls, context: Any, margin: float) -> "Deadline":
-        """The end of the invocation, less a margin in seconds."""
+        """Returns the end of the invocation, less a margin in seconds."""
         return cls(time.monotonic() + context.get_remaining_time_in_millis() / 1000 - margin)
 
     def left(self) -> float:
-        """Seconds, at least a little, so that a time-out made of them is never "none"."""
+        """Returns the seconds left, at least 0.1: a timeout of 0 would mean "no timeout"."""
         return max(0.1, self.at - time.monotonic())

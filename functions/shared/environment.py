@@ -33,7 +33,7 @@ class SettingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Database:
-    """Where a database is. Without a password, an IAM token is signed for every connection."""
+    """Address and login of a database. Without a password, an IAM token is signed for every connection."""
 
     host: str
     port: int
@@ -44,7 +44,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Storage:
-    """What the loader and the inference read: the vector store and the bucket of ML artifacts."""
+    """Settings of the loader and of inference: the vector store and the bucket of ML artifacts."""
 
     database: Database
     artifacts_bucket: str
@@ -52,7 +52,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Stream:
-    """What the stream transformation reads."""
+    """Settings of the stream transformation."""
 
     inference_function: str
     limit: int
@@ -93,12 +93,13 @@ def stream(environ: Mapping[str, str] = os.environ) -> Stream:
 
 
 def delivery_stream(environ: Mapping[str, str] = os.environ) -> str:
-    """Where the stream transformation puts its lines when Kinesis calls it, not Firehose. Raises `SettingError`."""
+    """Returns the delivery stream that the transformation puts lines to when Kinesis calls it. Raises
+    `SettingError`."""
     return _text(environ, "DELIVERY_STREAM_NAME")
 
 
 def failure_bucket(environ: Mapping[str, str] = os.environ) -> str:
-    """Where it then keeps the events that can never be recommended for. Raises `SettingError`."""
+    """Returns the bucket in which it then keeps events that can never succeed. Raises `SettingError`."""
     return _text(environ, "FAILURE_BUCKET")
 
 

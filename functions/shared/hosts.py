@@ -1,10 +1,10 @@
-"""What a host name says; without a driver, for functions whose package has another one."""
+"""Tells loopback from other hosts. It imports no database driver, because the functions use different ones."""
 
 import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is this machine, where nobody listens on the way."""
+    """Returns True for this machine, to which a connection needs no TLS."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,8 +1,9 @@
-"""Limits of Lambda that more than one function keeps."""
+"""Limits of Lambda that apply to more than one function."""
 
 PAYLOAD_BYTES = 6 * 1024 * 1024 - 64 * 1024
-"""A synchronous call takes and returns 6 MB at most (AWS: Lambda quotas); some is left for what goes around it."""
+"""The most bytes of a call or an answer: 6 MB for a synchronous call (AWS: Lambda quotas), less 64 KiB for the
+envelope."""
 
 
 class ResponseTooLargeError(RuntimeError):
-    """An answer over `PAYLOAD_BYTES`. The caller halves the batch and asks again; it knows the error by this name."""
+    """The answer is over `PAYLOAD_BYTES`. The caller knows the error by this name, halves the batch and asks again."""

@@ -22,12 +22,12 @@ OK, THROTTLED, SERVER_ERROR = 200, 429, 500
 
 
 class ObjectUnavailableError(RuntimeError):
-    """An object that cannot be read; the text has its address, and S3's own reason."""
+    """An object cannot be read; the text has its address and S3's own reason."""
 
 
 class S3Reader:
-    """GETs of whole objects, tried again where S3 is busy. Environment: what Lambda and botocore call region,
-    endpoint, certificates and credentials."""
+    """Reads whole objects, and tries again where S3 is busy. Region, endpoint, certificates and credentials come from
+    the environment variables of Lambda and botocore."""
 
     def __init__(self) -> None:
         self._region = os.environ.get("AWS_REGION") or os.environ["AWS_DEFAULT_REGION"]
@@ -37,7 +37,7 @@ class S3Reader:
         self._session = URLLib3Session(verify=verify, timeout=timeout)
 
     def open(self, bucket: str, key: str) -> Any:
-        """The object's body, with `read(n)` and `close()`. Raises `ObjectUnavailableError`."""
+        """Returns the object's body, with `read(n)` and `close()`. Raises `ObjectUnavailableError`."""
         wait = 0.1
         for left in reversed(range(TRIES)):
             problem, again = "", True
@@ -71,7 +71,7 @@ class S3Reader:
 
 
 def _credentials() -> Credentials:
-    """Lambda gives them as variables, or, to a function restored from a snapshot, at an address."""
+    """Returns the credentials: from variables or, after a restore from a snapshot, from Lambda's endpoint."""
     credentials: Credentials | None = EnvProvider().load() or ContainerProvider().load()
     if credentials is None:
         raise ObjectUnavailableError("S3: expected AWS credentials in the function's environment, found none")

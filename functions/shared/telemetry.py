@@ -1,7 +1,7 @@
 """Logs and metrics of every function (Powertools for AWS Lambda): one logger, one metrics namespace, no personal data.
 
-Traces are X-Ray's active tracing, which the platform makes without code; the SDK for subsegments would add a package
-for what the latency metrics by stage say already.
+Traces come from X-Ray's active tracing, which needs no code. The SDK for subsegments would add a package for figures
+that the latency metrics by stage already give.
 """
 
 import time

@@ -20,9 +20,9 @@ _VECTOR_HEADER = 4
 
 
 def pack_rows(ids: Sequence[bytes], vectors: Vectors) -> Iterator[bytes]:
-    """Rows (id text, embedding vector) for `COPY … (FORMAT binary)`, in another order than they came in.
+    """Yields rows (id text, embedding vector) for `COPY … (FORMAT binary)`, sorted by the length of the id.
 
-    Ids of one length lie at fixed distances, so that NumPy writes all of them at once.
+    Rows whose ids have the same length have the same size, so NumPy writes all of them at once.
     """
     lengths = np.fromiter(map(len, ids), np.int64, len(ids))
     text = np.array(ids, dtype=np.bytes_)
@@ -53,7 +53,7 @@ def _row_type(id_length: int, dim: int) -> np.dtype[Any]:
 
 
 def unpack(packed: Sequence[bytes], dim: int) -> Vectors:
-    """Vectors as the database sent them → (n, dim)."""
+    """Reads vectors in PostgreSQL's binary format into an array (n, dim)."""
     row = np.dtype([("header", ">u4"), ("vector", ">f4", (dim,))])
     return np.frombuffer(b"".join(packed), dtype=row)["vector"].astype(np.float32)
 
@@ -66,7 +66,8 @@ class VectorArray:
 
 
 def pack_array(vectors: Vectors, element_oid: int) -> bytes:
-    """A `vector[]` in the binary format of arrays (PostgreSQL: src/backend/utils/adt/arrayfuncs.c, `array_send`)."""
+    """Writes a `vector[]` in the binary format of arrays (PostgreSQL: src/backend/utils/adt/arrayfuncs.c,
+    `array_send`)."""
     count, dim = vectors.shape
     if not count:
         return np.array([0, 0, element_oid], dtype=">i4").tobytes()
@@ -81,7 +82,7 @@ def pack_array(vectors: Vectors, element_oid: int) -> bytes:
 
 
 class _RawVector(Loader):
-    """Leaves a vector as the bytes that came, for `unpack` to read all of a batch at once."""
+    """Leaves a received vector as bytes, so that `unpack` can read a whole batch at once."""
 
     format = Format.BINARY
 

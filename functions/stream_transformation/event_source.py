@@ -1,9 +1,9 @@
-"""The second way in: Kinesis calls the function, and the lines go to Firehose by direct put, with no buffer before.
+"""`delivery: event_source`: Kinesis calls the function without a buffer, and the lines go to Firehose by direct put.
 
-What becomes of a batch (Lambda developer guide, "Using Lambda with Kinesis"): a record that can never be recommended
-for is kept in the failure bucket, by the function itself, and holds up nobody. Only what may succeed later, because
-inference, Firehose or the bucket does not answer in time, is raised: Lambda then sends the batch again. So an answer
-never names a failed record.
+The function itself keeps a record that can never succeed in the failure bucket, so that it does not hold up the others.
+It raises only if the batch may succeed later, because inference, Firehose or the bucket does not answer in time: Lambda
+then sends the batch again (Lambda developer guide, "Using Lambda with Kinesis"). So an answer never names a failed
+record.
 """
 
 import base64
@@ -21,7 +21,7 @@ from functions.stream_transformation.firehose import decode
 from functions.stream_transformation.transform import Raw, Transformed
 
 PUT_RECORDS, PUT_BYTES, RECORD_BYTES = 500, 4 * 1024 * 1024, 1000 * 1024
-"""Most records and bytes of a PutRecordBatch call, and bytes of a record (Amazon Data Firehose quota)."""
+"""The most records and bytes of a PutRecordBatch call, and the most bytes of a record (Amazon Data Firehose quota)."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 3.0
 
@@ -38,7 +38,7 @@ class DeliveryStream:
         self._client = client
 
     def put(self, lines: Sequence[bytes], deadline: Deadline) -> None:
-        """Puts all lines, in order but for those that Firehose asks to send again. Raises `DeliveryError`."""
+        """Puts all lines, in order except for those that Firehose asks to send again. Raises `DeliveryError`."""
         for batch in _batches(lines):
             self._put(batch, deadline)
 
@@ -55,7 +55,7 @@ class DeliveryStream:
             wait = min(2 * wait, LONGEST_WAIT)
 
     def _try(self, lines: list[bytes]) -> tuple[list[bytes], str]:
-        """The lines that were not taken, and why."""
+        """Puts the lines once. Returns those that Firehose did not take, and the first one's error."""
         try:
             answer = self._client.put_record_batch(
                 DeliveryStreamName=self._name, Records=[{"Data": line} for line in lines]
@@ -75,10 +75,11 @@ class FailureBucket:
         self._client = client
 
     def keep(self, records: Sequence[Raw], reasons: Mapping[str, str], function_arn: str) -> None:
-        """Writes them as one object, a line each, in the form of Firehose's error documents, for the same replay.
+        """Writes the records as one object, a line each, in the format of Firehose's error documents, which replay
+        reads.
 
-        Its name is made of what comes again when the batch does, so that it is written over and not doubled. Raises
-        what boto3 raises.
+        The object's name depends only on the batch's first record, so a batch that comes again replaces it. Raises what
+        boto3 raises.
         """
         first, now_ms = records[0], round(time.time() * 1000)
         arrival = datetime.fromtimestamp(first.arrival_ms / 1000, UTC)
@@ -103,7 +104,7 @@ class FailureBucket:
 
 
 def read(event: Mapping[str, Any]) -> list[Raw]:
-    """The records of Kinesis' event; each of several that a producer packed into one by itself."""
+    """Returns the records of Kinesis' event; records that a producer packed into one are returned one by one."""
     return [raw for record in event["Records"] for raw in _read(record)]
 
 
@@ -125,9 +126,9 @@ def deliver(
     function_arn: str,
     deadline: Deadline,
 ) -> dict[str, Any]:
-    """Keeps what failed, puts the lines of all others, and answers that no record is to be tried again.
+    """Keeps failed records, puts the lines of all others, and returns an answer by which Lambda tries no record again.
 
-    Adds lines that Firehose would never take to `result.failures`. Raises `DeliveryError`, or what the bucket raises.
+    Adds lines that are too long for Firehose to `result.failures`. Raises `DeliveryError`, or what the bucket raises.
     """
     lines = [(record, result.lines[record.id]) for record in records if record.id in result.lines]
     result.failures |= {record.id: "line_over_1000_kb" for record, line in lines if len(line) > RECORD_BYTES}
@@ -138,7 +139,7 @@ def deliver(
 
 
 def firehose_client() -> Any:
-    """boto3's client. Its own retries are off: they know nothing of the time that is left."""
+    """Returns boto3's client. Its own retries are off, because they do not know how much time is left."""
     import boto3
     from botocore.config import Config
 

@@ -15,7 +15,7 @@ _ENVELOPE_BYTES = len('{"recordId":"","result":"ProcessingFailed","data":""},   
 
 
 def read(event: Mapping[str, Any]) -> list[Raw]:
-    """The records of an event."""
+    """Returns the records of Firehose's event."""
     return [_read(record) for record in event["records"]]
 
 
@@ -36,7 +36,8 @@ def decode(data: Any) -> bytes | None:
 
 
 def answer(event: Mapping[str, Any], result: Transformed) -> dict[str, Any]:
-    """A record that no longer fits is failed for its size, so that it can be replayed: Firehose keeps its raw data.
+    """Returns Firehose's answer. A record that no longer fits into 6 MB is failed: Firehose keeps its raw data for a
+    replay.
 
     Adds such records to `result.failures`.
     """

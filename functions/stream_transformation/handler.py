@@ -1,6 +1,7 @@
-"""Lambda: gives every event of a batch its recommendations, between the stream and its delivery to S3.
+"""Lambda: adds recommendations to each event of a batch, between the event stream and the delivery to S3.
 
-Firehose calls it to transform records; or Kinesis does, as an event source, and it puts the lines to Firehose itself.
+Firehose calls it to transform records. Or Kinesis calls it, as an event source, and it puts the lines to Firehose
+itself.
 """
 
 from collections import Counter
@@ -15,9 +16,9 @@ from functions.stream_transformation.transform import Transformed, transform
 
 FUNCTION = "stream_transformation"
 MARGIN_SECONDS = 5.0
-"""Kept of the function's time for the answer."""
+"""Seconds of the function's time that are kept for the answer."""
 INFERENCE_SECONDS = 60.0
-"""The longest that one call to inference may take."""
+"""The most seconds that one call to inference may take."""
 
 logger = logger_of(FUNCTION)
 metrics = metrics_of(FUNCTION)
@@ -29,9 +30,9 @@ _bucket: event_source.FailureBucket | None = None
 
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Firehose's transformation event, or Kinesis' event → its answer.
+    """Takes Firehose's transformation event, or Kinesis' event, and returns the answer in the caller's format.
 
-    Raises where no recommendations are to be had in time: whoever sent the batch keeps it and sends it again.
+    Raises if inference does not answer in time: Firehose or Lambda then keeps the batch and sends it again.
     """
     deadline = Deadline.of(context, MARGIN_SECONDS)
     with timed(metrics, "Transformation"):

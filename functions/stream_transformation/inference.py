@@ -1,4 +1,4 @@
-"""Asks the inference function about a batch: one call, more only where Lambda's 6 MB ask for it, retried in time."""
+"""Calls the inference function for a batch: one call, or more if Lambda's 6 MB need it, retried while time is left."""
 
 import random
 import time
@@ -25,7 +25,7 @@ NOTHING = msgspec.Raw(b"[]")
 
 
 class InferenceError(RuntimeError):
-    """No answer before the deadline: the batch is raised to whoever sent it, who keeps it and sends it again."""
+    """There is no answer before the deadline. The function fails, and Firehose or Lambda sends the batch again."""
 
 
 class _AnswerTooLargeError(Exception):
@@ -33,11 +33,11 @@ class _AnswerTooLargeError(Exception):
 
 
 class _RefusedError(InferenceError):
-    """What no later try can mend: it is told at once."""
+    """The call can never succeed, so it is not tried again."""
 
 
 class Response(msgspec.Struct):
-    """The answer to one request, or its error. The lists go from here to the record as they are, unread."""
+    """The answer to one request, or its error. The lists go into the record as raw JSON, without being decoded."""
 
     id: str | None = None
     recommended_items: msgspec.Raw = NOTHING
@@ -64,7 +64,7 @@ class InferenceClient:
         self._client = client
 
     def ask(self, requests: Mapping[str, bytes], deadline: Deadline) -> dict[str, Response]:
-        """A response for each request (id → JSON). Raises `InferenceError`."""
+        """Returns a response for each request (id → JSON). Raises `InferenceError`."""
         answers: dict[str, Response] = {}
         for batch in _batches(requests):
             answers.update(self._ask(batch, deadline))
@@ -118,7 +118,7 @@ class InferenceClient:
 
 
 def _batches(requests: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:
-    """All requests in one batch, or in as many as it takes to keep each call under the limit."""
+    """Yields all requests as one batch, or as several if one call would be over the limit."""
     batch: list[tuple[str, bytes]] = []
     size = 0
     for id_, request in requests.items():
@@ -132,13 +132,13 @@ def _batches(requests: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]
 
 
 def error_code(error: Exception) -> str | None:
-    """AWS's code of a `ClientError`, without importing botocore for it."""
+    """Returns AWS's error code of a `ClientError`, without importing botocore."""
     response = getattr(error, "response", None)
     return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
 
 
 def lambda_client(read_seconds: float) -> Any:
-    """boto3's client. Its own retries are off: they know nothing of the time that is left."""
+    """Returns boto3's client. Its own retries are off, because they do not know how much time is left."""
     import boto3
     from botocore.config import Config
 

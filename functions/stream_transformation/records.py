@@ -1,4 +1,4 @@
-"""Events as they come off the stream, checked one by one, and the recommendation records that they become."""
+"""Checks events as they come from the stream, one by one, and makes recommendation records of them."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from functions.stream_transformation.inference import Response
 
 
 class RecordError(ValueError):
-    """A record that cannot be recommended for; `reason` is a word for counting, and says nothing of its content."""
+    """The record can never get recommendations. `reason` is a word to count by, and holds nothing of the record."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -17,7 +17,7 @@ class RecordError(ValueError):
 
 
 class Browsed(msgspec.Struct):
-    """An entry of `browse_history`. Extra keys are kept in the record, and not looked at."""
+    """An entry of `browse_history`. Extra keys are not checked, and stay in the record."""
 
     product_code: str | int
     quantity: str | int | float | None = None
@@ -25,7 +25,7 @@ class Browsed(msgspec.Struct):
 
 
 class Event(msgspec.Struct):
-    """What an event must have to be recommended for."""
+    """The keys of an event that are checked; see `contracts.events`. Extra keys stay in the record."""
 
     session_id: str
     browse_history: list[Browsed]
@@ -41,10 +41,10 @@ _NO_FEATURES = frozenset({SESSION, HISTORY})
 
 
 class Record:
-    """One good event: what inference is asked, and the line that it becomes."""
+    """A valid event: its request to inference, and its line with recommendations."""
 
     def __init__(self, data: bytes, sequence_number: str) -> None:
-        """Raises `RecordError`. A replayed event has the id that its replay says, any other its place in the stream."""
+        """Raises `RecordError`. The id of a replayed event is in its first line; any other's is its sequence number."""
         data, replayed_id = original(data)
         self.event_id = replayed_id or sequence_number
         try:
@@ -67,11 +67,12 @@ class Record:
         )
 
     def request(self, id_: str) -> bytes:
-        """The request to inference as JSON. It is decoded and written anew, so that every JSON reader takes it."""
+        """Returns the request to inference as JSON. It was decoded and encoded again, so that every JSON reader accepts
+        it."""
         return b'{"id":' + _encode(id_) + b"," + self._request[1:]
 
     def line(self, answer: Response) -> bytes:
-        """The recommendation record: the event with its own bytes kept, and the answer; a line of JSON."""
+        """Returns the recommendation record, a line of JSON: the event's own bytes, and the answer."""
         # What the producer calls its event is kept; to deduplicate by it would let any producer have others' dropped.
         brought = {PRODUCER_EVENT_ID: self._raw[EVENT_ID]} if EVENT_ID in self._raw else {}
         record: dict[str, Any] = {
@@ -88,7 +89,7 @@ class Record:
 
 
 def _is_plain(value: Any) -> bool:
-    """Text, numbers and lists of them, which is what features are made of."""
+    """Returns True for text, numbers and lists of them, the types that a feature may have."""
     if isinstance(value, list):
         return all(isinstance(element, str | int | float) for element in value)
     return isinstance(value, str | int | float | None)

@@ -1,4 +1,4 @@
-"""From a batch of raw records to lines with recommendations, each record on its own: none costs another."""
+"""Turns a batch of raw records into lines with recommendations; a bad record does not fail the others."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from functions.stream_transformation.records import Record, RecordError
 class Raw:
     """A record as it came: its data, or `None` where it was no base64, and its place in the stream.
 
-    `sequence_number` has `:n` for the n-th of several that a producer packed into one. Shard and arrival (milliseconds
-    since 1970) are what an event source says of it.
+    `sequence_number` ends in `:n` for the n-th of several records that a producer packed into one. `shard_id` and
+    `arrival_ms` (milliseconds since 1970) are given by an event source only.
     """
 
     id: str
@@ -26,7 +26,8 @@ class Raw:
 
 @dataclass
 class Transformed:
-    """`lines` holds a line for each record that is recommended for, `failures` a reason for each other: by id."""
+    """By record id: `lines` holds the line of each record with recommendations, `failures` the reason of each other
+    one."""
 
     lines: dict[str, bytes] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -35,7 +36,7 @@ class Transformed:
 
 
 def transform(raw_records: Sequence[Raw], client: InferenceClient, deadline: Deadline) -> Transformed:
-    """Raises `InferenceError` where there are no recommendations to be had before the deadline."""
+    """Transforms a batch. Raises `InferenceError` if inference does not answer before the deadline."""
     result = Transformed()
     records: dict[str, Record] = {}
     for raw in raw_records:

@@ -45,7 +45,7 @@ class Product:
     MSRP: float
     theme: str
     appeal: float
-    """How much likelier than others the product is to be rated at all."""
+    """The product's weight among all products when a customer's rated products are drawn."""
 
 
 @dataclass(frozen=True)
