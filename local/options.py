@@ -64,9 +64,11 @@ def read(arguments: list[str]) -> Options:
     for option, path in (("--sql-dump", given.sql_dump), ("--ratings", given.ratings)):
         if path and not path.is_file():
             raise LocalRunError(f"{option} {path}: expected a file, found none")
-    source = settled(source) if source else None
     stack = read_stack(given.stack, _overrides(given, source))
     spec = dataset.load(ROOT / stack.config.get("recommender:dataset_file", "dataset.toml"))
+    if source:  # asked when all that is given is right
+        source = settled(source)
+        stack = read_stack(given.stack, _overrides(given, source))
     return Options(
         stack=stack,
         spec=spec,

@@ -67,7 +67,7 @@ def test_where_tls_is_turned_off_and_with_another_authority_neither_connects(
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("sslMode=REQUIRED", "expected ssl-mode and ssl-ca, once each, after the database's name, found sslMode"),
+        ("sslMode=REQUIRED", "expected ssl-mode and ssl-ca, once each, after the database's name, found 'sslMode'"),
         ("ssl-mode=ON", "expected one of DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY, found 'ON'"),
         ("ssl-mode=VERIFY_CA", "ssl-mode=VERIFY_CA: expected ssl-ca=<file of the authority, PEM> beside it"),
         ("ssl-ca=/no/where.pem", r"ssl-ca=/no/where.pem: expected certificates \(PEM\): No such file or directory"),
