@@ -1,4 +1,4 @@
-"""The dataset specification: which tables and columns of a shop are users, items and ratings (`dataset.toml`)."""
+"""The dataset specification (`dataset.toml`): the tables and columns of a shop that are users, items and ratings."""
 
 import re
 import tomllib
@@ -14,19 +14,26 @@ from contracts.toml_lines import key_lines
 
 
 class DatasetError(ValueError):
-    """A dataset specification that cannot be used; its text lists every mistake, a line each."""
+    """The dataset specification cannot be used; the text lists every mistake, a line each."""
 
 
 class Kind(StrEnum):
-    """What a column is to the model."""
+    """The way in which the model reads a column."""
 
     CATEGORICAL = "categorical"
+    """Text from a set of values, for instance a city."""
     BOOLEAN = "boolean"
+    """True or false; a number other than zero is true."""
     NUMERIC = "numeric"
+    """A number, which may have a fraction."""
     INTEGER = "integer"
+    """A whole number."""
     DATE = "date"
+    """A day; the model reads its parts (`DatePart`)."""
     TAGS = "tags"
+    """Several texts in one, joined by a separator: `tags:|` in dataset.toml."""
     PASSTHROUGH = "passthrough"
+    """Kept in the training data, and not read by the model."""
 
     @property
     def is_number(self) -> bool:
@@ -39,20 +46,20 @@ class KeyType(StrEnum):
 
 
 class DatePart(StrEnum):
-    """What the model reads of a date."""
+    """The parts of a date that the model reads."""
 
     YEAR = "year"
     MONTH = "month"
     WEEKDAY = "weekday"
     AGE = "age"
-    """Years between the date and the day on which it is asked."""
+    """Years from the date to the day of training, or of the event; 365.25 days each."""
 
     @property
     def kind(self) -> Kind:
         return Kind.NUMERIC if self is DatePart.AGE else Kind.CATEGORICAL
 
     def of(self, day: date | None, today: date) -> str | float:
-        """The part as its kind has it: text ("" missing) or a float (NaN missing)."""
+        """Returns the part in the type of its kind: text ("": missing) or a float (NaN: missing)."""
         if self is DatePart.AGE:
             return float("nan") if day is None else (today - day).days / 365.25
         if day is None:
@@ -62,34 +69,38 @@ class DatePart(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column beside the key. `separator` joins the values of a `tags` column and is empty for every other kind.
-
-    `part` is set where the column is derived from the date column `source`.
-    """
+    """A column of users or items other than the key, or a part of a date column."""
 
     name: str
+    """The column's name in the source, for instance `city`; of a date's part `birthday.year`."""
     kind: Kind
     separator: str = ""
+    """The text that joins the values of a `tags` column, for instance `|`; empty for other kinds."""
     source: str = ""
+    """The date column that a part is derived from; empty for other columns."""
     part: DatePart | None = None
+    """The part of the date; `None` for other columns."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Where rows come from: a table, with an SQL condition or without, or one SQL statement."""
+    """The source of a role's rows: a table, with or without an SQL condition, or one SQL statement."""
 
     table: str = ""
+    """The table's name, for instance `customers`; empty where `query` is given."""
     where: str = ""
+    """An SQL condition on the table's rows, for instance `customer_id > 0`; empty: all rows."""
     query: str = ""
+    """One SELECT statement; empty where `table` is given."""
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """The name in messages: the table's, or "the query"."""
         return self.table or "the query"
 
     @property
     def sql(self) -> str:
-        """What follows `FROM` in a statement for MySQL."""
+        """The SQL after `FROM` in a statement for MySQL."""
         if self.query:
             return f"({self.query}\n) AS source_rows"  # the query's last line may end in a comment
         if self.where:
@@ -105,16 +116,19 @@ class Entity(Rows):
     """Users or items: their rows, their key and their columns in the order of the file."""
 
     key: str
+    """The column that identifies a row, for instance `customerNumber`."""
     key_type: KeyType
+    """`integer` or `text`; the type of the key in the training data."""
     columns: tuple[Column, ...]
+    """The other columns that are read, in the order of the file."""
     in_stock: str | None = None
     """Items only: the column that is above zero while an item is in stock; `None`: always in stock."""
     name: str | None = None
-    """Items only: a column of the table that tells people what the item is; no part of the training data."""
+    """Items only: the column with the item's name for people; it is not in the training data."""
 
     @property
     def features(self) -> tuple[Column, ...]:
-        """The columns that the model reads; a date's parts in place of the date."""
+        """The columns that the model reads, with a date's parts in place of the date."""
         return tuple(feature for column in self.columns for feature in _features(column))
 
 
@@ -128,29 +142,33 @@ def _features(column: Column) -> tuple[Column, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Ratings(Rows):
-    """Ratings, or purchases (rentals, clicks): then `rating` is None, and each row counts as a liked rating of 1.
-
-    `scale` is (lowest, highest); a rating of `liked` or more counts as liked.
-    """
+    """Ratings, or purchases (also rentals or clicks), where each row counts as a liked rating of 1."""
 
     user: str
+    """The column with the user's key."""
     item: str
+    """The column with the item's key."""
     rating: str | None = None
+    """The column with the rating; `None`: the rows are purchases."""
     scale: tuple[int, int] = (1, 1)
+    """The lowest and the highest rating, for instance (1, 5)."""
     liked: int = 1
+    """The least rating that counts as liked, for instance 4."""
     time: str | None = None
+    """The column with the time of the rating; `None`: ratings have no order."""
     quantity: str | None = None
-    """Purchases only: how many; a pair's rows add up, and below one nothing was bought (returned)."""
+    """Purchases only: the column with the number of items. The rows of a user and an item are added up, and a sum below
+    one means that the item was returned. `None`: each row counts as one."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All columns that are read."""
+        """All columns of the ratings that are read."""
         return tuple(filter(None, (self.user, self.item, self.rating, self.time, self.quantity)))
 
 
 @dataclass(frozen=True)
 class Quality:
-    """When the ETL refuses to replace the training data; shares from 0 to 1."""
+    """Thresholds beyond which the ETL refuses to replace the training data; shares from 0 to 1."""
 
     max_rejected: float = 0.05
     """The largest share of a table's rows that may be rejected."""

@@ -20,6 +20,8 @@ from emulator.process import run_to_end
 from emulator.requirements import JAVA_HOME, JDBC_DRIVER
 
 RUNTIME = Path(__file__).parent / "runtime"
+NO_WAY = "Could not connect to the endpoint URL"
+"""What botocore says where the job's subnet has no way to a service."""
 _RESERVED = ("--extra-py-files",)
 """Arguments that Glue itself takes; the script is not given them."""
 
@@ -148,7 +150,7 @@ def _cause(log: Path) -> str:
     """
     text = log.read_text(errors="replace") if log.exists() else ""
     lines = [line.strip().removeprefix(": ") for line in text.splitlines()]
-    refusals = [line for line in lines if "AccessDenied" in line or "EndpointConnectionError" in line]
+    refusals = [line for line in lines if "AccessDenied" in line or NO_WAY in line]
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
     raised = list(_EXCEPTION.finditer(text))
     own = text[raised[-1].start() :].strip() if raised and "Py4JJavaError" not in raised[-1][0] else ""

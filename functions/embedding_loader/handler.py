@@ -14,16 +14,16 @@ from functions.shared.telemetry import MetricUnit, logger_of, metrics_of
 
 FUNCTION = "embedding_loader"
 MARGIN_SECONDS = 10.0
-"""Kept of the function's time for saying what happened."""
+"""Seconds of the function's time that are kept to report what happened."""
 CLOCK_SKEW = timedelta(minutes=15)
-"""How far the clock of who publishes may be ahead."""
+"""The most that the publisher's clock may be ahead of this one."""
 
 logger = logger_of(FUNCTION)
 metrics = metrics_of(FUNCTION)
 
 
 class EventError(ValueError):
-    """An event that is neither an arrived manifest nor an action; the text says what was expected."""
+    """The event is neither an arrived manifest nor a known action; the text says what was expected."""
 
 
 @metrics.log_metrics

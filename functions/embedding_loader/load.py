@@ -29,9 +29,9 @@ SIMILAR_ITEMS = 20
 POPULAR_ITEMS = MAX_EXCLUDED_ITEMS + MAX_HISTORY + MAX_RECOMMENDATIONS
 """How many popular items are kept: a full list is left when all that can be excluded are among them."""
 VERSIONS_KEPT = 3
-"""How many of the latest published versions are kept, whatever was active."""
+"""The number of latest published versions that are kept, whichever was active."""
 ACTIVE_BEFORE_KEPT = 2
-"""How many versions that were active before the active one are kept: the ones that are known to be good."""
+"""The number of versions active before the present one that are kept: they are known to be good."""
 
 HNSW_M = 16
 HNSW_EF_CONSTRUCTION = 200

@@ -35,7 +35,7 @@ CHUNK_ROWS = 4096
 USER_CATALOG_ROWS = 64
 """A chunk of customers, each of whom may have `MAX_EXCLUDED_ITEMS` items."""
 NORM_TOLERANCE = 1e-3
-"""Of declared lengths: what numbers lose by being written as text."""
+"""Tolerance of the declared lengths, relative to them: numbers lose precision when they are written as text."""
 
 _numbers = msgspec.json.Decoder(list[list[float]])
 _list_of_ids = msgspec.json.Decoder(list[str])

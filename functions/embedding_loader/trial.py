@@ -25,7 +25,7 @@ from functions.shared.vectors import Vectors
 TRIED_USERS, TRIED_ITEMS = 100, MAX_HISTORY
 LIMIT = 10
 AGREEMENT = 1e-3
-"""How far a user's vector may differ, relative to its length, between a run alone and one among others."""
+"""The most that a user's vector may differ, relative to its length, between a run alone and one in a batch."""
 COSINE_ROUNDING = 1e-3
 
 NUMBERS_TRIED = (0, -1, 1_000_000)
@@ -36,7 +36,7 @@ _IN_STOCK = sql.SQL("SELECT count(*) FROM {} WHERE in_stock")
 
 
 class TrialError(ValueError):
-    """A version that cannot be served; the text says what was asked, what was expected and what came."""
+    """The version cannot be served; the text says what was asked, what was expected and what came."""
 
 
 def try_version(connection: Connection, bucket: ArtifactBucket, manifest: Manifest) -> None:
@@ -108,7 +108,7 @@ def _try_tower(tower: UserTower, histories: Sequence[Vectors], manifest: Manifes
 
 
 def _users(tower: UserTower) -> Iterator[dict[str, Any]]:
-    """What an event may say of a customer: values of every feature that no training has seen."""
+    """Yields customers as events may describe them: every feature has a value that no training has seen."""
     for value in NUMBERS_TRIED:
         yield {key: _feature(column, value) for key, column in tower.event_features.items()}
 

@@ -1,1 +1,1 @@
-"""What answers a batch from a version: run by inference, and by the loader when it tries a version."""
+"""Answers a batch from a model version. Inference runs this code, and so does the loader when it tries a version."""

@@ -1,4 +1,4 @@
-"""Answers a batch of requests from one model version: whom to recommend what, and on what it rests."""
+"""Computes the recommendations of a batch of requests from one model version."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from functions.shared.versions import DIGITS
 
 @dataclass
 class _Plan:
-    """What is known for a request, and what it will be answered by. Without a vector: popular items."""
+    """A request with its known items, its strategy and its vector. Without a vector it gets popular items."""
 
     request: Request
     user: User | None
@@ -31,7 +31,7 @@ class _Plan:
 
 
 def recommend(store: Store, tower: UserTower | None, requests: Sequence[Request], limit: int) -> list[dict[str, Any]]:
-    """An answer for each request, in order. Four statements at most, however many requests there are."""
+    """Returns an answer for each request, in order. It takes at most four statements for any number of requests."""
     users = store.users({request.customer for request in requests if request.customer})
     items = store.items(_wanted_items(requests, users))
     plans = [_plan(request, users, items) for request in requests]
@@ -41,7 +41,7 @@ def recommend(store: Store, tower: UserTower | None, requests: Sequence[Request]
 
 
 def _wanted_items(requests: Sequence[Request], users: Mapping[str, User]) -> dict[str, bool]:
-    """Every item whose vector is needed, and whether its similar items are."""
+    """Returns each item whose vector is needed → True if its similar items are needed too."""
     wanted: dict[str, bool] = {}
     for request in requests:
         wanted.update(dict.fromkeys((item for item in request.session if item not in wanted), False))

@@ -1,4 +1,4 @@
-"""The requests of a batch, checked one by one, so that a bad one is an error of its own and no other's."""
+"""Checks the requests of a batch one by one, so that a bad request does not fail the others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from contracts.events import CUSTOMER, IN_CART, MAX_HISTORY, MAX_ID_CHARACTERS, 
 from functions.shared.environment import MAX_RECOMMENDATIONS
 
 MODEL_HISTORY = 50
-"""How many items of a session, and of a customer's past, the model is given: the latest ones."""
+"""The most items of a session and of a customer's history together that the model reads: the latest ones."""
 
 LAST_BROWSED = 3
 """Without a cart, similar items are given for the latest known of so many browsed items."""
@@ -57,8 +57,8 @@ def read_call(event: Any) -> tuple[int, list[Any]]:
 
 
 def request_id(raw: Any) -> str | None:
-    """What an answer to the request is marked with, also where the request is not one; `None` where JSON in UTF-8 could
-    not say it."""
+    """Returns the id for the answer to a request, valid or not; `None` if there is no id that JSON in UTF-8 can
+    hold."""
     id_ = raw.get("id") if isinstance(raw, Mapping) else None
     return id_ if isinstance(id_, str) and _is_utf8(id_) else None
 
@@ -109,9 +109,9 @@ def _id(value: Any, name: str) -> str:
 
 
 def storable(text: str) -> bool:
-    """Whether the vector store can hold the id: not too long, no NUL, no half of a surrogate pair.
+    """Returns True if the vector store can hold the id: it is not too long, and has no NUL and no half surrogate pair.
 
-    What it cannot hold is not known.
+    Other ids count as unknown.
     """
     return len(text) <= MAX_ID_CHARACTERS and "\0" not in text and _is_utf8(text)
 

@@ -144,12 +144,12 @@ class Store:
         self.dim = dim
 
     def users(self, ids: Collection[str]) -> Mapping[str, User]:
-        """The known ones of the users."""
+        """Reads the users that the version knows."""
         rows = self._rows(_USERS, [list(ids)]) if ids else []
         return {id_: User(vector, recent or ()) for id_, vector, recent in rows}
 
     def items(self, wants_similar: Mapping[str, bool]) -> Mapping[str, Item]:
-        """The known ones of the items, with their similar items where the mapping says so."""
+        """Reads the items that the version knows, with their similar items where the mapping says True."""
         given = [list(wants_similar), list(wants_similar.values())]
         rows = self._rows(_ITEMS, given) if wants_similar else []
         return {id_: Item(vector, _nearest.decode(nearest) if nearest else ()) for id_, vector, nearest in rows}
@@ -188,7 +188,7 @@ class Store:
         return _by_query(rows, len(sessions))
 
     def can_search(self, vector: Vectors) -> bool:
-        """Whether a vector (dim,) has a length that distances can be computed with."""
+        """Returns True if a vector (dim,) has a length with which distances can be computed."""
         length = float(np.linalg.norm(vector.astype(np.float64)))
         return has_length(length, self._similarity)
 

@@ -28,7 +28,7 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class Model:
-    """What a version needs in memory. Without a tower, stored vectors serve."""
+    """The parts of a version that are kept in memory. Without a tower, stored vectors are used."""
 
     manifest: Manifest
     tower: "UserTower | None"
@@ -82,7 +82,7 @@ class UserTower:
         return {key: column for key, column in keys if key is not None}
 
     def has_features(self, user: Mapping[str, Any]) -> bool:
-        """Whether the event brings a value for any feature."""
+        """Returns True if the event has a value for any feature."""
         return not all(_is_missing(self._value(column, user)) for column in self._columns)
 
     def vectors(self, users: Sequence[Mapping[str, Any]], recent: Sequence[Vectors]) -> Vectors:
