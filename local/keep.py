@@ -13,7 +13,7 @@ from contracts.dataset import Dataset
 from emulator.errors import LocalRunError
 from emulator.process import goes_with_the_run
 from local.folder import PREFIX
-from local.login import Login
+from local.login import Login, Tls
 from local.session import Deployment
 from operations.replay import RUN_NOTE, noted_run
 
@@ -113,5 +113,5 @@ def find(folder: Path | None) -> RunThatIsUp:
         note["stream"],
         note["bucket"],
         dataset.from_dict(note["dataset"]),
-        Login(**note["login"]),
+        Login(**{**note["login"], "tls": Tls(**note["login"]["tls"])}),
     )

@@ -14,7 +14,7 @@ from contracts.dataset import Dataset
 from emulator.errors import LocalRunError
 from emulator.program import ROOT, Stack, read_stack
 from local.events import Event, read_events
-from local.login import Login, parse_url
+from local.login import Login, parse_url, settled
 
 PASSWORD_VARIABLE = "SOURCE_PASSWORD"  # noqa: S105  (a variable's name)
 """Holds the password of `--source` where the URL has none: other users of a machine see its command lines."""
@@ -66,6 +66,9 @@ def read(arguments: list[str]) -> Options:
             raise LocalRunError(f"{option} {path}: expected a file, found none")
     stack = read_stack(given.stack, _overrides(given, source))
     spec = dataset.load(ROOT / stack.config.get("recommender:dataset_file", "dataset.toml"))
+    if source:  # asked when all that is given is right
+        source = settled(source)
+        stack = read_stack(given.stack, _overrides(given, source))
     return Options(
         stack=stack,
         spec=spec,
@@ -123,6 +126,7 @@ def _overrides(given: argparse.Namespace, source: Login | None) -> dict[str, obj
             "source.database": source.database,
             "source.username": source.username,
             "source.password": source.password,
+            "source.options": source.tls.jdbc_options,
         }
     return overrides
 
@@ -169,7 +173,8 @@ def _parser() -> Parser:
     shop.add_argument(
         "--source",
         metavar="mysql://user:password@host/db",
-        help=f"a database that runs already; without a password it is asked for, or taken from {PASSWORD_VARIABLE}",
+        help=f"a database that runs already; without a password it is asked for, or taken from {PASSWORD_VARIABLE}; "
+        "encrypted where the server can, or as ?ssl-mode=VERIFY_CA&ssl-ca=FILE behind it says",
     )
     shop.add_argument(
         "--dataset", type=Path, metavar="FILE", help="how its tables are (default: the stack's dataset.toml)"

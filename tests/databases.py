@@ -1,5 +1,6 @@
 """MariaDB for tests: one server, a database of its own for each test."""
 
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
@@ -7,11 +8,38 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pymysql
+import pytest
 
+from emulator import mariadb
 from emulator.mariadb import MariaDB
 from local.shop import Login
 
 MASTER = ("admin", "master-password")
+
+
+@contextmanager
+def running_tls_mariadb() -> Iterator[tuple[MariaDB, Path]]:
+    """A server that lets its user log in encrypted only, and its certificate, of 127.0.0.1 and its own authority."""
+    with tempfile.TemporaryDirectory(prefix="mariadb-tls-") as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name)
+        folder.chmod(0o755)  # the server runs as another user
+        certificate, key = make_certificate(folder)
+        patch.setattr(mariadb, "_SETTINGS", (*mariadb._SETTINGS, f"--ssl-cert={certificate}", f"--ssl-key={key}"))
+        with running_mariadb() as server:
+            login = Login(server.host, server.port, "mysql", *MASTER)
+            execute(login, [f"CREATE USER 'tls'@'%' IDENTIFIED BY '{MASTER[1]}' REQUIRE SSL",
+                            "GRANT ALL PRIVILEGES ON *.* TO 'tls'@'%'"])  # fmt: skip
+            yield server, certificate
+
+
+def make_certificate(folder: Path, host: str = "127.0.0.1") -> tuple[Path, Path]:
+    """A certificate that is its own authority, and its key."""
+    certificate, key = folder / "server.pem", folder / "server.key"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={host}"]
+    command += ["-addext", f"subjectAltName=IP:{host}", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    key.chmod(0o644)
+    return certificate, key
 
 
 @contextmanager

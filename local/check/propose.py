@@ -175,8 +175,12 @@ def _lines(source: _Source, one: Interactions) -> Iterator[str]:
     yield ""
     yield from _rating_lines(source, one)
     if features:
-        yield "\n[event.features]                    # which key of an event's JSON fills which user column"
-        yield from (f"{_snake(name)} = {_toml(name)}" for name in features)
+        yield "\n[event.features]                    # a key of an event's JSON = the column of [users] that it fills"
+        keys: dict[str, str] = {}
+        for name in features:
+            key = _snake(name)
+            keys[f"{key}_{len(keys)}" if key in keys else key] = name  # `a-b` beside `a b`
+        yield from (f"{_toml_key(key)} = {_toml(name)}" for key, name in keys.items())
 
 
 def _entity_lines(source: _Source, role: str, end: Link, features: list[str]) -> Iterator[str]:
@@ -264,7 +268,7 @@ def _rating_lines(source: _Source, one: Interactions) -> Iterator[str]:
     rating = _on_the_way(source, tables, lambda columns: _rating(columns), first_only=True)
     numbers, dates = {Family.WHOLE, Family.FRACTION}, {Family.DATE}
     quantity = None if rating else _on_the_way(source, tables, lambda c: _first(c, QUANTITY_WORDS, numbers), True)
-    time = _on_the_way(source, tables, lambda columns: _first(columns, TIME_WORDS, dates), False)
+    time = _on_the_way(source, tables, lambda c: _first(c, TIME_WORDS, dates) or _only(c, dates), False)
     named = {"user": user, "item": item, "rating": rating, "time": time, "quantity": quantity}
     used = {key: place for key, place in named.items() if place}
     yield "[ratings]" + ("" if rating else "                           # no rating column: each row is a purchase")
@@ -318,6 +322,11 @@ def _first(columns: Mapping[str, ColumnType], words: str, families: set[Family])
             if word in name.lower() and found.family in families:
                 return name
     return None
+
+
+def _only(columns: Mapping[str, ColumnType], families: set[Family]) -> str | None:
+    names = [name for name, found in columns.items() if found.family in families]
+    return names[0] if len(names) == 1 else None
 
 
 def _named(name: str, words: str) -> bool:

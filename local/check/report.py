@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.dataset import Column, Dataset, Entity, Kind, Rows, quoted
+from contracts.dataset import Column, Dataset, Entity, KeyType, Kind, Rows, quoted
+from etl.column_types import Family
 from local.check.columns import Columns
 
 VALUES_SHOWN = 3
@@ -34,9 +35,9 @@ class Report:
         self.warnings: list[str] = []
 
     def lines(self) -> Iterator[str]:
-        keys = {}
+        keys: dict[str, Keys] = {}
         for role, entity in (("users", self._dataset.users), ("items", self._dataset.items)):
-            keys[role] = self._keys(entity)
+            keys[role] = self._keys(role, entity)
             yield from self._entity(role, entity, keys[role])
         yield from self._ratings(keys["users"], keys["items"])
 
@@ -46,7 +47,7 @@ class Report:
         yield f"[{role}] {entity.label}: {keys.rows:,} rows, key {entity.key} {self._type(role, entity.key)}{told}"
         self._check_share(entity, faults, keys.rows, "keys missing or not unique")
         for column in entity.columns:
-            described = self._describe(entity, column)
+            described = self._describe(role, entity, column)
             yield f"    {column.name:<20} {column.kind.value:<12} {self._type(role, column.name):<16} {described}"
         if entity.in_stock:
             name = quoted(entity.in_stock)
@@ -58,7 +59,8 @@ class Report:
     def _ratings(self, users: Keys, items: Keys) -> Iterator[str]:
         ratings = self._dataset.ratings
         user, item = quoted(ratings.user), quoted(ratings.item)
-        by_user, by_item = self._counts(ratings, user), self._counts(ratings, item)
+        by_user = self._counts(ratings, self._key("ratings", ratings.user, self._dataset.users))
+        by_item = self._counts(ratings, self._key("ratings", ratings.item, self._dataset.items))
         rows = sum(by_user.values())
         what = f"rating {ratings.rating}, liked from {ratings.liked}" if ratings.rating else "purchases"
         yield f"[ratings] {ratings.label}: {rows:,} rows ({what})"
@@ -73,8 +75,10 @@ class Report:
         if ratings.rating:
             yield from self._scale(ratings.rating)
         if ratings.time:
-            first, last = self._one(ratings, f"MIN({quoted(ratings.time)}), MAX({quoted(ratings.time)})")
-            yield f"    {ratings.time:<20} {first} to {last}"
+            time = _day(ratings.time)
+            first, last, missing = self._one(ratings, f"MIN({time}), MAX({time}), COUNT(*) - COUNT({time})")
+            yield f"    {ratings.time:<20} {first} to {last}{_empty(missing)}"
+            self._check_share(ratings, missing, rows, f"{ratings.time} missing")
         yield from self._liked(user, item)
 
     def _scale(self, rating: str) -> Iterator[str]:
@@ -101,36 +105,44 @@ class Report:
                 f"no user has {MEASURED} liked items: a model is trained, and cannot be measured (the gate refuses it)"
             )
 
-    def _describe(self, entity: Entity, column: Column) -> str:
+    def _describe(self, role: str, entity: Entity, column: Column) -> str:
         name = quoted(column.name)
         if column.kind.is_number or column.kind in (Kind.DATE, Kind.BOOLEAN):
-            value = name if column.kind is Kind.DATE else f"{name} + 0"  # a BIT is bytes until it is used as a number
-            lowest, highest, empty = self._one(entity, f"MIN({value}), MAX({value}), COUNT(*) - COUNT({name})")
-            return f"{_short(lowest)} to {_short(highest)}{_empty(empty)}"
-        self._cursor.execute(
-            f"SELECT CONVERT({name} USING utf8mb4) AS v, COUNT(*) AS n FROM {entity.sql} GROUP BY v ORDER BY n DESC, v"  # noqa: S608
-        )
-        counts: Counter[str] = Counter()
-        for value, number in self._cursor.fetchall():
-            counts["" if value is None else str(value).strip()] += number
+            value = _day(column.name) if column.kind is Kind.DATE else f"{name} + 0"
+            lowest, highest, empty = self._one(entity, f"MIN({value}), MAX({value}), COUNT(*) - COUNT({value})")
+            return "empty in every row" if lowest is None else f"{_short(lowest)} to {_short(highest)}{_empty(empty)}"
+        counts = self._counts(entity, self._text(role, column.name))
         empty = counts.pop("", 0)
         if column.kind is Kind.TAGS:
             tags: Counter[str] = Counter()
             for text, number in counts.items():
                 tags.update({tag.strip(): number for tag in text.split(column.separator) if tag.strip()})
             counts = tags
-        shown = ", ".join(f"{_short(value)} ({number:,})" for value, number in counts.most_common(VALUES_SHOWN))
+        most = sorted(counts.items(), key=lambda found: (-found[1], found[0]))[:VALUES_SHOWN]
+        shown = ", ".join(f"{_short(value)} ({number:,})" for value, number in most)
         more = ", …" if len(counts) > VALUES_SHOWN else ""
         return f"{len(counts):,} values: {shown}{more}{_empty(empty)}"
 
-    def _keys(self, entity: Entity) -> Keys:
-        counts = self._counts(entity, quoted(entity.key))
+    def _keys(self, role: str, entity: Entity) -> Keys:
+        counts = self._counts(entity, self._key(role, entity.key, entity))
         missing = counts.pop("", 0)
         duplicates = sum(number for number in counts.values() if number > 1)
         return Keys(frozenset(counts), sum(counts.values()) + missing, missing, duplicates)
 
-    def _counts(self, rows: Rows, column: str) -> Counter[str]:
-        self._cursor.execute(f"SELECT CONVERT({column} USING utf8mb4), COUNT(*) FROM {rows.sql} GROUP BY {column}")  # noqa: S608
+    def _key(self, role: str, column: str, entity: Entity) -> str:
+        """A key as SQL; integers without a ZEROFILL column's zeros."""
+        return f"{quoted(column)} + 0" if entity.key_type is KeyType.INTEGER else self._text(role, column)
+
+    def _text(self, role: str, column: str) -> str:
+        """A column that becomes text, as SQL: a BIT is bytes until it is used as a number."""
+        found = self._types[role].get(column.lower())
+        return f"{quoted(column)} + 0" if found and found.family is Family.BITS else quoted(column)
+
+    def _counts(self, rows: Rows, value: str) -> Counter[str]:
+        """How often there is each value, compared as it is written, whatever the column's collation takes as equal."""
+        self._cursor.execute(
+            f"SELECT CONVERT({value} USING utf8mb4) COLLATE utf8mb4_bin, COUNT(*) FROM {rows.sql} GROUP BY 1"  # noqa: S608
+        )
         counts: Counter[str] = Counter()
         for value, number in self._cursor.fetchall():
             counts["" if value is None else str(value).strip()] += number
@@ -156,6 +168,11 @@ class Report:
     def _type(self, role: str, column: str) -> str:
         found = self._types[role].get(column.lower())
         return found.full.upper() if found else ""
+
+
+def _day(column: str) -> str:
+    """A date as SQL; zero dates are none."""
+    return f"IF(YEAR({quoted(column)}) = 0, NULL, {quoted(column)})"
 
 
 def _empty(number: int) -> str:

@@ -199,3 +199,56 @@ def test_odd_names_of_tables_and_columns_are_quoted(
     assert customer is not None
     assert customer.features == {"Cust. City": "O'Fallon", "50% off `now`": 1.5}
     assert read_names(shop_database, spec, {"1%", "no"}).item_names == {"1%": "One"}
+
+
+AS_THE_ETL = """
+[users]
+table = "people"
+key = "id"
+key_type = "integer"
+[users.columns]
+flags = "categorical"
+v = "categorical"
+born = "date"
+seen = "date"
+[items]
+table = "things"
+key = "code"
+key_type = "text"
+[ratings]
+table = "bought"
+user = "who"
+item = "what"
+time = "at"
+"""
+
+
+def test_values_are_shown_and_keys_compared_as_the_etl_has_them(
+    shop_database: Login, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    execute(
+        shop_database,
+        [
+            "SET sql_mode = ''",
+            "CREATE TABLE people (id INT(5) ZEROFILL PRIMARY KEY, flags BIT(6), v TEXT, born DATE, seen DATE)",
+            "CREATE TABLE things (code VARCHAR(9) COLLATE utf8mb4_bin PRIMARY KEY)",
+            "CREATE TABLE bought (who INT, what VARCHAR(9) COLLATE utf8mb4_general_ci, at DATETIME)",
+            "INSERT INTO people VALUES (1, 9, 'Rome', 0, NULL), (2, 9, 'ROME', '1990-01-02', NULL)",
+            "INSERT INTO things VALUES ('a'), ('A')",
+            "INSERT INTO bought VALUES (1, 'a', '2026-01-02'), (1, 'A', 0), (2, 'a', NULL), (2, 'ä', '2026-01-02')",
+        ],
+    )
+    (tmp_path / "shop.toml").write_text(AS_THE_ETL)
+    assert main(["check", "--source", url(shop_database), "--dataset", str(tmp_path / "shop.toml")]) == 1
+    told = capsys.readouterr().out
+    for line in (
+        r"flags +categorical +BIT\(6\) +1 values: 9 \(2\)",
+        r"v +categorical +TEXT +2 values: ROME \(1\), Rome \(1\)",
+        r"born +date +DATE +1990-01-02 to 1990-01-02; 1 empty",
+        r"seen +date +DATE +empty in every row",
+        r"users with ratings +2 of 2; rows of no known user: 0.0%",
+        r"items with ratings +2 of 2; rows of no known item: 25.0%",
+        r"at +2026-01-02 00:00:00 to 2026-01-02 00:00:00; 2 empty",
+        r"! bought: at missing: 50.0%, more than quality.max_rejected",
+    ):
+        assert re.search(line, told), told

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
+import pytest
+
 from local.shop import Login
 from tests.databases import execute
 from tests.local.test_demo import run_local
@@ -38,22 +40,21 @@ job = "occupation"
 region = "region"
 [output]
 name = "views-training"
-buckets = 4
 """
 
 
 def fill(login: Login) -> int:
     """Makes the film site's tables, and returns how many views they hold."""
     rows = worlds.films(n_users=80, n_films=60, mean=20).to_pylist()
-    viewers = {row["viewer"]: (row["viewer"], row["occupation"], row["region"]) for row in rows}
-    films = {row["film"]: (f"f-{row['film']}", row["title"], row["genres"], row["year"]) for row in rows}
-    views = [(row["viewer"], f"f-{row['film']}", 2 * row["stars"], str(row["seen_at"])) for row in rows]
+    viewers = {row["viewer"]: (viewer(row), row["occupation"], row["region"]) for row in rows}
+    films = {row["film"]: (f"f-{row['film']} ö€", row["title"], row["genres"], row["year"]) for row in rows}
+    views = [(viewer(row), f"f-{row['film']} ö€", 2 * row["stars"], str(row["seen_at"])) for row in rows]
     execute(
         login,
         [
-            "CREATE TABLE viewers (viewer VARCHAR(20) PRIMARY KEY, occupation TEXT, region TEXT)",
-            "CREATE TABLE films (film_code VARCHAR(20) PRIMARY KEY, title TEXT, genres TEXT, year INT)",
-            "CREATE TABLE views (viewer_name VARCHAR(20), film VARCHAR(20), stars INT, seen_at DATETIME)",
+            "CREATE TABLE viewers (viewer VARCHAR(40) PRIMARY KEY, occupation TEXT, region TEXT)",
+            "CREATE TABLE films (film_code VARCHAR(40) PRIMARY KEY, title TEXT, genres TEXT, year INT)",
+            "CREATE TABLE views (viewer_name VARCHAR(40), film VARCHAR(40), stars INT, seen_at DATETIME)",
             *(
                 _insert(table, rows_)
                 for table, rows_ in (("viewers", viewers.values()), ("films", films.values()), ("views", views))
@@ -63,22 +64,30 @@ def fill(login: Login) -> int:
     return len(views)
 
 
+def viewer(row: dict[str, object]) -> str:
+    """A key that is no good as a folder's name, nor in Latin-1."""
+    return f"{row['viewer']} größe/€ 5%=1"
+
+
 def _insert(table: str, rows: Iterable[tuple[object, ...]]) -> str:
     values = ", ".join("(" + ", ".join("NULL" if value is None else repr(value) for value in row) + ")" for row in rows)
     return f"INSERT INTO {table} VALUES {values}"
 
 
-def test_another_shop_needs_only_a_dataset_file(shop_database: Login, run_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("layout", "folders"), [("buckets = 4", 4), ("", 80)], ids=["buckets", "a folder a user"])
+def test_another_shop_needs_only_a_dataset_file(
+    shop_database: Login, run_folder: Path, tmp_path: Path, layout: str, folders: int
+) -> None:
     n_views = fill(shop_database)
-    (tmp_path / "films.toml").write_text(DATASET)
+    (tmp_path / "films.toml").write_text(DATASET + layout)
     login = shop_database
     url = f"mysql://{quote(login.username)}:{quote(login.password)}@{login.host}:{login.port}/{login.database}"
     run = run_local(run_folder, "--source", url, "--dataset", str(tmp_path / "films.toml"), "--n-events", "40")
     assert run.status == 0, run.output
-    assert f"{n_views:,} training rows in 4 folders" in run.output
+    assert f"{n_views:,} training rows in {folders} folders" in run.output
     assert "40 of 40 came back as recommendations" in run.output
     assert {record["strategy"] for record in run.records} >= {"personalized", "session"}
     for record in run.records:
         recommended = {item["id"] for item in record["recommended_items"]}
         assert len(recommended) == 5, record
-        assert all(item.startswith("f-") for item in recommended), record
+        assert all(item.startswith("f-") and item.endswith(" ö€") for item in recommended), record
