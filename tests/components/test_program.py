@@ -172,6 +172,11 @@ def test_each_function_is_told_what_it_reads_and_reads_what_it_is_told(graph: Gr
         assert set(function.inputs["environment"]["variables"]) == reads, source
 
 
+def test_no_published_version_keeps_a_snapshot_that_is_paid_for(graph: Graph) -> None:
+    # docs/adr/0016: each publish would leave one behind.
+    assert [node.urn for node in graph.of("lambda/function:Function") if "snapStart" in node.inputs] == []
+
+
 def test_the_delivery_stream_calls_an_alias_and_names_no_default(graph: Graph) -> None:
     delivery: dict[str, Any] = dict(graph.one("FirehoseDeliveryStream").inputs)["extendedS3Configuration"]
     parameters = {
