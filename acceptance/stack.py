@@ -14,7 +14,8 @@ from acceptance.target import AcceptanceError
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS_OF = "dev"
-"""The stack whose settings it has: cheap, and nothing in it is kept at a destroy."""
+"""The stack whose settings it has: cheap, and nothing in it is protected or kept at a destroy. A stack that keeps its
+data needs a preview before `up` and `destroy`, which the Automation API's do not have (docs/adr/0015)."""
 PROJECT = "recommender"
 FUNCTION = "aws:lambda/function:Function"
 

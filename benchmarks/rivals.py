@@ -12,8 +12,9 @@ from scipy import sparse
 
 from training.baselines import EASE_MAX_ITEMS, ease_weights, neighbour_weights
 from training.data import RatingData
+from training.exclusion import rating_matrix
 from training.histories import Cases, Flags, Indices
-from training.metrics import Scorer, Scores, rank, rating_matrix
+from training.metrics import Scorer, Scores, rank
 
 Recommender = Callable[[Indices], Scores]
 """Users (n,) → a score for each of them and each item (n, n_items), higher is better."""

@@ -29,6 +29,10 @@ JOB_LOGS = ("output", "error")
 """The groups that Glue 5 writes below a job's `--custom-logGroup-prefix` (Glue Developer Guide, "Logging for AWS Glue
 jobs"). Its own ones belong to the whole account and keep what they have for ever."""
 
+LIST_BUCKET = ["s3:ListBucket", "s3:GetBucketLocation"]
+"""What Glue does with a bucket as a whole, for a job and for a crawler (Glue Developer Guide, "Step 1: Create an IAM
+policy for the AWS Glue service")."""
+
 MANAGED_TAG = "aws-glue-service-resource"
 """The tag by which Glue marks the network interfaces that it makes."""
 
@@ -200,7 +204,7 @@ class BatchPipeline(pulumi.ComponentResource):
             },
             {
                 "sid": "ListDataLake",
-                "actions": ["s3:ListBucket"],
+                "actions": LIST_BUCKET,
                 "resources": [lake.arn],
             },
             {
@@ -316,13 +320,14 @@ class BatchPipeline(pulumi.ComponentResource):
                 "actions": ["s3:GetObject"],
                 "resources": [pulumi.Output.concat(lake.arn, f"/{folder}/*")],
             },
-            {"sid": "ListDataLake", "actions": ["s3:ListBucket"], "resources": [lake.arn]},
+            {"sid": "ListDataLake", "actions": LIST_BUCKET, "resources": [lake.arn]},
             *use_key(args.get("kms_key_arn")),
             {
                 "sid": "WriteCatalog",
                 "actions": [
                     "glue:GetDatabase",
                     "glue:GetTable",
+                    "glue:GetTables",
                     "glue:CreateTable",
                     "glue:UpdateTable",
                     "glue:GetPartition",

@@ -23,7 +23,9 @@ class NetworkSettings(TypedDict):
     """Settings of the network, as given under `recommender:network` in the stack's configuration."""
 
     zones: NotRequired[int]
-    """Availability zones to spread subnets over, 2 or 3. Default: 2."""
+    """Availability zones to spread subnets over, 2 or 3. Default: 2. Fewer than a live stack has takes the last subnet
+    away. Where a database lives in it, RDS refuses (ModifyDBSubnetGroup: SubnetAlreadyInUse), before anything is
+    deleted: go back to 3."""
     cidr_block: NotRequired[str]
     """IPv4 addresses of the new VPC, /16 to /24. Default: 10.42.0.0/16."""
     vpc_id: NotRequired[pulumi.Input[str] | None]
@@ -31,7 +33,9 @@ class NetworkSettings(TypedDict):
     subnet_ids: NotRequired[Sequence[pulumi.Input[str]]]
     """Private subnets of the existing VPC, in two zones or more."""
     interface_endpoints: NotRequired[Sequence[str]]
-    """AWS services to reach without NAT, for instance `secretsmanager`; each costs about $7 a month in each zone."""
+    """AWS services to reach without NAT, for instance `secretsmanager`; each costs about $7 a month in each zone. In
+    China some are named otherwise than `com.amazonaws.<region>.<service>`: give the whole name, as
+    `aws ec2 describe-vpc-endpoint-services` has it."""
 
 
 class NetworkArgs(NetworkSettings, CommonArgs):
@@ -186,7 +190,9 @@ class Network(pulumi.ComponentResource):
             aws.ec2.VpcEndpoint(
                 f"{name}-{service}",
                 vpc_id=self.vpc_id,
-                service_name=pulumi.Output.concat("com.amazonaws.", region, f".{service}"),
+                service_name=service
+                if _is_whole_name(service)
+                else pulumi.Output.concat("com.amazonaws.", region, f".{service}"),
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
                 subnet_ids=self.subnet_ids,
@@ -197,6 +203,11 @@ class Network(pulumi.ComponentResource):
             for service in services
         ]
         return [*rules, *endpoints]
+
+
+def _is_whole_name(service: str) -> bool:
+    """Whether an endpoint's service is named as AWS lists it, such as `cn.com.amazonaws.cn-north-1.sqs`."""
+    return "com.amazonaws." in service
 
 
 def _check_existing(vpc_id: object, subnet_ids: Sequence[object]) -> None:

@@ -30,9 +30,13 @@ EMBEDDING_COLUMNS = ("id", "embedding")
 ITEM_CATALOG_COLUMNS = ("id", "in_stock", "popularity")
 """`id` is the item's key as text; `in_stock` is `true` or `false`; `popularity` is a number of at least 0: the item's
 share of all ratings, for instance `0.0123`."""
-USER_CATALOG_COLUMNS = ("id", "recent_items")
+USER_CATALOG_COLUMNS = ("id", "recent_items", "excluded_items")
 """`id` is the user's key as text; `recent_items` is a JSON list of item ids, for instance `["S10_1015","S50_1005"]`,
-the most recently rated first. Where ratings have no time, it holds only items that the user liked."""
+the most recently rated first. Where ratings have no time, it holds only items that the user liked. `excluded_items` is
+a JSON list of the items that are not recommended to the user again, in any order. An earlier release wrote the file
+without this column: then nothing is excluded."""
+MAX_EXCLUDED_ITEMS = 10_000
+"""How many items are excluded for one user: the most recently rated ones."""
 
 # The inputs of user_tower.onnx: one for each feature column of users, under the column's name, and the two below.
 #   categorical        string (batch,)                 a missing value is ""

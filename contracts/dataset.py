@@ -176,6 +176,29 @@ class Quality:
     """The least number of rows, as a share of the last run's."""
 
 
+class Exclude(StrEnum):
+    """What is not recommended to a customer again."""
+
+    RATED = "rated"
+    """Whatever the customer has rated, liked or not; where rows are purchases, whatever was bought."""
+    BOUGHT = "bought"
+    """The same, where rows are purchases; ratings do not tell what was bought."""
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What is left out of recommendations, in what is served and in what is measured."""
+
+    exclude: Exclude = Exclude.RATED
+    exclude_days: int | None = None
+    """Days after which an item may come back; `None`: never."""
+
+    def to_dict(self) -> dict[str, Any]:
+        days = {} if self.exclude_days is None else {"exclude_days": self.exclude_days}
+        return {"exclude": self.exclude.value, **days}
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A whole specification. Make one with `load`, `parse` or `from_dict`."""
@@ -190,6 +213,7 @@ class Dataset:
     buckets: int = 0
     """0: a folder for each user; N: a folder for each of N buckets of users."""
     quality: Quality = Quality()
+    serving: Serving = Serving()
 
     @property
     def quantity(self) -> str | None:
@@ -246,6 +270,7 @@ class Dataset:
             "event": {"features": dict(self.event_features)},
             "output": output,
             "quality": {"max_rejected": self.quality.max_rejected, "min_rows": self.quality.min_rows},
+            "serving": self.serving.to_dict(),
         }
 
 
@@ -334,7 +359,7 @@ class _Reader:
         self.mistakes.append(f"{place}: {'.'.join(where)}: expected {expected}, found {shown}")
 
     def dataset(self, document: Mapping[str, Any]) -> Dataset | None:
-        self.unknown_keys((), document, {"users", "items", "ratings", "event", "output", "quality"})
+        self.unknown_keys((), document, {"users", "items", "ratings", "event", "output", "quality", "serving"})
         users, items = self.entity("users", document), self.entity("items", document)
         ratings = self.ratings(document)
         event = self.table(("event",), document)
@@ -345,9 +370,10 @@ class _Reader:
         buckets = self.integer(("output", "buckets"), output.get("buckets", 0), 0, 65_536)
         features = self.event_features(self.table(("event", "features"), event), document)
         quality = self.quality(self.table(("quality",), document))
+        serving = self.serving(self.table(("serving",), document), ratings)
         if self.mistakes or users is None or items is None or ratings is None:
             return None
-        return Dataset(users, items, ratings, features, name, buckets, quality)
+        return Dataset(users, items, ratings, features, name, buckets, quality, serving)
 
     def entity(self, role: str, document: Mapping[str, Any]) -> Entity | None:
         table = self.required_table(role, document)
@@ -443,6 +469,22 @@ class _Reader:
     def quality(self, table: Mapping[str, Any]) -> Quality:
         self.unknown_keys(("quality",), table, {"max_rejected", "min_rows"})
         return Quality(**{key: self.share(("quality", key), table[key]) for key in asdict(Quality()) if key in table})
+
+    def serving(self, table: Mapping[str, Any], ratings: Ratings | None) -> Serving:
+        self.unknown_keys(("serving",), table, {"exclude", "exclude_days"})
+        exclude, days = table.get("exclude", Exclude.RATED.value), table.get("exclude_days")
+        if exclude not in list(Exclude):
+            self.mistake(("serving", "exclude"), "'rated', 'bought' or 'none'", exclude)
+            exclude = Exclude.RATED
+        if exclude == Exclude.BOUGHT and ratings and ratings.rating:
+            self.mistake(("serving", "exclude"), "'rated' or 'none' (ratings do not tell what was bought)", exclude)
+        if days is None:
+            return Serving(Exclude(exclude))
+        if exclude == Exclude.NONE:
+            self.mistake(("serving", "exclude_days"), "it only beside exclude = 'rated' or 'bought'", days)
+        if ratings and not ratings.time:
+            self.mistake(("serving", "exclude_days"), "it only beside ratings.time", days)
+        return Serving(Exclude(exclude), self.integer(("serving", "exclude_days"), days, 1, 36_500))
 
     def event_features(self, table: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, str]:
         users = document.get("users")

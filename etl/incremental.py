@@ -135,7 +135,9 @@ def _read(spark: SparkSession, folder: Folder, files: Iterable[str]) -> DataFram
 
 def _specification(dataset: Dataset, types: Types) -> str:
     columns = {role: {name: column.full for name, column in found.items()} for role, found in types.items()}
-    text = json.dumps([STATE_VERSION, dataset.to_dict(), columns], sort_keys=True)
+    # What is left out of recommendations changes no training data.
+    specification = {key: value for key, value in dataset.to_dict().items() if key != "serving"}
+    text = json.dumps([STATE_VERSION, specification, columns], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -64,6 +64,13 @@ def test_deployments_are_never_cancelled_and_previews_are(workflow: dict[Any, An
     assert workflow["concurrency"]["cancel-in-progress"] is from_pull_request
 
 
+def test_what_is_deployed_was_previewed_for_the_preview_refuses_before_anything_is_deleted() -> None:
+    (deploy,) = [job for name, job in read("deploy.yml")["jobs"].items() if name == "deploy"]
+    pulumi = [step["with"] for step in deploy["steps"] if step.get("uses", "").startswith("pulumi/actions@")]
+    assert [step["command"] for step in pulumi] == ["preview", "up"]
+    assert pulumi[0]["stack-name"] == pulumi[1]["stack-name"]
+
+
 def test_a_forks_pull_request_gets_no_credentials() -> None:
     document = read("pull-request.yml")
     assert "pull_request_target" not in document[True]

@@ -18,6 +18,7 @@ from contracts import artifacts as contract
 from contracts.dataset import Column, Kind
 from training import onnx_export, report, scoring
 from training.data import EntityTable, RatingData
+from training.exclusion import excluded
 from training.fit import Inputs, Settings
 from training.history import History
 from training.model import TwoTower
@@ -56,7 +57,7 @@ def write(
             trained.model.users, trained.inputs.shape.user_encodings, trained.settings.dim
         ),
         contract.ITEM_CATALOG: _csv(contract.ITEM_CATALOG_COLUMNS, _catalog(data)),
-        contract.USER_CATALOG: _csv(contract.USER_CATALOG_COLUMNS, _recent_items(data, recent)),
+        contract.USER_CATALOG: _csv(contract.USER_CATALOG_COLUMNS, _users(data, recent)),
         contract.METRICS: json.dumps(metrics, indent=1).encode(),
         **_scalers(data),
     }
@@ -128,9 +129,15 @@ def _catalog(data: RatingData) -> Iterable[tuple[str, str, str]]:
         yield key, "true" if there else "false", repr(float(popularity))
 
 
-def _recent_items(data: RatingData, recent: npt.NDArray[np.int64]) -> Iterable[tuple[str, str]]:
-    for key, row in zip(data.users.ids, recent, strict=True):
-        yield key, json.dumps([data.items.ids[item] for item in row if item >= 0])
+def _users(data: RatingData, recent: npt.NDArray[np.int64]) -> Iterable[tuple[str, str, str]]:
+    left_out = excluded(data, np.ones(len(data.user), dtype=bool))
+    for user, key in enumerate(data.users.ids):
+        items = left_out.indices[left_out.indptr[user] : left_out.indptr[user + 1]]
+        yield key, _ids(data, recent[user][recent[user] >= 0]), _ids(data, items)
+
+
+def _ids(data: RatingData, items: Iterable[int]) -> str:
+    return json.dumps([data.items.ids[item] for item in items])
 
 
 def _checkpoint(trained: TrainedModel) -> bytes:

@@ -7,8 +7,9 @@ import numpy.typing as npt
 from scipy import sparse
 
 from training.data import RatingData
+from training.exclusion import rating_matrix
 from training.histories import Cases, Indices
-from training.metrics import Scorer, Scores, rating_matrix
+from training.metrics import Scorer, Scores
 
 EASE_REGULARISATION = 100.0
 EASE_MAX_ITEMS = 20_000

@@ -91,6 +91,7 @@ def from_table(
     if ratings.rating:
         rating = _numbers(table, names["ratings", ratings.rating], source, may_miss=False)
     time = _numbers(table, names["ratings", ratings.time], source, may_miss=False) if ratings.time else None
+    _check_days(table, dataset, source)
     columns = _Columns(dataset, source, today)
     users, user = columns.entity("users", dataset.users, table)
     rated = table.select(_names(dataset, "items"))
@@ -260,6 +261,17 @@ def _all_numbers(column: pa.ChunkedArray) -> bool:
     except pa.ArrowInvalid:
         return False
     return True
+
+
+def _check_days(table: pa.Table, dataset: Dataset, source: str) -> None:
+    """Of a time that is a number, nobody knows the unit."""
+    if dataset.serving.exclude_days is None or not dataset.ratings.time:
+        return
+    column = table[dataset.training_names["ratings", dataset.ratings.time]]
+    if not pa.types.is_temporal(column.type):
+        raise TrainingError(
+            f"{source}: {dataset.ratings.time}: expected a date or time, for serving.exclude_days, found {column.type}"
+        )
 
 
 def _check_learnable(data: RatingData, source: str) -> None:

@@ -27,7 +27,10 @@ def scorers(model: TwoTower, inputs: Inputs, data: RatingData, cases: Cases) -> 
 
 
 def evaluate(model: TwoTower, inputs: Inputs, data: RatingData, cases: Cases) -> dict[str, Any]:
-    """`all` cases, `cold_items` (rarely rated) and `cold_users` (the same cases, with what the user liked hidden)."""
+    """`all` cases, `cold_items` (rarely rated) and `cold_users` (the same cases, with what the user liked hidden).
+
+    `serving` says what was left out of the rankings: what is left out of recommendations.
+    """
     counts = np.bincount(data.item[cases.known], minlength=len(data.items))
     popularity = counts / max(1, counts.sum())
     rankings = {name: rank(scorer, cases, data) for name, scorer in scorers(model, inputs, data, cases).items()}
@@ -35,6 +38,7 @@ def evaluate(model: TwoTower, inputs: Inputs, data: RatingData, cases: Cases) ->
     unseen = scoring.scorer(model, inputs, histories(data, cases.known), cases.user, forget=True)
     hidden = {"model": rank(unseen, cases, data), "popularity": rankings["popularity"]}
     return {
+        "serving": data.dataset.serving.to_dict(),
         "all": _summaries(rankings, popularity),
         "cold_items": _summaries({name: _of(ranking, cold) for name, ranking in rankings.items()}, popularity),
         "cold_users": _summaries(hidden, popularity),
@@ -57,7 +61,8 @@ def version_metrics(version: Served, data: RatingData, cases: Cases) -> dict[str
     """A published version beside the baselines."""
     popularity = np.bincount(data.item[cases.known], minlength=len(data.items)) / max(1, cases.known.sum())
     candidates = {"model": served_scorer(version, data, cases), **baselines(data, cases)}
-    return {"all": _summaries({name: rank(scorer, cases, data) for name, scorer in candidates.items()}, popularity)}
+    rankings = {name: rank(scorer, cases, data) for name, scorer in candidates.items()}
+    return {"serving": data.dataset.serving.to_dict(), "all": _summaries(rankings, popularity)}
 
 
 def _summaries(rankings: Mapping[str, Ranking], popularity: Any) -> dict[str, Any]:

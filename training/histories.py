@@ -36,7 +36,7 @@ class Histories:
 
 @dataclass(frozen=True)
 class Cases:
-    """Held-out liked items: `item[k]` of `user[k]`, to be found among what the user has not rated in `known`."""
+    """Held-out liked items, one a user: `item[k]` of `user[k]`, to be found among what `exclusion` leaves."""
 
     user: Indices
     item: Indices

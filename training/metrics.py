@@ -1,14 +1,14 @@
-"""Metrics over the full ranking: every item that a user has not rated is a candidate, none are sampled."""
+"""Metrics over the full ranking: every item that would be served to a user is a candidate, none are sampled."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from training.data import RatingData
-from training.histories import Cases, Flags, Indices
+from training.exclusion import excluded_from
+from training.histories import Cases, Indices
 
 K = 10
 CHUNK = 1024
@@ -33,7 +33,7 @@ class Ranking:
 
 
 def rank(scorer: Scorer, cases: Cases, data: RatingData) -> Ranking:
-    """Ranks the items for each case, those that its user has rated left out."""
+    """Ranks the items for each case, those left out that are not recommended to its user (`[serving] exclude`)."""
     ranks, tops = [np.empty(0)], [np.empty((0, min(K, len(data.items))), dtype=np.int64)]
     for chunk, scores in _chunks(scorer, cases, data):
         target = scores[np.arange(len(chunk)), cases.item[chunk]][:, None]
@@ -45,19 +45,12 @@ def rank(scorer: Scorer, cases: Cases, data: RatingData) -> Ranking:
 
 
 def _chunks(scorer: Scorer, cases: Cases, data: RatingData) -> Iterator[tuple[Indices, Scores]]:
-    seen = rating_matrix(data, cases.known)
+    left_out = excluded_from(data, cases)
     for begin in range(0, len(cases.user), CHUNK):
         chunk = np.arange(begin, min(begin + CHUNK, len(cases.user)))
         scores = np.array(scorer(chunk), dtype=np.float32)
-        scores[seen[cases.user[chunk]].nonzero()] = -np.inf
+        scores[left_out[cases.user[chunk]].nonzero()] = -np.inf
         yield chunk, scores
-
-
-def rating_matrix(data: RatingData, known: Flags) -> sparse.csr_matrix:
-    """(n_users, n_items), 1 where a user has rated an item."""
-    shape = (len(data.users), len(data.items))
-    ones = np.ones(int(known.sum()), dtype=np.float32)
-    return sparse.csr_matrix((ones, (data.user[known], data.item[known])), shape=shape)
 
 
 def summary(ranking: Ranking, popularity: npt.NDArray[np.float64]) -> dict[str, float | int]:

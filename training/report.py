@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from contracts.dataset import Kind
+from contracts.dataset import Dataset, Exclude, Kind
 from training import scoring
 from training.data import RatingData
 from training.evaluate import NDCG
+from training.exclusion import excluded
 from training.history import History
 from training.metrics import K
 from training.scoring import Vectors
@@ -26,7 +27,7 @@ td.number { text-align: right; font-variant-numeric: tabular-nums } tr.model { f
 img { max-width: 100% } .passed { color: #176b2c } .refused { color: #a11 } small { color: #666 }
 """
 PARTS = {
-    "all": ("All cases", "each user's last liked item, to be found among all items that the user has not rated"),
+    "all": ("All cases", "each user's last liked item, to be found among all items that would be recommended"),
     "cold_items": ("Cold items", "the cases whose held-out item has hardly been rated"),
     "cold_users": ("Cold users", "the same cases with the user's history hidden: only the user's features are left"),
 }
@@ -52,7 +53,7 @@ def page(
 <body><h1>Model report</h1>
 <p>Version {escape(version)}, made on {_date(version)}, of {escape(shop)}.</p>
 <p>{counts}; {int(data.liked.sum()):,} of them liked ({escape(rated)}). {metrics["recommendable"]:,} items are in stock,
-and can be recommended. Trained for {metrics["training"]["epochs"]} epochs.</p>
+and can be recommended{_except(dataset)}. Trained for {metrics["training"]["epochs"]} epochs.</p>
 <p class="{state}"><strong>Gate: {state}.</strong> {escape(gate["reason"])}.{forced}</p>
 {"".join(_table(metrics[part], *texts) for part, texts in PARTS.items())}
 <p><small>Full ranking, no sampled candidates. One item is held out a user, so recall@{K} equals the hit rate.
@@ -64,6 +65,14 @@ Coverage: share of the catalogue that anybody is recommended. Novelty: mean of �
 <h2>These lately → gets these</h2>{examples}
 </body></html>
 """
+
+
+def _except(dataset: Dataset) -> str:
+    serving = dataset.serving
+    if serving.exclude is Exclude.NONE:
+        return ""
+    days = "" if serving.exclude_days is None else f" within {serving.exclude_days} days"
+    return f", except what a user has rated or bought{days}, here as when they are served"
 
 
 def _date(version: str) -> str:
@@ -111,10 +120,11 @@ def examples(data: RatingData, items: Vectors, users: Vectors, names: Mapping[st
     recent = scoring.recent_items(data)
     long_enough = np.flatnonzero((recent >= 0).sum(1) >= min(SHOWN, (recent >= 0).sum(1).max()))
     chosen = long_enough[np.linspace(0, len(long_enough) - 1, min(EXAMPLES, len(long_enough))).astype(int)]
+    left_out = excluded(data, np.ones(len(data.user), dtype=bool))
     rows = []
     for user in chosen:
         scores = items @ users[user]
-        scores[data.item[data.user == user]] = -np.inf
+        scores[left_out[[user]].indices] = -np.inf
         latest = [item for item in recent[user, :SHOWN] if item >= 0]
         best = np.argsort(-scores, kind="stable")[:SHOWN]
         rows.append(f"<tr><td>{_names(data, latest, names)}</td><td>→</td><td>{_names(data, best, names)}</td></tr>")

@@ -10,12 +10,15 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
-from contracts.artifacts import ITEM_EMBEDDINGS, USER_EMBEDDINGS, Manifest
+from contracts.artifacts import ITEM_EMBEDDINGS, MAX_EXCLUDED_ITEMS, USER_EMBEDDINGS, Manifest
+from contracts.events import MAX_HISTORY
 from functions.embedding_loader import reader, trial
 from functions.shared import versions
 from functions.shared.artifacts import ArtifactBucket, Published
 from functions.shared.database import Connection
+from functions.shared.environment import MAX_RECOMMENDATIONS
 from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, pack_rows
 
 LOCK = 0x5EC0
@@ -23,8 +26,8 @@ LOCK = 0x5EC0
 
 SIMILAR_ITEMS = 20
 """How many nearest items are kept for each item."""
-POPULAR_ITEMS = 10_000
-"""How many popular items are kept: as many as the longest history that still gets a full list."""
+POPULAR_ITEMS = MAX_EXCLUDED_ITEMS + MAX_HISTORY + MAX_RECOMMENDATIONS
+"""How many popular items are kept: a full list is left when all that can be excluded are among them."""
 VERSIONS_KEPT = 3
 """The number of latest published versions that are kept, whichever was active."""
 ACTIVE_BEFORE_KEPT = 2
@@ -39,7 +42,7 @@ _TABLES = """
 CREATE TABLE {items} (id text NOT NULL, embedding vector({dim}) NOT NULL, in_stock boolean NOT NULL DEFAULT true);
 ALTER TABLE {items} ALTER embedding SET STORAGE PLAIN;
 CREATE TABLE {users} (id text NOT NULL, embedding vector({dim}) NOT NULL);
-CREATE TABLE {recent_items} (user_id text NOT NULL, item_ids text[] NOT NULL);
+CREATE TABLE {recent_items} (user_id text NOT NULL, item_ids text[] NOT NULL, excluded jsonb);
 CREATE TEMPORARY TABLE item_catalog (id text, in_stock boolean, popularity real) ON COMMIT DROP
 """
 
@@ -177,7 +180,15 @@ def _copy(connection: Connection, bucket: ArtifactBucket, manifest: Manifest) ->
         copy_embeddings(connection, table, reader.embeddings(bucket, manifest, name))
     types = ["text", "bool", "float4"]
     _copy_rows(connection, sql.Identifier("item_catalog"), types, reader.item_catalog(bucket, manifest))
-    _copy_rows(connection, tables.recent_items, ["text", "text[]"], reader.user_catalog(bucket, manifest))
+    _copy_rows(
+        connection,
+        tables.recent_items,
+        ["text", "text[]", "jsonb"],
+        (
+            (id_, recent, Jsonb(dict.fromkeys(excluded)) if excluded else None)
+            for id_, recent, excluded in reader.user_catalog(bucket, manifest)
+        ),
+    )
 
 
 def copy_embeddings(connection: Connection, table: sql.Identifier, chunks: Iterable[reader.Embeddings]) -> None:

@@ -15,6 +15,7 @@ from contracts.artifacts import (
     ITEM_CATALOG,
     ITEM_CATALOG_COLUMNS,
     ITEM_EMBEDDINGS,
+    MAX_EXCLUDED_ITEMS,
     MAX_LENGTH,
     MIN_LENGTH,
     USER_CATALOG,
@@ -31,11 +32,16 @@ from functions.shared.artifacts import ArtifactBucket
 from functions.shared.vectors import Vectors
 
 CHUNK_ROWS = 4096
+USER_CATALOG_ROWS = 64
+"""A chunk of customers, each of whom may have `MAX_EXCLUDED_ITEMS` items."""
 NORM_TOLERANCE = 1e-3
 """Tolerance of the declared lengths, relative to them: numbers lose precision when they are written as text."""
 
 _numbers = msgspec.json.Decoder(list[list[float]])
 _list_of_ids = msgspec.json.Decoder(list[str])
+
+# Else 131,072 characters, which a list of 10,000 ids has more of. The limit is the process's own (Python: csv).
+csv.field_size_limit(MAX_EXCLUDED_ITEMS * (MAX_ID_CHARACTERS + len('"",')))
 
 
 @dataclass(frozen=True)
@@ -147,20 +153,30 @@ def item_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[s
         row += len(rows)
 
 
-def user_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[str, list[str]]]:
-    """(id, recent items); nothing where the version has no catalog. Raises `ManifestError`."""
-    row = 1
-    for rows in _chunks(bucket, manifest, USER_CATALOG, USER_CATALOG_COLUMNS):
+def user_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[str, list[str], list[str]]]:
+    """(id, recent items, excluded items); nothing where the version has no catalog. Raises `ManifestError`."""
+    row, before = 1, USER_CATALOG_COLUMNS[:-1]
+    for rows in _chunks(bucket, manifest, USER_CATALOG, USER_CATALOG_COLUMNS, before, chunk_rows=USER_CATALOG_ROWS):
         _check_ids(USER_CATALOG, row, [values[0] for values in rows])
-        for number, (id_, text) in enumerate(rows, row):
-            try:
-                items = _list_of_ids.decode(text)
-            except msgspec.DecodeError:
-                raise ManifestError(
-                    f"{USER_CATALOG}: row {number}: recent_items: expected a JSON list of ids, found {text[:60]!r}"
-                ) from None
-            yield id_, items
+        for number, (id_, recent, *excluded) in enumerate(rows, row):
+            yield id_, _ids(number, "recent_items", recent), _ids(number, "excluded_items", *excluded)
         row += len(rows)
+
+
+def _ids(row: int, column: str, text: str = "[]") -> list[str]:
+    try:
+        ids = _list_of_ids.decode(text)
+    except msgspec.DecodeError:
+        ids = None
+    if ids is None or "\0" in "".join(ids):
+        raise ManifestError(
+            f"{USER_CATALOG}: row {row}: {column}: expected a JSON list of ids without NUL, found {text[:60]!r}"
+        )
+    if len(ids) > MAX_EXCLUDED_ITEMS:
+        raise ManifestError(
+            f"{USER_CATALOG}: row {row}: {column}: expected {MAX_EXCLUDED_ITEMS:,} ids at most, found {len(ids):,}"
+        )
+    return ids
 
 
 def _truth(row: int, text: str) -> bool:
@@ -192,22 +208,31 @@ def _check_ids(name: str, first_row: int, ids: Sequence[str]) -> None:
 
 
 def _chunks(
-    bucket: ArtifactBucket, manifest: Manifest, name: str, columns: tuple[str, ...]
+    bucket: ArtifactBucket,
+    manifest: Manifest,
+    name: str,
+    columns: tuple[str, ...],
+    earlier_columns: tuple[str, ...] = (),
+    *,
+    chunk_rows: int = CHUNK_ROWS,
 ) -> Iterator[list[list[str]]]:
-    """A file's rows after its header, `CHUNK_ROWS` at a time; none where the version has no such file."""
+    """A file's rows after its header, `chunk_rows` at a time; none where the version has no such file.
+
+    `earlier_columns` is a header that earlier releases wrote.
+    """
     if name not in manifest.files:
         return
     with bucket.text(manifest, name) as text:
         rows = csv.reader(text)
         try:
             header = tuple(next(rows, ()))
-            if header != columns:
+            if header not in (columns, earlier_columns or columns):
                 raise ManifestError(f"{name}: expected the columns {','.join(columns)}, found {','.join(header)!r}")
             done = 0
-            while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
+            while chunk := list(itertools.islice(rows, chunk_rows)):
                 for row, values in enumerate(chunk, done + 1):
-                    if len(values) != len(columns):
-                        raise ManifestError(f"{name}: row {row}: expected {len(columns)} values, found {len(values)}")
+                    if len(values) != len(header):
+                        raise ManifestError(f"{name}: row {row}: expected {len(header)} values, found {len(values)}")
                 yield chunk
                 done += len(chunk)
         except (csv.Error, UnicodeDecodeError) as error:

@@ -18,7 +18,7 @@ from functions.shared.artifacts import ArtifactBucket
 from functions.shared.database import Connection
 from functions.shared.serving import store
 from functions.shared.serving.recommend import recommend
-from functions.shared.serving.requests import MODEL_HISTORY, Request, read_request
+from functions.shared.serving.requests import MODEL_HISTORY, read_request
 from functions.shared.serving.tower import UserTower, load_model
 from functions.shared.vectors import Vectors
 
@@ -57,9 +57,11 @@ def try_version(connection: Connection, bucket: ArtifactBucket, manifest: Manife
         _try_tower(model.tower, _histories(tables, users, items), manifest)
     requests = [read_request(request) for request in _requests(model.tower, users, items)]
     answers = recommend(tables, model.tower, requests, LIMIT)
+    excluded = tables.excluded_counts(users)
     for request, answer in zip(requests, answers, strict=True):
-        problem = _problem(request, answer, in_stock, manifest.similarity)
-        if not problem and request.customer in users and answer["strategy"] != Strategy.PERSONALIZED:
+        left = in_stock - len(request.session) - excluded.get(request.customer or "", 0)
+        problem = _problem(answer, left, manifest.similarity)
+        if not problem and request.customer in users and answer["strategy"] == Strategy.POPULAR:
             problem = "expected an answer from the customer's vector, found popular items: it has no usable length"
         if problem:
             raise TrialError(f"{manifest.version}: asked for {request.id}: {problem}")
@@ -138,8 +140,8 @@ def _request(
     return {"id": id_, "user": {CUSTOMER: customer, **user}, "items": visited}
 
 
-def _problem(request: Request, answer: dict[str, Any], in_stock: int, similarity: str) -> str:
-    """What is wrong with an answer; empty where nothing is."""
+def _problem(answer: dict[str, Any], left: int, similarity: str) -> str:
+    """What is wrong with an answer, where at least `left` items could be recommended; empty where nothing is."""
     if "error" in answer:
         return f"expected an answer, found {answer['error']}"
     try:
@@ -147,8 +149,8 @@ def _problem(request: Request, answer: dict[str, Any], in_stock: int, similarity
     except ValueError:
         return "expected finite numbers, found one that JSON does not have"
     found = answer["recommended_items"]
-    if not found and in_stock > len(request.session):
-        return f"expected some of the {in_stock} items in stock, found none"
+    if not found and left > 0:
+        return f"expected some of the {left} items that are in stock and not excluded, found none"
     if len({item["id"] for item in found}) < len(found):
         return "expected every item once"
     limit = 1 + COSINE_ROUNDING

@@ -105,7 +105,8 @@ class VersionTables:
     users: sql.Identifier
     """(id, embedding)"""
     recent_items: sql.Identifier
-    """(user_id, item_ids): what a user rated lately (no time: liked), the latest first"""
+    """(user_id, item_ids, excluded): what a user rated lately (no time: liked), the latest first; and all that is not
+    recommended to the user again, as the keys of a JSON object (null: nothing)"""
 
 
 def schema_name(version: str) -> str:
@@ -137,6 +138,15 @@ def prepare(connection: Connection) -> None:
     ).fetchone()
     if row is None:
         connection.execute(_UPGRADE)
+
+
+def has_exclusions(connection: Connection, version: str) -> bool:
+    """Whether a version's `recent_items` has the column `excluded`: it has not if an earlier release loaded it."""
+    row = connection.execute(
+        "SELECT FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'excluded'",
+        (f"{schema_name(version)}.recent_items",),
+    ).fetchone()
+    return row is not None
 
 
 def loaded(connection: Connection) -> list[str]:

@@ -8,7 +8,9 @@ from local.graph.recorder import Graph, Node
 
 EVENTS = 1_000_000
 EVENT_KB, RECORD_KB = 1.0, 2.0
-"""Size of an event, and of the line that comes of it (measured on generated shops, rounded up)."""
+"""Size of an event, and of the line that comes of it: assumed, on the high side. The sample shop's events are 0.14 to
+0.42 KB, 0.28 on average, and their lines with five recommendations 0.5 to 1.6 KB, 0.97 on average (measured on 2,000
+events of `local.events` and 200 lines of a run). A real site's carry a longer history."""
 CALL_SECONDS = 1.0
 """Longest that a call of a batch takes with a warm function, rounded up (docs/streaming.md has the measured time)."""
 LOGGED_KB_A_CALL = 4.0

@@ -74,7 +74,8 @@ class _Provider(Mocks):
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         computed: dict[str, Any] = {key: f"{args.name}-{key}" for key in COMPUTED}
-        computed["arn"] = f"arn:aws:{args.typ.split('/')[0].split(':')[-1]}:eu-west-1:111122223333:{args.name}"
+        partition = LOOKUPS["aws:index/getPartition:getPartition"]["partition"]
+        computed["arn"] = f"arn:{partition}:{args.typ.split('/')[0].split(':')[-1]}:eu-west-1:111122223333:{args.name}"
         computed["port"] = 5432
         return f"{args.name}-id", {**computed, **args.inputs, **self._outputs.get(args.name, {})}
 

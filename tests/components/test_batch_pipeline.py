@@ -69,6 +69,8 @@ def test_metrics_and_partition_indexes_are_allowed_where_they_are_made() -> None
     assert metrics["Action"] == ["cloudwatch:PutMetricData"]
     assert metrics["Condition"] == {"StringEquals": {"cloudwatch:namespace": "Glue"}}
     assert "glue:CreatePartitionIndex" in statements(graph, "crawler")["WriteCatalog"]["Action"]
+    for role in ("job", "crawler"):
+        assert set(statements(graph, role)["ListDataLake"]["Action"]) == {"s3:ListBucket", "s3:GetBucketLocation"}
 
 
 def test_the_jobs_logs_go_to_groups_of_the_stack_that_do_not_keep_them_for_ever() -> None:

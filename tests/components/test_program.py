@@ -245,14 +245,25 @@ def test_the_service_that_writes_logs_and_the_one_that_sends_alarms_may_use_the_
     assert "ArnLike" in conditions["logs.eu-west-1.amazonaws.com"]
 
 
-def test_no_arn_is_of_one_partition_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    china = {"partition": "aws-cn", "dnsSuffix": "amazonaws.com.cn"}
-    monkeypatch.setitem(recorder.LOOKUPS, "aws:index/getPartition:getPartition", china)
-    # The recorder's own ARNs, which stand for the provider's, are of `aws`; they end in a resource's logical name.
-    made = {node.name for node in program_graph("prod").nodes}
-    for node in program_graph("prod").of("RolePolicy") + program_graph("prod").of("kms/key:Key"):
-        for arn in re.findall(r'"(arn:aws:[^"]+)"', node.inputs["policy"]):
-            assert any(name in arn for name in made), f"{node.urn}: {arn}"
+@pytest.mark.parametrize(("partition", "suffix"), [("aws-cn", "amazonaws.com.cn"), ("aws-us-gov", "amazonaws.com")])
+@pytest.mark.parametrize("delivery", ["firehose_transform", "event_source"])
+def test_nothing_is_of_one_partition_alone(
+    monkeypatch: pytest.MonkeyPatch, partition: str, suffix: str, delivery: str
+) -> None:
+    elsewhere = {"partition": partition, "dnsSuffix": suffix}
+    monkeypatch.setitem(recorder.LOOKUPS, "aws:index/getPartition:getPartition", elsewhere)
+    endpoint = "cn.com.amazonaws.cn-north-1.sqs"
+    others = {**TRIAL, "network.interface_endpoints": [endpoint], "stream.delivery": delivery}
+    for node in program_graph("prod", overrides=others).nodes:
+        inputs = json.dumps(dict(node.inputs), default=str)
+        assert set(re.findall(r"\barn:([\w-]*):", inputs)) <= {partition}, node.urn
+        assert set(re.findall(r"[\w.-]*amazonaws[\w.-]*", inputs)) <= {
+            # The same in each partition, as is S3's gateway endpoint; the logs' key policy names the suffix.
+            *(f"{name}.amazonaws.com" for name in ("cloudwatch", "events", "firehose", "glue", "lambda")),
+            "com.amazonaws.eu-west-1.s3",
+            f"logs.eu-west-1.{suffix}",
+            endpoint,
+        }, node.urn
 
 
 def test_zones_are_standard_ones() -> None:

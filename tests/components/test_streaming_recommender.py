@@ -56,6 +56,16 @@ def test_the_transformation_runs_outside_the_vpc_and_inference_inside() -> None:
     assert "vpcConfig" not in graph.one("lambda/function:Function", "transformation").inputs
     inference = graph.one("lambda/function:Function", "inference").inputs
     assert inference["vpcConfig"]["subnetIds"] == ["subnet-1", "subnet-2"]
+    policy = json.loads(graph.one("RolePolicy", "inference").inputs["policy"])["Statement"]
+    (attach,) = [statement for statement in policy if statement["Sid"] == "AttachToVpc"]
+    assert set(attach["Action"]) == {
+        "ec2:CreateNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:DeleteNetworkInterface",
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:UnassignPrivateIpAddresses",
+    }
 
 
 def test_each_caller_outlives_whom_it_calls() -> None:

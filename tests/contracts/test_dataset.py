@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.dataset import DatasetError, DatePart, Kind, load, parse
+from contracts.dataset import DatasetError, DatePart, Exclude, Kind, Serving, from_dict, load, parse
 from contracts.toml_lines import key_lines
 
 PURCHASES = """
@@ -105,7 +105,11 @@ def test_every_mistake_is_told_with_its_line_and_no_consequence_of_one() -> None
 @pytest.mark.parametrize(
     ("wrong", "right", "message"),
     [
-        ("[users]", "[usrs]", "dataset.toml:2: usrs: expected one of event, items, output, quality, ratings, users"),
+        (
+            "[users]",
+            "[usrs]",
+            "dataset.toml:2: usrs: expected one of event, items, output, quality, ratings, serving, users",
+        ),
         ('table = "track"', "", "dataset.toml:10: items: expected either table or query, found nothing"),
         ("SELECT", "DELETE", "dataset.toml:18: ratings.query: expected one SELECT statement, found 'DELETE"),
         ('item = "track_id"', 'item = "Customer_id"', "not ratings.user already, found 'Customer_id'"),
@@ -116,6 +120,44 @@ def test_a_mistake_is_named(wrong: str, right: str, message: str) -> None:
     with pytest.raises(DatasetError) as raised:
         parse(PURCHASES.replace(wrong, right, 1))
     assert message in str(raised.value)
+
+
+RATED = PURCHASES.replace('quantity = "quantity"', 'rating = "stars"')
+
+
+def test_what_was_rated_is_not_recommended_again_unless_the_file_says_otherwise() -> None:
+    assert parse(RATED).serving == Serving(Exclude.RATED)
+    bought = parse(PURCHASES + '[serving]\nexclude = "bought"\nexclude_days = 30\n')
+    assert bought.serving == Serving(Exclude.BOUGHT, 30)
+    assert from_dict(bought.to_dict()) == bought
+    before = {key: value for key, value in bought.to_dict().items() if key != "serving"}
+    assert from_dict(before).serving == Serving()
+
+
+@pytest.mark.parametrize(
+    ("text", "serving", "message"),
+    [
+        (RATED, 'exclude = "seen"', "serving.exclude: expected 'rated', 'bought' or 'none', found 'seen'"),
+        (
+            RATED,
+            'exclude = "bought"',
+            "serving.exclude: expected 'rated' or 'none' (ratings do not tell what was bought)",
+        ),
+        (RATED, "exclude_days = 0", "serving.exclude_days: expected a whole number from 1 to 36500, found 0"),
+        (RATED, 'exclude = "none"\nexclude_days = 9', "expected it only beside exclude = 'rated' or 'bought', found 9"),
+        (
+            RATED.replace('time = "invoice_date"', ""),
+            "exclude_days = 9",
+            "expected it only beside ratings.time, found 9",
+        ),
+        (RATED, "days = 9", "serving.days: expected one of exclude, exclude_days, found 'days'"),
+    ],
+)
+def test_an_exclusion_that_makes_no_sense_is_refused(text: str, serving: str, message: str) -> None:
+    with pytest.raises(DatasetError) as raised:
+        parse(f"{text}[serving]\n{serving}\n")
+    (line,) = str(raised.value).splitlines()
+    assert message in line
 
 
 def test_a_file_in_another_encoding_is_refused_with_its_line(tmp_path: Path) -> None:

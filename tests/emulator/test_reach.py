@@ -1,11 +1,14 @@
 """What a subnet reaches: by endpoints, route tables and security groups."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from emulator.deploy.cloud import Cloud
 from emulator.deploy.resource import Resource
 from emulator.reach import Network
+from tests.emulator.aws import Aws, allow
 
 URL = "https://127.0.0.1:1"
 
@@ -67,3 +70,30 @@ def test_an_interface_endpoint_is_reached_where_both_security_groups_say_so(netw
     assert reached(network) == {"SECRETS_MANAGER", "KINESIS", "CLOUDWATCH"}
     network.endpoints[:] = [interface("sqs", privateDnsEnabled=False), interface("sns", vpcId="another")]
     assert reached(network) == set()
+
+
+def test_a_function_in_a_subnet_calls_what_the_subnet_reaches_and_nothing_else(
+    aws: Aws, network: Network, tmp_path: Path
+) -> None:
+    bucket, queue = aws.bucket(), aws.client("sqs").create_queue(QueueName="out-of-reach")["QueueUrl"]
+    cloud = Cloud(tmp_path, aws.ministack, network=network)
+    variables = cloud.reach({"subnetIds": ["subnet"], "securityGroupIds": ["client"]})
+    alias = aws.function(
+        f"""
+        import boto3
+        from botocore.config import Config
+
+        once = Config(retries={{"total_max_attempts": 1}})
+
+        def handler(event, context):
+            boto3.client("s3", config=once).list_objects_v2(Bucket="{bucket}")
+            try:
+                boto3.client("sqs", config=once).send_message(QueueUrl="{queue}", MessageBody="out")
+            except Exception as error:
+                return str(error)
+        """,
+        allow(["s3:ListBucket", "sqs:SendMessage"], "*"),
+        Environment={"Variables": variables},
+    )
+    answer = aws.client("lambda").invoke(FunctionName=alias)["Payload"].read().decode()
+    assert "no-endpoint-for-this-service-in.subnet.invalid" in answer

@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,7 +52,7 @@ class Call:
 
 @dataclass
 class Cloud:
-    """One account in one region. Tests set `full_buckets`, `fail_once` and `delay`, and read the rest."""
+    """One account in one region. Tests set `full_buckets` and `fail_once`, and read the rest."""
 
     region: str = "eu-west-1"
     partition: str = "aws"
@@ -70,9 +69,7 @@ class Cloud:
     full_buckets: set[str] = field(default_factory=set)
     """Logical names of buckets with objects in them."""
     fail_once: str = ""
-    """The logical name of a resource whose next creation fails."""
-    delay: float = 0.0
-    """Seconds that each change takes."""
+    """The logical name of a resource whose next creation or change fails."""
     _count: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -94,12 +91,9 @@ class Cloud:
         self.invoked.clear()
 
     def create(self, type_: str, name: str, inputs: Properties) -> Resource:
-        time.sleep(self.delay)
         with self._lock:
             self.calls.append(Call("create", type_, name))
-            if self.fail_once == name:
-                self.fail_once = ""
-                raise Refused(f"{name}: InternalFailure: the request processing has failed because of an unknown error")
+            self._fail_where_asked(name)
             id_ = self._physical_id(type_, inputs)
             if f"{type_}/{id_}" in self.resources:
                 raise Refused(f"{name}: AlreadyExists: {id_}")
@@ -111,9 +105,9 @@ class Cloud:
             return thing
 
     def update(self, type_: str, id_: str, name: str, inputs: Properties) -> Resource:
-        time.sleep(self.delay)
         with self._lock:
             self.calls.append(Call("update", type_, name))
+            self._fail_where_asked(name)
             thing = self._existing(type_, id_)
             before, version = thing.inputs, thing.outputs.get("version")
             kept = {key: before[key] for key in TYPES[type_].kept if key in before and key not in inputs}
@@ -126,7 +120,6 @@ class Cloud:
             return thing
 
     def delete(self, type_: str, id_: str, name: str) -> None:
-        time.sleep(self.delay)
         with self._lock:
             self.calls.append(Call("delete", type_, name))
             thing = self.resources.get(f"{type_}/{id_}")
@@ -162,6 +155,11 @@ class Cloud:
         if token not in answers:
             raise Refused(f"{token}: a look-up that is not answered here: add it to tests/engine/cloud.py")
         return {"id": "looked-up", **arguments, **answers[token]}
+
+    def _fail_where_asked(self, name: str) -> None:
+        if self.fail_once == name:
+            self.fail_once = ""
+            raise Refused(f"{name}: InternalFailure: the request processing has failed because of an unknown error")
 
     def _delete_database(self, thing: Resource) -> None:
         if thing.inputs.get("deletionProtection"):

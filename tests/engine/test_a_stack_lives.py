@@ -1,5 +1,6 @@
 """Both stacks under the real engine: they come up, stay as they are, recover from failures and go."""
 
+import json
 import re
 from collections.abc import Callable
 from unittest import mock
@@ -94,9 +95,14 @@ def test_a_component_that_is_renamed_by_an_alias_keeps_all_that_it_has(new_stack
     assert lost == [], "only names that are part of a value may change"
 
 
-def test_a_stack_of_a_long_name_in_another_region_comes_up(new_stack: NewStack) -> None:
+@pytest.mark.parametrize("region", ["ap-southeast-2", "cn-north-1"])
+def test_a_stack_of_a_long_name_in_another_region_or_partition_comes_up(new_stack: NewStack, region: str) -> None:
     stack = new_stack("prod", name="s" * 60)
-    stack.configure({}, {"aws:region": "ap-southeast-2"})
+    stack.configure({}, {"aws:region": region})
     stack.up()
-    assert stack.cloud.region == "ap-southeast-2"
+    assert stack.cloud.region == region
     assert {thing.type for thing in stack.cloud.resources.values()} >= HOLDS_DATA
+    partitions = set(
+        re.findall(r"\barn:([\w-]+):", json.dumps([thing.inputs for thing in stack.cloud.resources.values()]))
+    )
+    assert partitions == {stack.cloud.partition}

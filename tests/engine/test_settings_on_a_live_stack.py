@@ -154,6 +154,20 @@ def test_a_key_for_a_live_stack_is_refused_and_possible_in_two_steps(new_stack: 
     assert list(stack.cloud.snapshots.values()) == [None], "the old one leaves its last snapshot"
 
 
+def test_a_zone_that_the_database_lives_in_is_not_taken_away(new_stack: Callable[..., EngineStack]) -> None:
+    stack = new_stack("prod")
+    stack.up()
+    stack.cloud.forget_calls()
+    stack.cloud.fail_once = "vectors-subnets"  # RDS: SubnetAlreadyInUse
+    stack.configure({"network.zones": 2})
+    with pytest.raises(CommandError, match="vectors-subnets"):
+        stack.up()
+    assert stack.cloud.called("delete") == []
+    stack.configure({})
+    stack.up()
+    assert len(stack.cloud.of("aws:ec2/subnet:Subnet")) == 3
+
+
 def test_the_old_way_in_works_until_the_delivery_stream_reads_by_itself(new_stack: Callable[..., EngineStack]) -> None:
     stack = new_stack("dev")
     stack.configure({"stream.delivery": "event_source"})

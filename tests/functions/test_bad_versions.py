@@ -278,7 +278,12 @@ ROWS: dict[str, Row] = {
     "an item twice": Row("every id once", {ITEM_EMBEDDINGS: _twice}),
     "a customer twice": Row("every id once", {USER_EMBEDDINGS: _twice}),
     "nothing in stock": Row("items in stock", {ITEM_CATALOG: NONE_IN_STOCK}),
-    "recent items that are none": Row("recent_items", {USER_CATALOG: _line(1, '100,"[1]"')}),
+    "recent items that are none": Row("recent_items", {USER_CATALOG: _line(1, '100,"[1]",[]')}),
+    "excluded items that are none": Row("excluded_items", {USER_CATALOG: _line(1, "100,[],{}")}),
+    "a NUL in an excluded item": Row("without NUL", {USER_CATALOG: _line(1, r'100,[],"[""\u0000""]"')}),
+    "too many excluded items": Row(
+        "10,000 ids at most", {USER_CATALOG: _line(1, '100,[],"[' + ",".join(['""1""'] * 10_001) + ']"')}
+    ),
     "items of 1e20": Row("expected a length", {ITEM_EMBEDDINGS: _vectors(1e20)}),
     "items of 1e-20": Row("expected a length", {ITEM_EMBEDDINGS: _vectors(1e-20)}),
     "customers of zeros": Row(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading
@@ -79,6 +80,7 @@ def _fill(connection: Connection, version: str, vectors: Vectors, m: int) -> Non
             "CREATE INDEX ON {items} USING hnsw (embedding vector_cosine_ops)"
             " WITH (m = {m}, ef_construction = {ef}) WHERE in_stock",
             "CREATE TABLE {schema}.similar_items (id text PRIMARY KEY, nearest text)",
+            "CREATE TABLE {schema}.recent_items (user_id text PRIMARY KEY, item_ids text[], excluded jsonb)",
             "ANALYZE {items}",
         ):
             connection.execute(sql.SQL(statement).format(**names))
@@ -97,12 +99,17 @@ def test_the_index_is_used_inside_the_lateral_join(mode: str, count: int, catalo
     try:
         for version in (V1, V2):
             text = catalogue.store(version).statement(retrieval.NEAREST, 10).decode()
-            prepared = text.replace("unnest(%b, %b::text[])", "unnest($1, $2)")
-            catalogue.connection.execute(f"PREPARE nearest (vector[], text[]) AS {prepared}".encode(), prepare=False)
+            prepared = text.replace("unnest(%b, %b::text[], %b::text[])", "unnest($1, $2, $3)")
+            catalogue.connection.execute(
+                f"PREPARE nearest (vector[], text[], text[]) AS {prepared}".encode(), prepare=False
+            )
             queries = catalogue.vectors[:count]
             literal = "{" + ",".join(f'"[{",".join(map(str, q))}]"' for q in queries.tolist()) + "}"
             excluded = "{" + ",".join(['"{I1,I2}"'] * count) + "}"
-            rows = catalogue.connection.execute(f"EXPLAIN EXECUTE nearest ('{literal}', '{excluded}')".encode())
+            customers = "{" + ",".join(map(str, range(count))) + "}"
+            rows = catalogue.connection.execute(
+                f"EXPLAIN EXECUTE nearest ('{literal}', '{excluded}', '{customers}')".encode()
+            )
             plan = "\n".join(line for (line,) in rows)
             catalogue.connection.execute("DEALLOCATE nearest")
             assert "Index Scan using items_embedding_idx on items i" in plan, plan
@@ -162,6 +169,26 @@ def test_a_filter_that_hides_the_nearest_hundreds_still_leaves_as_many_as_asked_
     assert not near & set(ids)
     scores = [score for _, score in found]
     assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("count", [10, 1_000, 10_000])
+def test_a_full_list_comes_when_all_of_the_nearest_were_rated(count: int, catalogue: Catalogue) -> None:
+    query = catalogue.vectors[:1] * 1.01
+    rated = catalogue.exact(query[0], count, set())
+    catalogue.connection.execute(
+        sql.SQL(
+            "INSERT INTO {} (user_id, excluded) VALUES ('c', %s) ON CONFLICT (user_id) DO UPDATE SET excluded = %s"
+        ).format(versions.tables(V1).recent_items),
+        [Jsonb(dict.fromkeys(rated))] * 2,
+    )
+    session = catalogue.exact(query[0], 5, set(rated))
+    found, unknown = catalogue.store().nearest(np.repeat(query, 2, axis=0), [session, []], 20, ["c", None])
+    ids = [id_ for id_, _ in found]
+    assert len(set(ids)) == 20
+    assert not set(ids) & {*rated, *session}
+    # The index of this test is built in a hurry.
+    assert len(set(ids) & set(catalogue.exact(query[0], 20, {*rated, *session}))) >= 12
+    assert {id_ for id_, _ in unknown} & set(rated)
 
 
 def test_a_batch_of_look_ups_is_one_statement_over_the_primary_key(catalogue: Catalogue) -> None:

@@ -32,6 +32,7 @@ class World:
     similarity: str = "cosine"
     out_of_stock: frozenset[str] = frozenset()
     recent: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    excluded: Mapping[str, Sequence[str]] = field(default_factory=dict)
     tower: bytes | None = None
     with_catalog: bool = True
 
@@ -70,8 +71,11 @@ class World:
         if self.with_catalog:
             stock = ((id_, str(id_ not in self.out_of_stock).lower(), p) for id_, p in self.popularity.items())
             files[artifacts.ITEM_CATALOG] = csv_bytes(artifacts.ITEM_CATALOG_COLUMNS, stock)
-            recent = ((id_, json.dumps(list(items))) for id_, items in self.recent.items())
-            files[artifacts.USER_CATALOG] = csv_bytes(artifacts.USER_CATALOG_COLUMNS, recent)
+            lists = ((self.recent.get(id_, ()), self.excluded.get(id_, ())) for id_ in self.user_ids)
+            rows = (
+                (id_, *(json.dumps(list(ids)) for ids in both)) for id_, both in zip(self.user_ids, lists, strict=True)
+            )
+            files[artifacts.USER_CATALOG] = csv_bytes(artifacts.USER_CATALOG_COLUMNS, rows)
         if self.tower is not None:
             files[artifacts.USER_TOWER] = self.tower
         return files

@@ -102,9 +102,13 @@ def _search(store: Store, plans: Sequence[_Plan], limit: int) -> list[list[Score
     with_vector = [plan for plan in plans if plan.vector is not None]
     without = [plan for plan in plans if plan.vector is None]
     vectors = np.array([plan.vector for plan in with_vector], dtype=np.float32)
-    nearest = iter(store.nearest(vectors, [plan.session for plan in with_vector], limit))
-    popular = iter(store.popular([plan.session for plan in without], limit))
+    nearest = iter(store.nearest(vectors, *_left_out(with_vector, limit)))
+    popular = iter(store.popular(*_left_out(without, limit)))
     return [next(popular if plan.vector is None else nearest) for plan in plans]
+
+
+def _left_out(plans: Sequence[_Plan], limit: int) -> tuple[list[tuple[str, ...]], int, list[str | None]]:
+    return [plan.session for plan in plans], limit, [plan.request.customer for plan in plans]
 
 
 def _similar(plan: _Plan, items: Mapping[str, Item], limit: int) -> list[dict[str, Any]]:

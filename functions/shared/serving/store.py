@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import msgspec
 import numpy as np
@@ -20,6 +21,10 @@ from functions.shared.vectors import VectorArray, Vectors, register, unpack
 EF_SEARCH = 30
 """Candidates that a search of the index keeps: recall@10 above 0.99 at 100,000 items (docs/vector-store.md), which
 leaves room for larger catalogues and for vectors that lie less well."""
+MAX_SCAN_TUPLES = 1_000_000
+SCAN_MEMORY = 4
+"""How far a search goes: beyond the nearest 10,000 items, all of them excluded (pgvector's README: Iterative Index
+Scans; its 20,000 tuples and 1 work_mem end before that)."""
 
 # Parameters are sent in binary (%b): psycopg writes the text form of an array with a regular expression an element.
 
@@ -39,17 +44,21 @@ LEFT JOIN LATERAL (
 ) precomputed ON true
 """
 
-# MATERIALIZED: the excluded ids are read from their text once a query, not once for each item looked at.
+# What is excluded for a customer stays in the database: the keys of a JSON object, which an item is found among by a
+# binary search (PostgreSQL: src/backend/utils/adt/jsonb_util.c, `getKeyJsonValueFromContainer`). MATERIALIZED, and
+# `|| '{}'`: the session's ids are read from their text, and the object is fetched from where long values lie, once a
+# query, not once for each item looked at.
 NEAREST = """
 WITH query AS MATERIALIZED (
-    SELECT vector, excluded::text[] AS excluded, n
-    FROM unnest(%b, %b::text[]) WITH ORDINALITY AS given (vector, excluded, n)
+    SELECT vector, session::text[] AS session, coalesce(past.excluded || '{{}}', '{{}}') AS excluded, n
+    FROM unnest(%b, %b::text[], %b::text[]) WITH ORDINALITY AS given (vector, session, customer, n)
+    LEFT JOIN LATERAL (SELECT r.excluded FROM {excluded} r WHERE r.user_id = given.customer LIMIT 1) past ON true
 )
 SELECT query.n, near.id, near.distance
 FROM query CROSS JOIN LATERAL (
     SELECT i.id, i.embedding {operator} query.vector AS distance
     FROM {items} i
-    WHERE i.in_stock AND i.id <> ALL (query.excluded)
+    WHERE i.in_stock AND i.id <> ALL (query.session) AND NOT query.excluded ? i.id
     ORDER BY i.embedding {operator} query.vector
     LIMIT {limit}
 ) near
@@ -57,15 +66,25 @@ FROM query CROSS JOIN LATERAL (
 
 _POPULAR = """
 WITH query AS MATERIALIZED (
-    SELECT excluded::text[] AS excluded, n FROM unnest(%b::text[]) WITH ORDINALITY AS given (excluded, n)
+    SELECT session::text[] AS session, coalesce(past.excluded || '{{}}', '{{}}') AS excluded, n
+    FROM unnest(%b::text[], %b::text[]) WITH ORDINALITY AS given (session, customer, n)
+    LEFT JOIN LATERAL (SELECT r.excluded FROM {excluded} r WHERE r.user_id = given.customer LIMIT 1) past ON true
 )
 SELECT query.n, best.id, best.popularity
 FROM query CROSS JOIN LATERAL (
     SELECT p.id, p.popularity, p.rank FROM {popular_items} p
-    WHERE p.id <> ALL (query.excluded) ORDER BY p.rank LIMIT {limit}
+    WHERE p.id <> ALL (query.session) AND NOT query.excluded ? p.id ORDER BY p.rank LIMIT {limit}
 ) best
 ORDER BY query.n, best.rank
 """
+
+_EXCLUDED_COUNTS = """
+SELECT r.user_id, (SELECT count(*) FROM jsonb_object_keys(r.excluded)) FROM {excluded} r
+WHERE r.user_id = ANY (%b::text[]) AND r.excluded IS NOT NULL
+"""
+
+_NO_EXCLUSIONS = "(SELECT NULL::text AS user_id, NULL::jsonb AS excluded WHERE false)"
+"""In place of the table, for a version that an earlier release loaded."""
 
 Scored = tuple[str, float]
 """An item's id and its score, better the larger."""
@@ -101,8 +120,11 @@ def prepare(connection: Connection) -> None:
     except psycopg.errors.UndefinedObject:
         raise versions.NoActiveVersionError from None
     connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}")
-    # With a filter, the scan goes on until there are as many results as asked for.
+    # With a filter, the scan goes on until there are as many results as asked for, also where thousands of the nearest
+    # items are excluded. A search that ends earlier needs neither the tuples nor the memory (a multiple of work_mem).
     connection.execute("SET hnsw.iterative_scan = strict_order")
+    connection.execute(f"SET hnsw.max_scan_tuples = {MAX_SCAN_TUPLES}")
+    connection.execute(f"SET hnsw.scan_mem_multiplier = {SCAN_MEMORY}")
 
 
 class Store:
@@ -117,6 +139,7 @@ class Store:
         self._cursor = connection.cursor(binary=True)
         self._version = version
         self._similarity = similarity
+        self._has_exclusions = _has_exclusions(connection, version)
         self._offset = versions.SCORE_OFFSET[similarity]
         self.dim = dim
 
@@ -131,21 +154,38 @@ class Store:
         rows = self._rows(_ITEMS, given) if wants_similar else []
         return {id_: Item(vector, _nearest.decode(nearest) if nearest else ()) for id_, vector, nearest in rows}
 
-    def nearest(self, vectors: Vectors, excluded: Sequence[Collection[str]], limit: int) -> list[list[Scored]]:
-        """For each vector (n, dim) the best items in stock that are not excluded, the best first."""
+    def nearest(
+        self,
+        vectors: Vectors,
+        sessions: Sequence[Collection[str]],
+        limit: int,
+        customers: Sequence[str | None] | None = None,
+    ) -> list[list[Scored]]:
+        """For each vector (n, dim) the best items in stock, the best first.
+
+        Left out are the items of its session, and what is excluded for its customer (`None`: an unknown visitor).
+        """
         if not len(vectors):
             return []
         order = _alike_together(vectors)
-        literals = [array_literal(excluded[n]) for n in order]
-        rows = self._rows(NEAREST, [VectorArray(vectors[order]), literals], limit)
+        literals = [array_literal(sessions[n]) for n in order]
+        asking = [customers[n] if customers else None for n in order]
+        rows = self._rows(NEAREST, [VectorArray(vectors[order]), literals, asking], limit)
         places = (order + 1).tolist()
         scored = ((places[n - 1], id_, self._offset - distance) for n, id_, distance in rows)
         return _by_query(scored, len(vectors), by_score=True)
 
-    def popular(self, excluded: Sequence[Collection[str]], limit: int) -> list[list[Scored]]:
-        """For each collection of excluded ids the most popular items in stock, with their popularity as the score."""
-        rows = self._rows(_POPULAR, [[*map(array_literal, excluded)]], limit) if excluded else []
-        return _by_query(rows, len(excluded))
+    def excluded_counts(self, customers: Sequence[str]) -> Mapping[str, int]:
+        """How many items are excluded for each of the customers; those without any are left out."""
+        return dict(self._rows(_EXCLUDED_COUNTS, [list(customers)]))
+
+    def popular(
+        self, sessions: Sequence[Collection[str]], limit: int, customers: Sequence[str | None]
+    ) -> list[list[Scored]]:
+        """As `nearest`: for each session the most popular items in stock, with their popularity as the score."""
+        given = [[*map(array_literal, sessions)], list(customers)]
+        rows = self._rows(_POPULAR, given, limit) if sessions else []
+        return _by_query(rows, len(sessions))
 
     def can_search(self, vector: Vectors) -> bool:
         """Returns True if a vector (dim,) has a length with which distances can be computed."""
@@ -157,14 +197,14 @@ class Store:
 
     def statement(self, template: str, limit: int = 0) -> bytes:
         """A statement over this version's tables."""
-        return _statement(template, self._version, self._similarity, limit)
+        return _statement(template, self._version, self._similarity, limit, self._has_exclusions)
 
     def _rows(self, template: str, parameters: Sequence[Any], limit: int = 0) -> list[tuple[Any, ...]]:
         return self._cursor.execute(self.statement(template, limit), parameters).fetchall()
 
 
 @lru_cache(maxsize=64)
-def _statement(template: str, version: str, similarity: str, limit: int) -> bytes:
+def _statement(template: str, version: str, similarity: str, limit: int, has_exclusions: bool) -> bytes:
     """Composed once: it costs as much as a small batch's search."""
     tables = versions.tables(version)
     composed = sql.SQL(template).format(
@@ -173,10 +213,22 @@ def _statement(template: str, version: str, similarity: str, limit: int) -> byte
         items=tables.items,
         similar_items=tables.similar_items,
         popular_items=tables.popular_items,
+        excluded=tables.recent_items if has_exclusions else sql.SQL(_NO_EXCLUSIONS),
         operator=sql.SQL(versions.DISTANCE_OPERATOR[similarity]),
         limit=sql.Literal(limit),
     )
     return composed.as_bytes(None)
+
+
+_asked: WeakKeyDictionary[Connection, dict[str, bool]] = WeakKeyDictionary()
+
+
+def _has_exclusions(connection: Connection, version: str) -> bool:
+    """Asked once for a connection and a version."""
+    answers = _asked.setdefault(connection, {})
+    if version not in answers:
+        answers[version] = versions.has_exclusions(connection, version)
+    return answers[version]
 
 
 def _alike_together(vectors: Vectors) -> npt.NDArray[np.intp]:
