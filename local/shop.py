@@ -16,6 +16,8 @@ MAX_CUSTOMERS = 2_000
 """Customers to make events of; a shop may have millions."""
 MAX_BIT_BYTES = 8
 """Of a BIT column."""
+ZERO_DATE = "0000-00-00"
+"""What MySQL has for no date."""
 ID = "_id"
 
 
@@ -95,7 +97,8 @@ def _customer_columns(users: Entity) -> str:
 
 
 def _customer(row: Mapping[str, Any], liked: tuple[str, ...]) -> Customer:
-    features = {key: _plain(value) for key, value in row.items() if key != ID and value is not None}
+    plain = {key: _plain(value) for key, value in row.items() if key != ID and value is not None}
+    features = {key: value for key, value in plain.items() if not str(value).startswith(ZERO_DATE)}
     return Customer(_plain(row[ID]), features, liked)
 
 

@@ -30,4 +30,4 @@ def test_orders_become_training_data(spark: SparkSession, shop_database: Login, 
     assert {row[item] for row in catalogue} == set(range(1, N_ITEMS + 4)), "those that nobody has bought are there"
     if spec.items.in_stock:
         stock = spec.training_names["items", spec.items.in_stock]
-        assert {row[stock] is None for row in catalogue} == {True, False}, "not managed stays so"
+        assert 50 < sum(row[stock] is None or row[stock] > 0 for row in catalogue) < N_ITEMS + 3, "as the check counts"

@@ -252,3 +252,5 @@ def test_values_are_shown_and_keys_compared_as_the_etl_has_them(
         r"! bought: at missing: 50.0%, more than quality.max_rejected",
     ):
         assert re.search(line, told), told
+    shop = read_shop(shop_database, dataset.load(tmp_path / "shop.toml"))
+    assert shop.customers[0].features == {"flags": 9, "v": "Rome"}, "an event says nothing of a zero date"
