@@ -70,6 +70,7 @@ class Monitoring(pulumi.ComponentResource):
         for function, watched in args["functions"].items():
             self._function_alarms(function, watched["name"], watched["timeout_seconds"])
         self._fallback_alarm()
+        self._poison_alarm()
         self._database_alarms(args)
         self._glue_failure(name, args, topic)
         self.dashboard_name = self._dashboard(name, args).dashboard_name
@@ -217,6 +218,17 @@ class Monitoring(pulumi.ComponentResource):
             "The active model version cannot be served, and the last one answers: the log of inference says why.",
             "Recommender VersionFallbacks",
             {"service": "model_inference"},
+            above=0,
+            statistic="Sum",
+        )
+
+    def _poison_alarm(self) -> None:
+        # With an event source the function keeps what can never succeed, and no metric of AWS's own counts it.
+        self._alarm(
+            "poison-events",
+            "Events are kept under processing-failed/ unanswered: the log of the transformation counts the reasons.",
+            "Recommender RecordsFailed",
+            {"service": "stream_transformation"},
             above=0,
             statistic="Sum",
         )

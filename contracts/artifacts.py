@@ -193,7 +193,7 @@ def read_manifest(text: str | bytes) -> Manifest:
         )
     except KeyError as error:
         raise ManifestError(f"{MANIFEST} cannot be used: it has no {error}") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         if isinstance(error, ManifestError):
             raise
         raise ManifestError(f"{MANIFEST} cannot be used: not a manifest's JSON ({error})") from error

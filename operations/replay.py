@@ -22,6 +22,7 @@ import json
 import os
 import sys
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -52,6 +53,13 @@ ALWAYS_AGAIN = frozenset({"line_over_1000_kb"})
 
 OUTAGE = frozenset({"RetryAttemptsExhausted", "RecordAgeExceeded"})
 """Conditions in Lambda's invocation records that mean an outage, not a bad event."""
+
+
+UNREADABLE = (ValueError, KeyError, TypeError, OSError, EOFError, RecursionError, zlib.error)
+"""What a file raises that is no error document: text of another kind, a gzip that is cut off or damaged."""
+
+OBJECT_GONE = frozenset({"NoSuchKey", "InvalidObjectState"})
+"""Codes of GetObject for one object alone: it expired meanwhile, or is in an archive (S3 API reference, GetObject)."""
 
 
 class ReplayError(Exception):
@@ -126,11 +134,16 @@ def replay(
         place = f"s3://{bucket}/{key}"
         try:
             events = list(read_documents(_read(s3, bucket, key)))
-        except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
+        except UNREADABLE as error:
             done.problems.append(
                 f"{place}: expected error documents of Firehose or of a Lambda event source, found something else "
                 f"({error!r})"
             )
+            continue
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in OBJECT_GONE:
+                raise
+            done.problems.append(f"{place}: {error}")
             continue
         done.files += 1
         note = REPLAYED_PREFIX + key
@@ -149,7 +162,7 @@ def replay(
 
 
 def read_documents(content: bytes) -> Iterator[FailedEvent]:
-    """Yields the events of one file, compressed or not. Raises `ValueError`, `KeyError`, `TypeError`, `OSError`."""
+    """Yields the events of one file, compressed or not. Raises one of `UNREADABLE` where it is something else."""
     text = gzip.decompress(content) if content.startswith(_GZIP) else content
     for line in text.split(b"\n"):
         if not line.strip():
@@ -158,7 +171,8 @@ def read_documents(content: bytes) -> Iterator[FailedEvent]:
         if "rawData" in document:
             data = base64.b64decode(document["rawData"])
             number = document.get("sequenceNumber")
-            yield _event(data, number or _digest(document["arrivalTimestamp"], data), document["errorCode"])
+            code = str(document["errorCode"])
+            yield _event(data, str(number) if number else _digest(document["arrivalTimestamp"], data), code)
         else:
             code, payload = document["requestContext"]["condition"], document["payload"]
             for record in (json.loads(payload) if isinstance(payload, str) else payload)["Records"]:

@@ -4,6 +4,7 @@ It needs no other function: the loader's subnets reach the database and S3 only 
 """
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,6 +28,9 @@ LIMIT = 10
 AGREEMENT = 1e-3
 """The most that a user's vector may differ, relative to its length, between a run alone and one in a batch."""
 COSINE_ROUNDING = 1e-3
+TOWER_SECONDS = 5.0
+"""For all cases of the trial, 32 to 112 users, of which a trained tower runs thousands a second. Inference cannot
+break off a run: one that takes its whole time is a batch without an answer, and without a fallback."""
 
 NUMBERS_TRIED = (0, -1, 1_000_000)
 UNKNOWN = "no such value"
@@ -84,7 +88,14 @@ def _try_tower(tower: UserTower, histories: Sequence[Vectors], manifest: Manifes
     cases: list[tuple[dict[str, Any], Vectors]] = [({}, history) for history in histories]
     cases += [(user, history) for user in _users(tower) for history in histories[:3]]
     users, recent = [user for user, _ in cases], [history for _, history in cases]
+    start = time.monotonic()
     vectors = tower.vectors(users, recent)
+    seconds = time.monotonic() - start
+    if seconds > TOWER_SECONDS:
+        raise TrialError(
+            f"{manifest.version}: user tower: expected {len(users)} vectors in {TOWER_SECONDS:g} s,"
+            f" it took {seconds:.1f} s"
+        )
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
     if not all(has_length(length, "inner_product") for length in lengths):
         raise TrialError(

@@ -46,6 +46,7 @@ def test_every_way_in_which_it_fails_has_an_alarm(graph: Graph) -> None:
         "FreeStorageSpace",
         "DatabaseConnections",
         "VersionFallbacks",
+        "RecordsFailed",
     }
     rule = json.loads(graph.one("EventRule", "glue-failure").inputs["eventPattern"])
     assert "FAILED" in rule["detail"]["state"]

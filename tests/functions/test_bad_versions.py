@@ -25,6 +25,7 @@ from contracts.artifacts import (
     USER_VECTOR_OUTPUT,
     ManifestError,
 )
+from functions.embedding_loader import trial
 from functions.embedding_loader.trial import TrialError
 from functions.shared import versions
 from functions.shared.serving.tower import ModelError
@@ -110,6 +111,25 @@ def _mixes_users(graph: Any) -> None:
     graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "axis_0"))
     graph.node.append(helper.make_node("ReduceSum", ["before", "axis_0"], ["all"], keepdims=1))
     graph.node.append(helper.make_node("Add", ["before", "all"], [USER_VECTOR_OUTPUT]))
+
+
+def _slow(graph: Any) -> None:
+    """Multiplies by one, 200,000 times in each run."""
+    number: tuple[int, list[Any]] = (TensorProto.INT64, [])
+    truth: tuple[int, list[Any]] = (TensorProto.BOOL, [])
+    vectors: tuple[int, list[Any]] = (TensorProto.FLOAT, ["batch", DIM])
+    given = {"n": number, "again": truth, "vectors": vectors}
+    told = {"once_more": truth, "same": vectors}
+    inputs, outputs = ([helper.make_tensor_value_info(name, *of) for name, of in x.items()] for x in (given, told))
+    nodes = [
+        helper.make_node("Identity", ["again"], ["once_more"]),
+        helper.make_node("Mul", ["vectors", "1"], ["same"]),
+    ]
+    body = helper.make_graph(nodes, "body", inputs, outputs, [numpy_helper.from_array(np.array(1, np.float32), "1")])
+    graph.initializer.append(numpy_helper.from_array(np.array(200_000, np.int64), "times"))
+    graph.initializer.append(numpy_helper.from_array(np.array(True), "true"))
+    _last(graph, "Identity")
+    graph.node[-1].CopyFrom(helper.make_node("Loop", ["times", "true", "before"], [USER_VECTOR_OUTPUT], body=body))
 
 
 def _rename(graph: Any, old: str, new: str) -> None:
@@ -294,6 +314,7 @@ ROWS: dict[str, Row] = {
     # The manifest.
     "no JSON": Row("manifest.json cannot be used", text=b"{"),
     "not UTF-8": Row("UTF-8|cannot be used", text=b"\xff\xfe"),
+    "nested deeply": Row("manifest.json cannot be used", text=b'{"metrics":' + b"[" * 100_000),
     "a list": Row("manifest.json cannot be used", text=b"[]"),
     "another version's": Row("expected version", manifest=_set("version", GOOD)),
     "another dim": Row("finite numbers", manifest=_set("dim", DIM + 1)),
@@ -326,6 +347,18 @@ def test_a_version_that_cannot_be_served_does_not_become_active(case: str, store
     answer = infer(request(customer_number=100, items=["I1"]))
     assert answer["model_version"] == GOOD
     assert answer["responses"][0]["recommended_items"]
+
+
+def test_a_tower_that_would_take_inferences_whole_time_does_not_become_active(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world(GOOD).publish(store.s3, store.bucket)
+    load(store.bucket, GOOD)
+    monkeypatch.setattr(trial, "TOWER_SECONDS", 0.1)
+    _publish(store, tower(_slow))
+    with pytest.raises(TrialError, match="user tower: expected 32 vectors in"):
+        load(store.bucket, BAD)
+    assert act("status")["active"] == GOOD
 
 
 def test_the_version_that_the_table_changes_is_a_good_one(store: Store) -> None:
