@@ -47,7 +47,8 @@ def check(call: Any) -> None:
     try:
         answer = inference.handler(call, Context(30))
     except CallError:
-        assert not is_batch or call.get("limit") != LIMIT
+        # In Python 5.0 is 5; a limit must be a whole number.
+        assert not is_batch or repr(call.get("limit")) != repr(LIMIT)
         return
     json.dumps(answer, allow_nan=False, ensure_ascii=False).encode()
     responses = answer["responses"]
