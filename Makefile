@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 AUDIT_VENV := .venv-audit
 BIN := $(VENV)/bin
-SOURCES := __main__.py settings.py contracts components functions etl training operations local emulator audit tests benchmarks
+SOURCES := __main__.py settings.py contracts components functions etl training operations local emulator acceptance audit tests benchmarks
 
 .PHONY: help setup-local setup-test setup-bench demo test lint types bench audit clean
 

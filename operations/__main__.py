@@ -14,8 +14,12 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the command's exit status; 2 for an unknown command."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    usage = f"usage: python -m operations {{{','.join(COMMANDS)}}} …; --help behind a command lists its options"
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(usage)
+        return 0
     if not arguments or arguments[0] not in COMMANDS:
-        print(f"usage: python -m operations {{{','.join(COMMANDS)}}} …", file=sys.stderr)
+        print(usage, file=sys.stderr)
         return 2
     return COMMANDS[arguments[0]](arguments[1:])
 
