@@ -151,3 +151,19 @@ def test_the_documented_preview_role_reads_what_the_program_looks_up_and_no_more
     policies = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", DEPLOYING, re.DOTALL)]
     (preview,) = [statement for policy in policies for statement in policy["Statement"] if "Sid" in statement]
     assert set(preview["Action"]) == needed
+
+
+def test_what_runs_with_a_clouds_token_is_installed_by_hash(workflow: dict[Any, Any]) -> None:
+    for job in workflow["jobs"].values():
+        if "id-token" in job["permissions"]:
+            installs = [step["run"] for step in job["steps"] if "pip install" in step.get("run", "")]
+            assert installs
+            assert all("--require-hashes --requirement requirements.lock" in line for line in installs)
+
+
+def test_the_programs_lock_has_the_pinned_versions() -> None:
+    root = WORKFLOWS[0].parents[2]
+    pinned = re.findall(r"(?m)^[\w-]+==[\w.]+", (root / "requirements.txt").read_text())
+    assert pinned
+    locked = (root / "requirements.lock").read_text()
+    assert [pin for pin in pinned if f"\n{pin} " not in locked] == []
