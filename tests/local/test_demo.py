@@ -141,7 +141,8 @@ def test_the_public_sample_database_and_its_real_event(run_folder: Path) -> None
     )
     assert run.status == 0, run.output
     assert "2,532 training rows in 98 folders" in run.output
-    assert "109 items and 98 users" in run.output
+    # All 110 products: the one that nobody has rated gets a vector from its features.
+    assert "110 items and 98 users" in run.output
     (record,) = run.records
     event = json.loads((CLASSICMODELS / "stream_event.json").read_text())
     assert {key: record[key] for key in event} == event
