@@ -300,7 +300,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _use_run(chosen)
         if not chosen.bucket or not chosen.stream:
             raise ReplayError("replay: expected --bucket and --stream, or --run with the folder of a local run")
-        s3, kinesis = boto3.client("s3"), boto3.client("kinesis")
+        # A session of its own: the process's default one may hold another account's credentials already.
+        session = boto3.Session()
+        s3, kinesis = session.client("s3"), session.client("kinesis")
         done = replay(s3, kinesis, chosen.bucket, chosen.prefix, chosen.stream, chosen.code, chosen.again)
     except (ReplayError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)

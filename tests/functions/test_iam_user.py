@@ -32,6 +32,8 @@ host all all 127.0.0.1/32 scram-sha-256
 def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """The functions' settings, as master; the server is new, so that no role is left of another test."""
     with tempfile.TemporaryDirectory(prefix="recommender-") as folder:
+        # As root the server runs as a user of its own, which must reach the rules.
+        Path(folder).chmod(0o711)
         rules = Path(folder) / "pg_hba.conf"
         rules.write_text(LOGIN_RULES)
         rules.chmod(0o644)

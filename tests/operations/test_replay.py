@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import example, given
@@ -243,6 +244,8 @@ def test_the_command_finds_a_local_run_by_its_folder(
     environment = setup.aws.ministack.environment(setup.aws.ministack.root)
     for name in environment:
         monkeypatch.setenv(name, "")  # so that what the command sets is taken back
+    # What used the process's default session before leaves its credentials in it.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session("another-account", "another-secret"))
     with noted_run(tmp_path, environment, setup.bucket, setup.stream):
         assert (tmp_path / RUN_NOTE).stat().st_mode & 0o077 == 0
         assert main(["--run", str(tmp_path)]) == 0
