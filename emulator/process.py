@@ -32,13 +32,6 @@ def free_port() -> int:
         return port
 
 
-def accepts_connections(port: int) -> bool:
-    """Whether somebody listens on the loopback port."""
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex((LOOPBACK, port)) == 0
-
-
 def log_tail(log: Path, lines: int = 12) -> str:
     """The last lines of a log, for an error message."""
     if not log.exists():
