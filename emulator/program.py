@@ -4,10 +4,10 @@ import asyncio
 import json
 import os
 import runpy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -79,21 +79,41 @@ def _inner_keys(value: Mapping[str, Any]) -> list[str]:
     return [key for inner in value.values() if isinstance(inner, dict) for key in inner]
 
 
+class StackOutput(NamedTuple):
+    """An output of a stack, its value as the engine gets it (secrets wrapped)."""
+
+    value: Any
+    is_secret: bool
+    is_known: bool
+
+
 def run_program(mocks: Mocks, monitor: MockMonitor, stack: Stack, *, preview: bool = False) -> dict[str, Any]:
     """Runs `__main__.py` until every resource is registered, and returns the stack's outputs, secrets unwrapped.
 
     In a preview, outputs that are not known yet are left out. Raises what the program or the monitor raises.
     """
+
+    def program() -> None:
+        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+    outputs = run(program, mocks, monitor, stack, preview=preview)
+    return {name: rpc.unwrap_rpc_secret(output.value) for name, output in outputs.items() if output.is_known}
+
+
+def run(
+    program: Callable[[], object], mocks: Mocks, monitor: MockMonitor, stack: Stack, *, preview: bool = False
+) -> dict[str, StackOutput]:
+    """Runs a function that makes resources, in an event loop of its own. No task is left, also after a failure."""
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(_report)
     asyncio.set_event_loop(loop)
     try:
-        return loop.run_until_complete(_run(mocks, monitor, stack, preview))
+        return loop.run_until_complete(_run(program, mocks, monitor, stack, preview))
     finally:
-        pending = asyncio.all_tasks(loop)
-        for task in pending:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        while pending := asyncio.all_tasks(loop):  # a cancelled task may have started another
+            for task in pending:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_default_executor())
         asyncio.set_event_loop(None)
         loop.close()
@@ -106,17 +126,18 @@ def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         loop.default_exception_handler(context)
 
 
-async def _run(mocks: Mocks, monitor: MockMonitor, stack: Stack, preview: bool) -> dict[str, Any]:
+async def _run(
+    program: Callable[[], object], mocks: Mocks, monitor: MockMonitor, stack: Stack, preview: bool
+) -> dict[str, StackOutput]:
     SETTINGS.outputs.clear()
     pulumi.runtime.set_all_config(dict(stack.config))
     set_mocks(mocks, project=stack.project, stack=stack.name, preview=preview, monitor=monitor)
-    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+    program()
     await wait_for_rpcs()
     root = pulumi.runtime.get_root_resource()
     assert root is not None
     outputs = {}
     for name, value in root.outputs.items():  # type: ignore[attr-defined]
         output = pulumi.Output.from_input(value)
-        if await output.is_known():
-            outputs[name] = rpc.unwrap_rpc_secret(await output.future())
+        outputs[name] = StackOutput(await output.future(), await output.is_secret(), await output.is_known())
     return outputs

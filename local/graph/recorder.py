@@ -1,15 +1,13 @@
 """Runs a Pulumi program without making anything and keeps what it registered, for pictures and for tests."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import pulumi
 from pulumi.runtime import rpc
-from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, set_mocks
-from pulumi.runtime.settings import SETTINGS, set_root_resource
-from pulumi.runtime.stack import wait_for_rpcs
+from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
+
+from emulator.program import Stack, StackOutput, run
 
 LOOKUPS: dict[str, dict[str, Any]] = {
     "aws:index/getPartition:getPartition": {"partition": "aws", "dnsSuffix": "amazonaws.com"},
@@ -44,8 +42,7 @@ class Graph:
     """All that a program registered."""
 
     nodes: list[Node] = field(default_factory=list)
-    outputs: dict[str, Any] = field(default_factory=dict)
-    """Stack outputs: value, whether it is secret, whether it is known."""
+    outputs: dict[str, StackOutput] = field(default_factory=dict)
     calls: list[MockCallArgs] = field(default_factory=list)
     """The look-ups that the program made."""
 
@@ -140,25 +137,7 @@ def build(
     `outputs` are a resource's, by its name, that differ from its inputs, as where AWS has not done yet what was asked.
     """
 
-    async def run() -> Graph:
-        SETTINGS.outputs.clear()
-        pulumi.runtime.set_all_config(dict(config or {}))
-        monitor = _Recorder(preview, outputs or {})
-        set_mocks(monitor.mocks, project="recommender", stack=stack, preview=preview, monitor=monitor)
-        program()
-        await wait_for_rpcs()
-        root = pulumi.runtime.get_root_resource()
-        for name, value in root.outputs.items():  # type: ignore[union-attr]
-            output = pulumi.Output.from_input(value)
-            monitor.graph.outputs[name] = (await output.future(), await output.is_secret(), await output.is_known())
-        return monitor.graph
-
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        return loop.run_until_complete(run())
-    finally:
-        set_root_resource(None)  # type: ignore[arg-type]
-        loop.run_until_complete(loop.shutdown_default_executor())
-        asyncio.set_event_loop(None)
-        loop.close()
+    monitor = _Recorder(preview, outputs or {})
+    given = Stack(stack, config or {})
+    monitor.graph.outputs.update(run(program, monitor.mocks, monitor, given, preview=preview))
+    return monitor.graph

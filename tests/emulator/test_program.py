@@ -3,12 +3,13 @@
 import gc
 from typing import Any
 
+import pulumi_aws
 import pytest
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
 from emulator.errors import LocalRunError
 from emulator.program import read_stack, run_program
-from local.graph.recorder import COMPUTED, LOOKUPS
+from local.graph.recorder import COMPUTED, LOOKUPS, build
 
 
 class FullDisk(Mocks):
@@ -34,3 +35,15 @@ def test_a_failed_deployment_raises_its_error_and_prints_nothing_after_it(
     gc.collect()  # asyncio reports a future's lost exception when the future goes
     assert caplog.text == ""
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_program_that_fails_leaves_no_task_to_whoever_comes_next(caplog: pytest.LogCaptureFixture) -> None:
+    def program() -> None:
+        pulumi_aws.s3.Bucket("first", bucket=pulumi_aws.s3.Bucket("second").id)
+        raise LocalRunError("refused")
+
+    with pytest.raises(LocalRunError, match="refused"):
+        build(program)
+    build(lambda: None)  # the SDK lets go of the first program's outputs
+    gc.collect()
+    assert caplog.text == ""
