@@ -18,6 +18,8 @@ from contracts.dataset import Column, Kind
 from contracts.events import MAX_TAGS, MAX_TAGS_CHARACTERS, MAX_TEXT_CHARACTERS
 
 FLOAT32_MAX = 3.4028234663852886e38
+MAX_NUMBER = 1e30
+"""A number beyond this stands for "none", as the largest double does: no shop counts so far. 32-bit floats hold it."""
 _TRUTH = {"true": "1", "false": "0"}
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _FRACTION = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
@@ -38,17 +40,23 @@ def value(column: Column, raw: Any, today: date) -> float | str | tuple[str, ...
 
 
 def number(value: Any) -> float:
-    """Reads a number, a boolean, or the text of either; NaN for any other value, and beyond the 32-bit floats'
-    range."""
+    """Reads a number, a boolean, or the text of either; NaN for any other value, and beyond `MAX_NUMBER`."""
+    found = parsed(value)
+    return found if abs(found) <= MAX_NUMBER else math.nan
+
+
+def parsed(value: Any) -> float:
+    """The number that a value says, however large (beyond the doubles: infinity); NaN where it says none."""
     if isinstance(value, str):
         text_of = value.strip()
         text_of = _TRUTH.get(text_of.lower(), text_of)
         value = text_of if _NUMBER.fullmatch(text_of) else None
     try:
-        found = float(value)
-    except (TypeError, ValueError, OverflowError):
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
         return math.nan
-    return found if abs(found) <= FLOAT32_MAX else math.nan
 
 
 def text(value: Any) -> str:

@@ -80,6 +80,7 @@ def _train(options: argparse.Namespace) -> None:
             names=_read_names(options.names) if options.names else None,
             work=options.work,
             progress=progress,
+            note=lambda line: print(f"training: {line}", file=sys.stderr),
         )
     print_metrics(result.metrics)
     print(f"{result.version} published to {options.output}: {result.verdict.reason}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from io import BytesIO
 from typing import Any
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from contracts import features
 from contracts.dataset import Column, Dataset, Entity
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker, items_folder, read_marker
+from training import numbers
 from training.errors import TrainingError
 from training.storage import Folder, folder
 
@@ -51,6 +52,8 @@ class RatingData:
     item: npt.NDArray[np.int64]
     rating: npt.NDArray[np.float64]
     time: npt.NDArray[np.float64] | None
+    notes: tuple[str, ...] = ()
+    """What was read otherwise than it is written, a line for each column."""
 
     @property
     def liked(self) -> npt.NDArray[np.bool_]:
@@ -106,7 +109,14 @@ def from_table(
     last[by_pair[:-1][pairs[by_pair[:-1]] == pairs[by_pair[1:]]]] = False
     order = order[last]
     data = RatingData(
-        dataset, users, items, user[order], item[order], rating[order], None if time is None else time[order]
+        dataset,
+        users,
+        items,
+        user[order],
+        item[order],
+        rating[order],
+        None if time is None else time[order],
+        _notes(columns, users, items),
     )
     _check_learnable(data, source)
     return data
@@ -190,6 +200,8 @@ class _Columns:
     dataset: Dataset
     source: str
     today: date
+    beyond: dict[str, int] = field(default_factory=dict)
+    """Column of the training data → the distinct users or items whose number there cannot be meant."""
 
     def entity(self, role: str, entity: Entity, table: pa.Table) -> tuple[EntityTable, npt.NDArray[np.int64]]:
         """The distinct users or items, each with its last row's columns, and each row's index into them."""
@@ -209,10 +221,43 @@ class _Columns:
         np.maximum.at(last_row, index, np.arange(len(index)))
         rows = table.take(pa.array(last_row))
         columns = {
-            column.name: _values(rows, column, self.source, names[role, column.source or column.name], self.today)
+            column.name: self._column(rows, column, names[role, column.source or column.name])
             for column in (*entity.columns, *entity.features)
         }
         return EntityTable(tuple(ids[by_id]), columns), index
+
+    def _column(self, rows: pa.Table, column: Column, name: str) -> npt.NDArray[Any]:
+        values = _values(rows, column, self.source, name, self.today)
+        if column.kind.is_number and column.part is None:
+            values, far = numbers.without_far(values)
+            if beyond := far + _beyond(rows[name]):
+                self.beyond[name] = beyond
+        return values
+
+
+def _beyond(column: pa.ChunkedArray) -> int:
+    """How many numbers are beyond all that is read as a number."""
+    if pa.types.is_floating(column.type):
+        return int(pc.sum(pc.greater(pc.abs(column), features.MAX_NUMBER)).as_py() or 0)
+    if pa.types.is_integer(column.type) or pa.types.is_temporal(column.type):
+        return 0
+    told = (features.parsed(value) for value in column.to_pylist() if value is not None)
+    return sum(abs(value) > features.MAX_NUMBER for value in told)
+
+
+def _notes(columns: _Columns, users: EntityTable, items: EntityTable) -> tuple[str, ...]:
+    notes = [
+        f"{name}: {count} numbers cannot be meant (beyond {features.MAX_NUMBER:g}, or {numbers.FAR:g} times as far "
+        "out as the others): read as missing"
+        for name, count in columns.beyond.items()
+    ]
+    names = columns.dataset.training_names
+    for role, entity, table in (("users", columns.dataset.users, users), ("items", columns.dataset.items, items)):
+        for column in entity.features:
+            if column.kind.is_number and numbers.range_of(table.columns[column.name]).constant:
+                name = names[role, column.source or column.name]
+                notes.append(f"{name}: 32-bit floats cannot tell its numbers apart: it says nothing")
+    return tuple(notes)
 
 
 def _values(rows: pa.Table, column: Column, source: str, name: str = "", today: date | None = None) -> npt.NDArray[Any]:
@@ -251,7 +296,7 @@ def _feature_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_integer(column.type) or pa.types.is_temporal(column.type):
         return column
     if pa.types.is_floating(column.type):
-        return pc.if_else(pc.less_equal(pc.abs(column), features.FLOAT32_MAX), column, None)
+        return pc.if_else(pc.less_equal(pc.abs(column), features.MAX_NUMBER), column, None)
     return pa.chunked_array([pa.array(map(features.number, column.to_pylist()), pa.float64())])
 
 

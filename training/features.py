@@ -10,6 +10,7 @@ from torch import Tensor
 
 from contracts.dataset import Column, Kind
 from training.data import EntityTable
+from training.numbers import NO_NUMBERS, Range, range_of
 
 MIN_COUNT = 3
 """A value that fewer users or items have counts as unknown: it would identify them instead of describing them."""
@@ -17,13 +18,12 @@ MIN_COUNT = 3
 
 @dataclass(frozen=True)
 class Encoding:
-    """The encoding of a column: `vocabulary[k]` has index k + 1 (0: missing or unknown), or a number's mean and
-    scale."""
+    """The encoding of a column: `vocabulary[k]` has index k + 1 (0: missing or unknown), or how its numbers
+    are read."""
 
     column: Column
     vocabulary: tuple[str, ...] = ()
-    mean: float = 0.0
-    scale: float = 1.0
+    numbers: Range = NO_NUMBERS
 
 
 def fit(table: EntityTable, columns: tuple[Column, ...]) -> tuple[Encoding, ...]:
@@ -39,9 +39,7 @@ def encode(table: EntityTable, encodings: tuple[Encoding, ...]) -> list[Tensor]:
 def _fit_column(table: EntityTable, column: Column) -> Encoding:
     values = table.columns[column.name]
     if column.kind.is_number:
-        known = values[~np.isnan(values)]
-        mean = float(known.mean()) if len(known) else 0.0
-        return Encoding(column, mean=mean, scale=(float(known.std()) if len(known) else 0.0) or 1.0)
+        return Encoding(column, numbers=range_of(values))
     counts: Counter[str] = Counter()
     for value in values:
         counts.update(set(value) if column.kind is Kind.TAGS else {value})

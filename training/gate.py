@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scipy import stats
+
 from training.evaluate import NDCG
 
-CONFIDENCE = 1.645
-"""Standard errors that a difference must exceed to be more than chance, one-sided at 95 %."""
+CHANCE = 0.05
+"""The share of models without any taste that may pass, one-sided."""
+LEAST_CASES = 10
+"""Held-out items below which nothing is judged: of so few, chance lets more models pass than `CHANCE` says."""
 MARGIN = 0.05
 """The share of the active version's NDCG by which a new version may fall behind it."""
 
@@ -40,7 +44,10 @@ def _against_popularity(evaluation: Mapping[str, Any], cut_short: bool) -> Verdi
     if not cases:
         return Verdict(False, "nothing to test on: no user has three liked items, one to test and one to validate with")
     model, popularity = results["model"][NDCG], results["popularity"][NDCG]
-    needed = CONFIDENCE * lift["standard_error"]
+    if cases < LEAST_CASES:
+        return Verdict(False, f"too little to test on: expected {LEAST_CASES} or more held-out items, found {cases}")
+    # Student's: the standard error itself is an estimate, and a rough one where cases are few.
+    needed = float(stats.t.ppf(1 - CHANCE, cases - 1)) * lift["standard_error"]
     figures = (
         f"{NDCG} {model:.4f} against popularity's {popularity:.4f} on {cases} held-out items; the difference "
         f"{lift['difference']:+.4f} must exceed {needed:.4f}, which chance alone explains"

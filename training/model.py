@@ -33,13 +33,15 @@ class ColumnEmbedding(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    low: Tensor
+    high: Tensor
 
     def __init__(self, encoding: Encoding, dim: int) -> None:
         super().__init__()
         self.kind = encoding.column.kind
         if self.kind.is_number:
-            self.register_buffer("mean", torch.tensor(encoding.mean))
-            self.register_buffer("scale", torch.tensor(encoding.scale))
+            for name in ("mean", "scale", "low", "high"):
+                self.register_buffer(name, torch.tensor(getattr(encoding.numbers, name), dtype=torch.float32))
             self.hidden = nn.Linear(2, dim)
             self.out = nn.Linear(dim, dim, bias=False)
             nn.init.normal_(self.out.weight, std=0.1 * dim**-0.5)
@@ -49,7 +51,7 @@ class ColumnEmbedding(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         if self.kind.is_number:
-            missing = torch.isnan(values)
+            missing = torch.isnan(values) | (values < self.low) | (values > self.high)
             standard = torch.where(missing, torch.zeros_like(values), (values - self.mean) / self.scale)
             read = torch.stack([standard.clamp(-5.0, 5.0), missing.to(values.dtype)], dim=-1)
             projected: Tensor = self.out(torch.tanh(self.hidden(read)))

@@ -17,7 +17,7 @@ from training.errors import TrainingError
 from training.evaluate import as_served, evaluate, version_metrics
 from training.fit import Curve, Inputs, Settings, Trainer
 from training.gate import Verdict, judge
-from training.histories import Split, histories, split
+from training.histories import Cases, Split, histories, split
 from training.history import published
 from training.metrics import rank
 from training.model import TwoTower
@@ -27,6 +27,9 @@ DEFAULT_WORK = Path(".build/training")
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage ("test", "final"), the epoch and the epochs at most."""
+
+Note = Callable[[str], None]
+"""Called before training starts, with a line for each thing that was read otherwise than it is written."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def run(
     names: Mapping[str, str] | None = None,
     work: Path = DEFAULT_WORK,
     progress: Progress = lambda stage, epoch, epochs: None,
+    note: Note = lambda line: None,
 ) -> Result:
     """Trains on `<data>/<dataset.name>/` and publishes to `<output>/<version>/`; both a path or `s3://…`.
 
@@ -72,11 +76,12 @@ def run(
     """
     settings = settings or Settings()
     ratings = load(data, dataset)
+    for line in ratings.notes:
+        note(line)
+    served_now = _active(active, ratings, note)
     run_folder = work / _digest(ratings, settings)
     run_folder.mkdir(parents=True, exist_ok=True)
-    trained = train(
-        ratings, settings, run_folder, progress, active=served.load(active) if active else None, force=force
-    )
+    trained = train(ratings, settings, run_folder, progress, active=served_now, force=force)
     staged = run_folder / "staged"
     shutil.rmtree(staged, ignore_errors=True)
     manifest = artifacts.write(trained, staged, published(output), names)
@@ -91,6 +96,19 @@ def run(
         raise GateError(result)
     publish(folder, output)
     return result
+
+
+def _active(location: str | None, data: RatingData, note: Note) -> served.Served | None:
+    """The active version, tried on a few users before anything is trained. Raises `TrainingError`."""
+    if location is None:
+        return None
+    active = served.load(location)
+    some = np.arange(min(8, len(data.users)))
+    everything = np.ones(len(data.user), dtype=bool)
+    served.scorer(active, data, Cases(some, np.zeros_like(some), everything))(some)
+    if missing := served.lacks(active, data):
+        note(f"the active version reads {', '.join(missing)}, which the data do not have: missing when it is compared")
+    return active
 
 
 def train(

@@ -1,17 +1,16 @@
-"""A published version as inference serves it: stored item vectors and `user_tower.onnx`, no torch."""
+"""A published version as inference serves it: stored item vectors, and the user tower by inference's own code."""
 
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from contracts import artifacts as contract
-from contracts.dataset import Entity, Kind
+from functions.shared.serving.tower import ModelError, UserTower, dataset_of
 from training.data import EntityTable, RatingData
 from training.errors import TrainingError
 from training.histories import Cases, Indices, histories
@@ -26,7 +25,7 @@ class Served:
     manifest: contract.Manifest
     items: dict[str, npt.NDArray[np.float32]]
     users: dict[str, npt.NDArray[np.float32]]
-    tower: onnxruntime.InferenceSession | None
+    tower: UserTower | None
 
 
 def load(location: str) -> Served:
@@ -40,8 +39,9 @@ def load(location: str) -> Served:
         manifest = contract.read_manifest(text)
     except contract.ManifestError as error:
         raise TrainingError(f"{root}: {error}") from error
-    has_tower = contract.USER_TOWER in manifest.files
-    tower = onnxruntime.InferenceSession(_file(root, manifest, contract.USER_TOWER)) if has_tower else None
+    tower = None
+    if contract.USER_TOWER in manifest.files:
+        tower = _tower(_file(root, manifest, contract.USER_TOWER), manifest)
     items, users = (
         _vectors(_file(root, manifest, path)) for path in (contract.ITEM_EMBEDDINGS, contract.USER_EMBEDDINGS)
     )
@@ -62,26 +62,40 @@ def scorer(served: Served, data: RatingData, cases: Cases) -> Scorer:
         else:
             recent = history.recent(users)
             there = (recent >= 0) & known[np.maximum(recent, 0)]
-            inputs = tower_inputs(data.users, data.dataset.users, users)
-            inputs[contract.RECENT_ITEMS_INPUT] = items[np.maximum(recent, 0)] * there[:, :, None]
-            inputs[contract.RECENT_ITEMS_MASK_INPUT] = there.astype(np.float32)
-            (vectors,) = served.tower.run([contract.USER_VECTOR_OUTPUT], inputs)
+            histories_of = [items[row[is_there]] for row, is_there in zip(recent, there, strict=True)]
+            try:
+                vectors = served.tower.vectors(told(data.users, served.tower, users), histories_of)
+            except ModelError as error:
+                raise TrainingError(f"version {served.manifest.version}: {error}") from error
         scores: Scores = np.where(known, vectors @ items.T, -1e9).astype(np.float32)
         return scores
 
     return score
 
 
-def tower_inputs(table: EntityTable, entity: Entity, users: Indices) -> dict[str, npt.NDArray[np.generic]]:
-    """The users' raw features as `user_tower.onnx` takes them."""
-    inputs: dict[str, npt.NDArray[np.generic]] = {}
-    for column in entity.features:
-        values = table.columns[column.name][users]
-        if column.kind is Kind.TAGS:
-            longest = max(1, max(map(len, values), default=1))
-            values = np.array([[*tags, *[""] * (longest - len(tags))] for tags in values], dtype=object)
-        inputs[column.name] = values.astype(np.float32) if column.kind.is_number else values
-    return inputs
+def told(table: EntityTable, tower: UserTower, users: Indices) -> list[dict[str, object]]:
+    """What an event would say of the users, for the columns that the tower reads: its own, which need not be those of
+    the data. What the data do not have is missing."""
+    columns = {key: table.columns[key] for key in tower.event_features if key in table.columns}
+    return [{key: values[user] for key, values in columns.items()} for user in users]
+
+
+def lacks(served: Served, data: RatingData) -> list[str]:
+    """The columns of users that the version's tower reads, and the data do not have."""
+    read = served.tower.event_features if served.tower else ()
+    return sorted(key for key in read if key not in data.users.columns)
+
+
+def _tower(content: bytes, manifest: contract.Manifest) -> UserTower:
+    """Reads each feature under its column's name, whatever events call it, and if they do not say it at all."""
+    try:
+        dataset = dataset_of(manifest)
+        if dataset is None:
+            raise ModelError("expected a dataset specification beside the user tower, found none")
+        names = {column.source or column.name for column in dataset.users.features}
+        return UserTower(content, replace(dataset, event_features={name: name for name in names}))
+    except ModelError as error:
+        raise TrainingError(f"version {manifest.version}: {error}") from error
 
 
 def _file(root: Folder, manifest: contract.Manifest, path: str) -> bytes:

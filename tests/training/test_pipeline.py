@@ -8,7 +8,6 @@ import pytest
 
 from contracts import artifacts as contract
 from emulator.ministack import MiniStack
-from functions.shop_seeder.sample_shop import generate
 from tests.training import worlds
 from tests.training.conftest import Published
 from training import pipeline, storage
@@ -19,7 +18,7 @@ from training.gate import judge
 from training.publish import publish, write_manifest
 
 QUICK = Settings(epochs=3)
-SMALL = worlds.shop_table(generate(customers=40, products=32, ratings=800))
+SMALL = worlds.shop_table(worlds.small_shop())
 
 
 class Killed(BaseException):
@@ -135,6 +134,23 @@ def test_a_refusal_asks_for_more_epochs_where_training_was_cut_short(published: 
     worse = published.result.metrics | {"lift_over_popularity": {"difference": -0.01, "standard_error": 0.01}}
     assert "no taste to learn was found" in judge(worse).reason
     assert judge(worse, cut_short=True).reason.endswith("still getting better: allow it more (--epochs)")
+
+
+@pytest.mark.parametrize("n_cases", [2, 3, 5, 10, 30, 100])
+@pytest.mark.parametrize("n_items", [12, 30, 110])
+def test_of_models_that_rank_by_lot_no_more_than_five_percent_pass(n_cases: int, n_items: int) -> None:
+    random, rounds = np.random.default_rng(n_cases), 4_000
+    model, popularity = random.integers(1, n_items + 1, (2, rounds, n_cases))
+    difference = np.where(model <= 10, 1 / np.log2(1 + model), 0) - np.where(
+        popularity <= 10, 1 / np.log2(1 + popularity), 0
+    )
+    means, errors = difference.mean(1), difference.std(1, ddof=1) / n_cases**0.5
+    results = {name: {"cases": n_cases, "ndcg@10": 0.1} for name in ("model", "popularity")}
+    passed = [
+        judge({"all": results, "lift_over_popularity": {"difference": mean, "standard_error": error}}).passed
+        for mean, error in zip(means, errors, strict=True)
+    ]
+    assert np.mean(passed) <= 0.05 + 2 * (0.05 * 0.95 / rounds) ** 0.5
 
 
 def test_a_new_version_is_compared_with_the_active_one_on_the_same_data(published: Published, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from contracts import dataset as datasets
 from contracts.dataset import Dataset
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker
-from functions.shop_seeder.sample_shop import Shop
+from functions.shop_seeder.sample_shop import Shop, generate
 
 CLASSIC = datasets.load(Path(__file__).parents[2] / "dataset.toml")
 
@@ -42,6 +42,10 @@ job = "occupation"
 name = "views-training"
 buckets = 4
 """)
+
+
+def small_shop() -> Shop:
+    return generate(customers=40, products=32, ratings=800)
 
 
 def shop_table(shop: Shop) -> pa.Table:

@@ -28,6 +28,8 @@ class _Plan:
     """The known items of the session."""
     strategy: Strategy = Strategy.POPULAR
     vector: Any = None
+    is_known_visitor: bool = False
+    """No customer and no session, but features that the model makes something of."""
 
 
 def recommend(store: Store, tower: UserTower | None, requests: Sequence[Request], limit: int) -> list[dict[str, Any]]:
@@ -66,13 +68,15 @@ def _plan(request: Request, users: Mapping[str, User], items: Mapping[str, Item]
 def _compute_vectors(store: Store, tower: UserTower | None, plans: Sequence[_Plan], items: Mapping[str, Item]) -> None:
     """Gives each plan its strategy and its vector; one run of the model for all of them."""
     run: list[_Plan] = []
+    if tower is not None:
+        _find_known_visitors(store, tower, plans)
     for plan in plans:
         has_features = tower is not None and tower.has_features(plan.request.user)
         if plan.user:
             plan.strategy = Strategy.PERSONALIZED
         elif plan.session:
             plan.strategy = Strategy.SESSION
-        elif has_features:
+        elif plan.is_known_visitor:
             plan.strategy = Strategy.PERSONALIZED
         else:
             continue
@@ -91,6 +95,13 @@ def _compute_vectors(store: Store, tower: UserTower | None, plans: Sequence[_Pla
         if plan.vector is not None and not store.can_search(plan.vector):
             # Opposite items have no mean direction, and a tower may fail at one customer: only this answer is poorer.
             plan.vector, plan.strategy = None, Strategy.POPULAR
+
+
+def _find_known_visitors(store: Store, tower: UserTower, plans: Sequence[_Plan]) -> None:
+    asked = [plan for plan in plans if not (plan.user or plan.session) and tower.has_features(plan.request.user)]
+    known = tower.knows([plan.request.user for plan in asked], store.dim) if asked else []
+    for plan, is_known in zip(asked, known, strict=True):
+        plan.is_known_visitor = is_known
 
 
 def _recent_vectors(store: Store, plan: _Plan, items: Mapping[str, Item]) -> Vectors:

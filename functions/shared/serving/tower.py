@@ -18,6 +18,9 @@ from functions.shared.vectors import Vectors
 RUN_ROWS = 512
 """Users of one run of the tower: its memory does not grow with the batch."""
 
+SAME = 1e-5
+"""Vectors that differ by no more than this share of their length are the same, rounded otherwise."""
+
 NUMBERS, TEXTS = "tensor(float)", "tensor(string)"
 """ONNX Runtime's names of the types of inputs."""
 
@@ -36,7 +39,7 @@ class Model:
 
 def load_model(bucket: ArtifactBucket, manifest: Manifest) -> Model:
     """Raises `ManifestError` or `ModelError` where the version cannot be run."""
-    dataset = _dataset(manifest)
+    dataset = dataset_of(manifest)
     if USER_TOWER not in manifest.files:
         return Model(manifest, None)
     if dataset is None:
@@ -44,7 +47,8 @@ def load_model(bucket: ArtifactBucket, manifest: Manifest) -> Model:
     return Model(manifest, UserTower(bucket.read(manifest, USER_TOWER), dataset))
 
 
-def _dataset(manifest: Manifest) -> Dataset | None:
+def dataset_of(manifest: Manifest) -> Dataset | None:
+    """The manifest's dataset specification, if it has one. Raises `ModelError` where it cannot be read."""
     if manifest.dataset is None:
         return None
     try:
@@ -84,6 +88,15 @@ class UserTower:
     def has_features(self, user: Mapping[str, Any]) -> bool:
         """Returns True if the event has a value for any feature."""
         return not all(_is_missing(self._value(column, user)) for column in self._columns)
+
+    def knows(self, users: Sequence[Mapping[str, Any]], dim: int) -> list[bool]:
+        """For each user without a history: True if the model makes anything of the event's features.
+
+        A category that no training has seen, or a number that cannot be meant, gives the vector of nobody at all.
+        """
+        nobody, *found = self.vectors([{}, *users], [np.zeros((0, dim), dtype=np.float32)] * (1 + len(users)))
+        least = SAME * max(float(np.linalg.norm(nobody)), 1.0e-12)
+        return [bool(np.abs(vector - nobody).max() > least) for vector in found]
 
     def vectors(self, users: Sequence[Mapping[str, Any]], recent: Sequence[Vectors]) -> Vectors:
         """(len(users), dim). `recent[i]` are the vectors of a user's recent items, (n, dim), the most recent first.
