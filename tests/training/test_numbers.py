@@ -148,10 +148,8 @@ def test_a_damaged_active_version_is_refused_before_training(
 
 def test_a_visitor_is_known_by_what_training_has_seen(published: Published) -> None:
     tower = UserTower((published.folder / contract.USER_TOWER).read_bytes(), worlds.CLASSIC)
-    key = {column.source or column.name: key for key, column in tower.event_features.items()}
     country = next(key for key, column in tower.event_features.items() if column.name == "country")
-    seen = [{country: "USA"}, {"credit_limit": 50_000}]
-    unseen = [{country: "Atlantis"}, {"credit_limit": 1e300}, {country: "", "credit_limit": 1e25}]
-    assert key
+    seen: list[dict[str, Any]] = [{country: "USA"}, {"credit_limit": 50_000}]
+    unseen: list[dict[str, Any]] = [{country: "Atlantis"}, {"credit_limit": 1e300}, {country: "", "credit_limit": 1e25}]
     assert all(tower.has_features(user) for user in (*seen, unseen[0]))
     assert tower.knows([*seen, *unseen], Settings.dim) == [True, True, False, False, False]

@@ -24,7 +24,7 @@ def random_users(model: TrainedModel, random: np.random.Generator) -> EntityTabl
     for encoding in model.inputs.shape.user_encodings:
         words = [*encoding.vocabulary, "", "never seen", "žluťoučký"]
         if encoding.column.kind.is_number:
-            values = random.normal(encoding.mean, 3 * encoding.scale, USERS)
+            values = random.normal(encoding.numbers.mean, 3 * encoding.numbers.scale, USERS)
             values[random.random(USERS) < 0.2] = np.nan
         elif encoding.column.kind is Kind.TAGS:
             values = np.empty(USERS, dtype=object)
