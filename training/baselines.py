@@ -12,8 +12,10 @@ from training.histories import Cases, Indices
 from training.metrics import Scorer, Scores
 
 EASE_REGULARISATION = 100.0
-EASE_MAX_ITEMS = 20_000
-"""EASE inverts an items × items matrix; past this it takes minutes and gigabytes, and is left out."""
+EASE_MAX_ITEMS = 8_000
+"""EASE inverts an items × items matrix: of so many, three of 0.5 GB are held at once. Past this it is left out."""
+BLOCK = 256
+"""Items whose neighbours are looked for at once: memory is bounded by BLOCK × items, also where one user likes all."""
 NEIGHBOURS = 100
 SHRINKAGE = 10.0
 
@@ -43,16 +45,21 @@ def neighbour_weights(
     liked: sparse.csr_matrix, neighbours: int = NEIGHBOURS, shrinkage: float = SHRINKAGE
 ) -> sparse.csr_matrix:
     """(n_items, n_items) cosine similarity, shrunk where few users liked both, each item's nearest kept."""
-    together = (liked.T @ liked).tocsr()
-    together.setdiag(0)
+    n_items = liked.shape[1]
     norms = np.sqrt(np.asarray(liked.sum(0)).ravel()) + 1e-9
-    coo = together.tocoo()
-    values = coo.data / (norms[coo.row] * norms[coo.col] + shrinkage)
-    order = np.lexsort((-values, coo.row))
-    first = np.searchsorted(coo.row[order], coo.row[order])
-    kept = order[np.arange(len(order)) - first < neighbours]
-    # row i of `kept` holds i's nearest items; a candidate i is scored by the liked ones among them: the transpose.
-    return sparse.csr_matrix((values[kept], (coo.col[kept], coo.row[kept])), shape=together.shape)
+    by_item, blocks = liked.T.tocsr(), []
+    for begin in range(0, n_items, BLOCK):
+        coo = (by_item[begin : begin + BLOCK] @ liked).tocoo()
+        others = coo.row + begin != coo.col
+        row, column, together = coo.row[others], coo.col[others], coo.data[others]
+        values = together / (norms[row + begin] * norms[column] + shrinkage)
+        order = np.lexsort((column, -values, row))
+        first = np.searchsorted(row[order], row[order])
+        kept = order[np.arange(len(order)) - first < neighbours]
+        blocks.append((values[kept], column[kept], row[kept] + begin))
+    values, column, row = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    # row i holds i's nearest items; a candidate i is scored by the liked ones among them: the transpose.
+    return sparse.csr_matrix((values, (column, row)), shape=(n_items, n_items))
 
 
 def ease_weights(liked: sparse.csr_matrix, regularisation: float = EASE_REGULARISATION) -> npt.NDArray[np.float32]:
