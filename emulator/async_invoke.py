@@ -1,4 +1,4 @@
-"""Lambda's asynchronous invocation: its retries, its failure destinations and dead-letter queues.
+"""Lambda's asynchronous invocation: its retries and its failure destinations.
 
 MiniStack has it, but tells nobody how a call ended; the local run must know whether, say, a loader failed.
 """
@@ -28,10 +28,8 @@ _FINAL = {
     "AuthorizationError": "NO_PERMISSIONS",
     "ResourceNotFoundException": "RESOURCE_NOT_FOUND",
     "NotFound": "RESOURCE_NOT_FOUND",
-    "AWS.SimpleQueueService.NonExistentQueue": "RESOURCE_NOT_FOUND",
-    "QueueDoesNotExist": "RESOURCE_NOT_FOUND",
 }
-"""What trying again cannot mend: by the services' error codes, EventBridge's."""
+"""A service's error code → EventBridge's, for errors that no later try can mend."""
 _THROTTLED = ("TooManyRequestsException", "ServiceException", "ResourceConflictException")
 
 
@@ -63,9 +61,7 @@ class AsyncResult:
 class _Rules:
     retries: int
     event_age: float
-    on_success: str | None
-    on_failure: str | None
-    dead_letter: str | None
+    failure_queue: str | None
     role_arn: str
 
 
@@ -91,7 +87,6 @@ class AsyncInvoke:
             throttled = self._try(function_arn, payload, client, result)
             age += self._clock.monotonic() - started
             if result.error is None:
-                self._to_destination(rules.on_success, rules, function_arn, payload, result)
                 return result
             if throttled:
                 wait, throttles = min(2.0**throttles, MAX_THROTTLED_SECONDS), throttles + 1
@@ -133,24 +128,18 @@ class AsyncInvoke:
         return _Rules(
             retries=int(declared.get("MaximumRetryAttempts", DEFAULT_RETRIES)),
             event_age=float(declared.get("MaximumEventAgeInSeconds", DEFAULT_EVENT_AGE)),
-            on_success=(destinations.get("OnSuccess") or {}).get("Destination"),
-            on_failure=(destinations.get("OnFailure") or {}).get("Destination"),
-            dead_letter=(configuration.get("DeadLetterConfig") or {}).get("TargetArn"),
+            failure_queue=(destinations.get("OnFailure") or {}).get("Destination"),
             role_arn=configuration["Role"],
         )
 
     def _give_up(self, rules: _Rules, function_arn: str, payload: str, result: AsyncResult) -> None:
-        self._to_destination(rules.on_failure, rules, function_arn, payload, result)
-        if rules.dead_letter:
-            self._send(rules.dead_letter, rules, payload, result)
-        if not result.dead_lettered_to:
-            result.error = f"{result.error} (no failure destination took the event: it is lost)"
+        """Sends the record that the Lambda developer guide describes ("Capturing records of Lambda asynchronous
+        invocations") to the failure destination, in the function's own role.
 
-    def _to_destination(
-        self, arn: str | None, rules: _Rules, function_arn: str, payload: str, result: AsyncResult
-    ) -> None:
-        """The record of the Lambda developer guide, "Capturing records of Lambda asynchronous invocations"."""
-        if arn is None:
+        A refusal is added to the result's error.
+        """
+        if rules.failure_queue is None:
+            result.error = f"{result.error} (no failure destination: the event is lost)"
             return
         record = {
             "version": "1.0",
@@ -158,29 +147,19 @@ class AsyncInvoke:
             "requestContext": {
                 "requestId": str(uuid.uuid4()),
                 "functionArn": function_arn,
-                "condition": "RetriesExhausted" if result.error else "Success",
+                "condition": "RetriesExhausted",
                 "approximateInvokeCount": result.attempts,
             },
             "requestPayload": json.loads(payload),
-            "responseContext": {"statusCode": 200} | ({"functionError": "Unhandled"} if result.error else {}),
+            "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
             "responsePayload": result.response,
         }
-        self._send(arn, rules, json.dumps(record), result)
-
-    def _send(self, arn: str, rules: _Rules, body: str, result: AsyncResult) -> None:
-        """Sends in the function's own role, as Lambda does; a refusal is added to the result's error."""
-        service, name = arn.split(":")[2], arn.rsplit(":", 1)[-1]
+        name = rules.failure_queue.rsplit(":", 1)[-1]
         try:
             role = self._ministack.role(rules.role_arn, SERVICE, "destination")
-            if service == "sqs":
-                url = self._ministack.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
-                role.client("sqs").send_message(QueueUrl=url, MessageBody=body)
-            elif service == "sns":
-                role.client("sns").publish(TopicArn=arn, Message=body)
-            else:
-                raise LocalRunError(f"{arn}: expected a queue or a topic: no other destination is realised")
+            url = self._ministack.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
+            role.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(record))
         except (ClientError, BotoCoreError, LocalRunError) as error:
-            result.error = f"{result.error or ''} (destination {arn} refused: {error})".strip()
+            result.error = f"{result.error} (lost: failure destination {rules.failure_queue} refused: {error})"
             return
-        if result.error:
-            result.dead_lettered_to.append(arn)
+        result.dead_lettered_to.append(rules.failure_queue)

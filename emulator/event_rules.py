@@ -77,16 +77,7 @@ class EventRules:
         queue = f"local-run-events-{uuid.uuid4().hex}"
         url = self._ministack.client("sqs").create_queue(QueueName=queue)["QueueUrl"]
         arn = f"arn:aws:sqs:{self._ministack.region}:{self._ministack.account_id}:{queue}"
-        entry: dict[str, Any] = {"Id": target.target_id, "Arn": arn}
-        if inputs.get("input"):
-            entry["Input"] = inputs["input"]
-        if inputs.get("inputPath"):
-            entry["InputPath"] = inputs["inputPath"]
-        if transformer := inputs.get("inputTransformer"):
-            entry["InputTransformer"] = {
-                "InputPathsMap": transformer.get("inputPaths") or {},
-                "InputTemplate": transformer["inputTemplate"],
-            }
+        entry = {"Id": target.target_id, "Arn": arn}
         self._ministack.client("events").put_targets(Rule=rule, Targets=[entry])
         self._queues[url] = target
         if self._run is not None:

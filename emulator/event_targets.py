@@ -1,11 +1,11 @@
 """Delivers one event to one target of an EventBridge rule, with the permissions, retries and dead letters of AWS.
 
 Two services retry, each its own failures. EventBridge retries what does not reach the target's service, by the target's
-retry policy, and then sends the event to the target's dead-letter queue; what is forbidden or missing goes there at
-once. Lambda, having accepted the event, retries the function: twice after an error of the function, for up to six hours
-while it is throttled; then the event goes to the function's failure destination or dead-letter queue, never to the
-target's. (EventBridge user guide, "How EventBridge retries delivering events"; Lambda developer guide, "How Lambda
-handles errors and retries with asynchronous invocation".)
+retry policy; then the event goes to the target's dead-letter queue. What is forbidden or missing goes there at once.
+Lambda, having accepted the event, retries the function: twice after an error of the function, for up to six hours while
+it is throttled. Then the event goes to the function's failure destination, never to the target's queue. (EventBridge
+User Guide, "How EventBridge retries delivering events"; Lambda Developer Guide, "How Lambda handles errors and retries
+with asynchronous invocation".)
 """
 
 import contextlib
@@ -27,12 +27,13 @@ DEFAULT_EVENT_AGE = 24 * 3600.0
 ACTIONS = {
     "lambda": "lambda:InvokeFunction",
     "sns": "sns:Publish",
-    "sqs": "sqs:SendMessage",
     "glue": "glue:notifyEvent",
 }
-"""The kinds of targets that are realised, with what EventBridge needs leave for. Of Glue's, workflows."""
+"""The service of a target → the action that EventBridge takes on it. No other kind of target is realised; Glue's are
+workflows."""
 KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
-"""What EventBridge needs of the key of an encrypted topic or queue."""
+"""The actions that EventBridge takes with the key of an encrypted topic or queue."""
+_NOT_REALISED = ("input", "inputPath", "inputTransformer")
 
 StartWorkflow = Callable[[str], list[str]]
 """A Glue workflow's name → the crawlers that its start trigger starts."""
@@ -83,8 +84,14 @@ def read_target(rule_arn: str, inputs: Mapping[str, Any]) -> Target:
         retries=int(retry_policy.get("maximumRetryAttempts", DEFAULT_RETRIES)),
         event_age=float(retry_policy.get("maximumEventAgeInSeconds", DEFAULT_EVENT_AGE)),
     )
+    where = f"target {arn} of {rule_arn}"
     if target.service not in ACTIONS or (target.service == "glue" and ":workflow/" not in arn):
-        raise LocalRunError(f"target {arn} of {rule_arn}: expected one of {', '.join(ACTIONS)}: no other is realised")
+        raise LocalRunError(f"{where}: expected one of {', '.join(ACTIONS)}: no other is realised")
+    not_realised = [key for key in _NOT_REALISED if inputs.get(key)]
+    if target.role_arn and target.service != "glue":
+        not_realised.append("roleArn")
+    if not_realised:
+        raise LocalRunError(f"{where}: {', '.join(not_realised)} is not part of the local run: leave it out")
     return target
 
 
@@ -124,28 +131,15 @@ class TargetDelivery:
         if target.service == "glue":
             self._notify_workflow(delivery)
             return
-        client = self._allowed_client(target)
+        self.check(target)
+        client = self._ministack.client(target.service, config=NO_RETRIES)
         if target.service == "lambda":
             result = self._async_invoke.invoke(target.arn, delivery.event, client)
             delivery.response, delivery.error = result.response, result.error
             delivery.dead_lettered_to += result.dead_lettered_to
             return
         with _refusals():
-            if target.service == "sns":
-                client.publish(TopicArn=target.arn, Message=delivery.event)
-            else:
-                client.send_message(QueueUrl=self._queue_url(target.arn), MessageBody=delivery.event)
-
-    def _allowed_client(self, target: Target) -> Any:
-        """The target role's client; without a role the service acts itself, by the leave of the resource's policy."""
-        if target.role_arn is not None:
-            try:
-                role = self._ministack.role(target.role_arn, SERVICE, target.target_id, source_arn=target.rule_arn)
-                return role.client(target.service, config=NO_RETRIES)
-            except LocalRunError as error:
-                raise RefusedError("NO_PERMISSIONS", str(error)) from error
-        self.check(target)
-        return self._ministack.client(target.service, config=NO_RETRIES)
+            client.publish(TopicArn=target.arn, Message=delivery.event)
 
     def check(self, target: Target) -> None:
         """Raises `RefusedError` where the policies of the target, or of its key, do not let EventBridge in."""

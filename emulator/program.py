@@ -120,6 +120,14 @@ def run(
         set_root_resource(None)  # type: ignore[arg-type]  # the next program registers a stack of its own
 
 
+def unwrap(value: Any) -> Any:
+    """Takes secrets out of their wrappings, at every depth."""
+    value = rpc.unwrap_rpc_secret(value)
+    if isinstance(value, dict):
+        return {key: unwrap(entry) for key, entry in value.items()}
+    return [unwrap(entry) for entry in value] if isinstance(value, list) else value
+
+
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Leaves out what a failed resource's dependents hold: the same error again, a page for each of them."""
     if not context["message"].endswith("was never retrieved"):

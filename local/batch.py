@@ -3,6 +3,7 @@
 import contextlib
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,11 @@ def run_glue_job(deployment: Deployment, folder: Path) -> str:
         name=name,
         script_location=resource["command"]["scriptLocation"],
         default_arguments=resource["defaultArguments"],
-        connections=resource["connections"],
         timeout=int(resource["timeout"]),
     )
     role = cloud.aws.role(resource["roleArn"], GLUE_SERVICE, name, cloud.arn("glue", f"job/{name}"))
     try:
-        reach = _connect(deployment, job, role)
+        reach = _connect(deployment, name, resource["connections"], role)
         environment = cloud.aws.environment(role.credentials())
         log = folder / "glue-job.log"
         run_job(job, folder=folder / "glue", environment=environment, log=log, reach=reach)
@@ -59,15 +59,16 @@ def run_glue_job(deployment: Deployment, folder: Path) -> str:
     return _describe(deployment)
 
 
-def _connect(deployment: Deployment, job: GlueJob, role: Role) -> dict[str, str]:
-    """Reads the job's connection as Glue does, under the job's role: by which variables the job then reaches AWS."""
+def _connect(deployment: Deployment, job: str, connections: Sequence[str], role: Role) -> dict[str, str]:
+    """Reads the job's connections as Glue does, under the job's role. Returns the variables by which the job then
+    reaches AWS."""
     reach: dict[str, str] = {}
-    for connection in job.connections:
+    for connection in connections:
         try:
             role.client("glue").get_connection(Name=connection)
         except ClientError as error:
-            raise LocalRunError(f"Glue job {job.name}: its role cannot read the connection: {error}") from error
-        attach_to_vpc(deployment.cloud.aws, job.name, role.arn)
+            raise LocalRunError(f"Glue job {job}: its role cannot read the connection: {error}") from error
+        attach_to_vpc(deployment.cloud.aws, job, role.arn)
         place = deployment.cloud.glue_connections[connection]["physicalConnectionRequirements"]
         groups = {"subnetIds": [place["subnetId"]], "securityGroupIds": place["securityGroupIdLists"]}
         reach |= deployment.cloud.reach(groups)

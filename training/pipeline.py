@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -172,9 +172,7 @@ def _test_run(
 
 def _digest(data: RatingData, settings: Settings) -> str:
     """Returns a digest of everything that a training run depends on: runs with the same one may share a checkpoint."""
-    digest = hashlib.sha256(
-        repr((data.dataset.to_dict(), asdict(replace(settings)), data.users.ids, data.items.ids)).encode()
-    )
+    digest = hashlib.sha256(repr((data.dataset.to_dict(), asdict(settings), data.users.ids, data.items.ids)).encode())
     for part in (data.user, data.item, data.rating, data.time):
         digest.update(b"" if part is None else part.tobytes())
     for table in (data.users, data.items):

@@ -72,7 +72,7 @@ class S3Destination:
 
     def _moment(self, oldest_ms: int) -> datetime:
         """Firehose evaluates both prefixes and suffix at the arrival of the object's oldest record."""
-        return datetime.fromtimestamp(oldest_ms / 1000, UTC).astimezone(self.settings.time_zone)
+        return datetime.fromtimestamp(oldest_ms / 1000, UTC)
 
 
 def error_document(outcome: Outcome, function_arn: str) -> dict[str, str | int]:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from emulator.delivery.prefix import Prefixes, read_prefixes
 from emulator.errors import LocalRunError
@@ -50,7 +49,6 @@ class S3Settings:
     buffer_seconds: float
     compression: str
     file_extension: str
-    time_zone: ZoneInfo
     log: LogSettings | None
 
 
@@ -94,11 +92,8 @@ def _s3(inputs: Mapping[str, Any], where: str) -> S3Settings:
     compression = inputs.get("compressionFormat") or "UNCOMPRESSED"
     if compression not in COMPRESSIONS:
         raise LocalRunError(f"{where}: compressionFormat: expected {' or '.join(COMPRESSIONS)}, found {compression!r}")
-    zone = inputs.get("customTimeZone") or "UTC"
-    try:
-        time_zone = ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise LocalRunError(f"{where}: customTimeZone: expected one such as Europe/Berlin, found {zone!r}") from error
+    if (zone := inputs.get("customTimeZone") or "UTC") != "UTC":
+        raise LocalRunError(f"{where}: customTimeZone is not part of the local run: leave it out, found {zone!r}")
     return S3Settings(
         bucket=inputs["bucketArn"].rsplit(":", 1)[-1],
         role_arn=inputs["roleArn"],
@@ -107,7 +102,6 @@ def _s3(inputs: Mapping[str, Any], where: str) -> S3Settings:
         buffer_seconds=_number(inputs, "bufferingInterval", DEFAULT_BUFFER_SECONDS, BUFFER_SECONDS, where),
         compression=compression,
         file_extension=inputs.get("fileExtension") or (".gz" if compression == "GZIP" else ""),
-        time_zone=time_zone,
         log=_log(inputs.get("cloudwatchLoggingOptions") or {}, where),
     )
 

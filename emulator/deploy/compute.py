@@ -33,6 +33,8 @@ def log_stream(cloud: Cloud, resource: Resource) -> Realised:
 def function(cloud: Cloud, resource: Resource) -> Realised:
     name = resource.physical_name(limit=64)
     act_as_lambda_does(cloud, resource, name)
+    if resource.get("deadLetterConfig"):
+        raise LocalRunError(f"{resource}: deadLetterConfig is not part of the local run: declare a failure destination")
     vpc = resource.get("vpcConfig")
     variables = dict(resource["environment"]["variables"]) | (cloud.reach(vpc) if vpc else {})
     made = cloud.client("lambda").create_function(
@@ -100,7 +102,10 @@ def alias(cloud: Cloud, resource: Resource) -> Realised:
 
 @realises("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
 def event_invoke_config(cloud: Cloud, resource: Resource) -> Realised:
-    failure = resource["destinationConfig"]["onFailure"]["destination"]
+    destinations = resource["destinationConfig"]
+    failure = destinations["onFailure"]["destination"]
+    if destinations.keys() != {"onFailure"} or failure.split(":")[2] != "sqs":
+        raise LocalRunError(f"{resource}: expected a queue as onFailure and no other destination, found {destinations}")
     cloud.client("lambda").put_function_event_invoke_config(
         FunctionName=resource["functionName"],
         Qualifier=resource["qualifier"],

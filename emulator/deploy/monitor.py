@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
 from emulator.deploy.cloud import Cloud
 from emulator.deploy.resource import NO_LOCAL_EFFECT, REALISERS, Resource
 from emulator.errors import LocalRunError
+from emulator.program import unwrap
 
 Edit = Callable[[Resource], Resource]
 
@@ -33,7 +33,7 @@ class LocalMocks(Mocks):
         self._lock = threading.Lock()
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        inputs = _unwrap(args.inputs)
+        inputs = unwrap(args.inputs)
         resource = self._edit(Resource(args.typ, args.name, inputs))
         if not args.custom or args.typ.startswith("pulumi:providers:"):
             return f"{args.name}-id", dict(args.inputs)
@@ -64,13 +64,3 @@ class LocalMonitor(MockMonitor):
         if urn in self.resources:
             raise LocalRunError(f"duplicate resource URN {urn}: two resources of one type and parent share a name")
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
-
-
-def _unwrap(value: Any) -> Any:
-    """Takes secrets out of their wrappings, at every depth."""
-    value = rpc.unwrap_rpc_secret(value)
-    if isinstance(value, dict):
-        return {key: _unwrap(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_unwrap(entry) for entry in value]
-    return value

@@ -1,6 +1,7 @@
-"""Where an event source mapping sends what it gives up: a queue or a topic, which get metadata, or a bucket.
+"""Writes the batches that an event source mapping gives up to its failure destination, a bucket.
 
-Only a bucket keeps the records themselves (Lambda developer guide, "Retain discarded batch records").
+Lambda can send them to a queue or a topic too, but only a bucket keeps the records themselves (Lambda developer guide,
+"Retain discarded batch records").
 """
 
 import json
@@ -14,15 +15,12 @@ from emulator.clock import Clock
 from emulator.errors import LocalRunError
 from emulator.event_source.batch import Batch, event_record
 from emulator.event_source.settings import MappingSettings
-from emulator.ministack import MiniStack, Role
+from emulator.ministack import Role
 
 
 def find_destination(role: Role, settings: MappingSettings) -> None:
-    """What a bucket as destination asks of the function's role beside writing (Lambda developer guide, "Retain
-    discarded batch records"). Raises `LocalRunError` where the role may not.
-    """
-    arn = settings.failure_destination or ""
-    if arn.split(":")[2:3] != ["s3"]:
+    """Lists the bucket in the function's role, as Lambda does. Raises `LocalRunError` if the role may not."""
+    if (arn := settings.failure_destination) is None:
         return
     try:
         role.client("s3").list_objects_v2(Bucket=arn.rsplit(":", 1)[-1], MaxKeys=1)
@@ -31,7 +29,6 @@ def find_destination(role: Role, settings: MappingSettings) -> None:
 
 
 def send_failure(
-    ministack: MiniStack,
     role: Role,
     settings: MappingSettings,
     shard_id: str,
@@ -39,26 +36,17 @@ def send_failure(
     condition: str,
     clock: Clock,
 ) -> str | None:
-    """Sends the record of a batch that is given up, in the function's role; why it is lost, where it is."""
+    """Writes a batch that is given up, in the function's role. Returns the reason if the batch is lost."""
     arn = settings.failure_destination
     now = datetime.fromtimestamp(clock.time(), UTC)
     record = _record(settings, shard_id, batch, condition, now)
     lost = f"{len(batch.records)} records of {shard_id} are lost ({condition})"
     if arn is None:
         return f"{lost}: the event source has no failure destination"
-    service, name = arn.split(":")[2], arn.rsplit(":", 1)[-1]
+    record["payload"] = {"Records": [event_record(item, settings) for item in batch.records]}
+    key = f"aws/lambda/{settings.uuid}/{shard_id}/{now:%Y/%m/%d}/{now:%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}"
     try:
-        if service == "sqs":
-            url = ministack.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
-            role.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(record))
-        elif service == "sns":
-            role.client("sns").publish(TopicArn=arn, Message=json.dumps(record))
-        elif service == "s3":
-            record["payload"] = {"Records": [event_record(item, settings) for item in batch.records]}
-            key = f"aws/lambda/{settings.uuid}/{shard_id}/{now:%Y/%m/%d}/{now:%Y-%m-%dT%H.%M.%S}-{uuid.uuid4()}"
-            role.client("s3").put_object(Bucket=name, Key=key, Body=json.dumps(record).encode())
-        else:
-            return f"{lost}: {arn}: expected a queue, a topic or a bucket as failure destination"
+        role.client("s3").put_object(Bucket=arn.rsplit(":", 1)[-1], Key=key, Body=json.dumps(record).encode())
     except (ClientError, BotoCoreError, LocalRunError) as error:
         return f"{lost}: {arn} refused: {error}"
     return None

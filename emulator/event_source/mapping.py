@@ -171,7 +171,7 @@ class EventSource(PollLoop):
             batches.appendleft(batch)
 
     def _discard(self, shard_id: str, batch: Batch, condition: str) -> None:
-        refused = send_failure(self._ministack, self._role, self.settings, shard_id, batch, condition, self._clock)
+        refused = send_failure(self._role, self.settings, shard_id, batch, condition, self._clock)
         if refused:
             self._problem(refused)
         self.counters.discarded += len(batch.records)

@@ -52,6 +52,9 @@ def read_mapping(ministack: MiniStack, inputs: Mapping[str, Any]) -> MappingSett
     starting_position = inputs.get("startingPosition")
     if starting_position not in ("LATEST", "TRIM_HORIZON"):
         raise LocalRunError(f"{where}: startingPosition: expected LATEST or TRIM_HORIZON, found {starting_position!r}")
+    destination = ((inputs.get("destinationConfig") or {}).get("onFailure") or {}).get("destinationArn")
+    if destination and destination.split(":")[2] != "s3":
+        raise LocalRunError(f"{where}: the local run has buckets as failure destinations, found {destination!r}")
     try:
         function = ministack.client("lambda").get_function_configuration(FunctionName=inputs["functionName"])
     except ClientError as error:
@@ -69,7 +72,7 @@ def read_mapping(ministack: MiniStack, inputs: Mapping[str, Any]) -> MappingSett
         record_age=_limit(inputs.get("maximumRecordAgeInSeconds")),
         bisects=bool(inputs.get("bisectBatchOnFunctionError")),
         reports_failures=REPORTS_FAILURES in (inputs.get("functionResponseTypes") or []),
-        failure_destination=((inputs.get("destinationConfig") or {}).get("onFailure") or {}).get("destinationArn"),
+        failure_destination=destination,
     )
 
 

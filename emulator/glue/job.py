@@ -38,7 +38,6 @@ class GlueJob:
     name: str
     script_location: str
     default_arguments: Mapping[str, str] = field(default_factory=dict)
-    connections: Sequence[str] = ()
     timeout: int = 60
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
-from emulator.program import Stack, StackOutput, run
+from emulator.program import Stack, StackOutput, run, unwrap
 
 LOOKUPS: dict[str, dict[str, Any]] = {
     "aws:index/getPartition:getPartition": {"partition": "aws", "dnsSuffix": "amazonaws.com"},
@@ -105,14 +105,6 @@ class _Recorder(MockMonitor):
                 answer.id = ""
                 answer.object.Clear()
         return answer
-
-
-def unwrap(value: Any) -> Any:
-    """Takes secrets out of their wrappings, at every depth."""
-    value = rpc.unwrap_rpc_secret(value)
-    if isinstance(value, dict):
-        return {key: unwrap(entry) for key, entry in value.items()}
-    return [unwrap(entry) for entry in value] if isinstance(value, list) else value
 
 
 def without_secrets(value: Any) -> Any:

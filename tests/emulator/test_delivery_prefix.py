@@ -2,13 +2,12 @@
 
 import re
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.delivery.prefix import MAX_LENGTH, format_timestamp, read_prefixes
+from emulator.delivery.prefix import ERROR_OUTPUT_TYPE, MAX_LENGTH, read_prefixes
 from emulator.errors import LocalRunError
 
 MOMENT = datetime(2018, 8, 27, 10, 30, tzinfo=UTC)
@@ -55,9 +54,9 @@ def test_a_pair_of_prefixes_evaluates_as_documented(
         ("a!{/", None, "may only open an expression"),
         ("a/!{firehose:}/", "e/!{firehose:error-output-type}/", "found !{firehose:}"),
         ("a/!{partitionKeyFromQuery:city}/", "e/!{firehose:error-output-type}/", "partitionKeyFromQuery"),
-        ("!{timestamp:YYYY}/", "e/!{firehose:error-output-type}/", "'YYYY' is none of the pattern letters"),
-        ("!{timestamp:yyyy'}/", "e/!{firehose:error-output-type}/", "not closed"),
-        ("!{timestamp:yyyy[MM]}/", "e/!{firehose:error-output-type}/", "reserved"),
+        ("!{timestamp:YYYY}/", "e/!{firehose:error-output-type}/", "letters yyyy, MM, dd, HH, mm, ss and"),
+        ("!{timestamp:'dt='yyyy}/", "e/!{firehose:error-output-type}/", "found \"'dt='yyyy\""),
+        ("!{timestamp:yyyy[MM]}/", "e/!{firehose:error-output-type}/", "found 'yyyy[MM]'"),
     ],
 )
 def test_a_pair_that_firehose_refuses_is_refused(prefix: str, error_prefix: str | None, message: str) -> None:
@@ -80,42 +79,17 @@ def test_an_evaluated_prefix_is_at_most_512_characters_long() -> None:
         read_prefixes("x" * MAX_LENGTH, None, "s").for_data(MOMENT)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "expected"),
-    [
-        ("yyyy/MM/dd/HH/", "2018/08/27/10/"),
-        ("yy-M-d H", "18-8-27 10"),
-        ("DDD", "239"),
-        ("MMM MMMM EEE EEEE a", "Aug August Mon Monday AM"),
-        ("hh kk KK mm ss SSS", "10 10 10 30 00 000"),
-        ("'dt='yyyy'-'MM", "dt=2018-08"),
-        ("''yyyy''", "'2018'"),
-        ("'it''s' HH", "it's 10"),
-    ],
-)
-def test_a_timestamp_pattern_is_javas(pattern: str, expected: str) -> None:
-    assert format_timestamp(pattern, MOMENT) == expected
-
-
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1)))
-def test_a_formatted_date_names_its_moment(moment: datetime) -> None:
-    text = format_timestamp("yyyy-MM-dd'T'HH:mm:ss.SSS", moment)
-    assert text == moment.isoformat(timespec="milliseconds")
-    assert datetime.strptime(format_timestamp("yyyy DDD hh a", moment), "%Y %j %I %p") == moment.replace(
-        minute=0, second=0, microsecond=0
-    )
+def test_a_timestamp_names_its_moment(moment: datetime) -> None:
+    prefixes = read_prefixes("!{timestamp:yyyy-MM-dd/HH:mm:ss}", ERROR_OUTPUT_TYPE, "s")
+    assert datetime.strptime(prefixes.for_data(moment), "%Y-%m-%d/%H:%M:%S") == moment.replace(microsecond=0)
 
 
-@given(st.text(max_size=30))
-def test_any_pattern_is_either_formatted_or_refused(pattern: str) -> None:
-    try:
-        text = format_timestamp(pattern, MOMENT)
-    except ValueError:
-        assert re.search(r"[A-Za-z'{}#\[\]]", pattern), "only letters, quotes and reserved characters can be refused"
-    else:
-        assert format_timestamp(pattern, MOMENT.astimezone(ZoneInfo("Europe/London"))) or not text
-
-
-@given(st.text(st.characters(exclude_characters="'"), max_size=30))
-def test_what_is_quoted_is_taken_literally(text: str) -> None:
-    assert format_timestamp(f"'{text}'", MOMENT) == (text or "'")
+@given(st.text(max_size=30) | st.from_regex("(yyyy|MM|dd|HH|mm|ss|[/_=.-]){0,8}", fullmatch=True))
+def test_any_pattern_is_either_evaluated_or_refused_by_name(pattern: str) -> None:
+    prefix = f"!{{timestamp:{pattern}}}"
+    if re.fullmatch("(yyyy|MM|dd|HH|mm|ss|[/_=.:-])*", pattern):
+        assert not re.search("[A-Za-z]", read_prefixes(prefix, ERROR_OUTPUT_TYPE, "s").for_data(MOMENT))
+        return
+    with pytest.raises(LocalRunError, match=re.escape(f"prefix {prefix!r}")):
+        read_prefixes(prefix, ERROR_OUTPUT_TYPE, "s")

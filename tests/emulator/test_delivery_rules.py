@@ -69,7 +69,7 @@ def test_an_extension_takes_the_place_of_the_compressions() -> None:
         ({}, {"bufferingSize": 129}, "bufferingSize: expected 1 to 128"),
         ({}, {"bufferingInterval": 901}, "bufferingInterval: expected 0 to 900"),
         ({}, {"compressionFormat": "Snappy"}, "expected UNCOMPRESSED or GZIP"),
-        ({}, {"customTimeZone": "Berlin"}, "found 'Berlin'"),
+        ({}, {"customTimeZone": "Europe/Berlin"}, "leave it out, found 'Europe/Berlin'"),
         ({}, {"s3BackupMode": "Enabled"}, "s3BackupConfiguration must be set"),
         ({}, {"cloudwatchLoggingOptions": {"enabled": True}}, "expected logGroupName"),
         ({}, {"dynamicPartitioningConfiguration": {"enabled": True}}, "not part of the local run"),

@@ -15,7 +15,6 @@ DATABASE = "aws:rds/instance:Instance"
 BUCKET = "aws:s3/bucket:Bucket"
 FUNCTION = "aws:lambda/function:Function"
 KEY = "aws:kms/key:Key"
-STREAM = "aws:kinesis/stream:Stream"
 DELIVERY = "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream"
 INVOCATION = "aws:lambda/invocation:Invocation"
 

@@ -12,7 +12,7 @@ from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime import rpc
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from local.graph.recorder import unwrap
+from emulator.program import unwrap
 from tests.engine.cloud import FUNCTION, Cloud, Properties, Refused, Resource, publishes
 from tests.engine.resource_types import TYPES, ResourceType
 

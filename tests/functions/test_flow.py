@@ -8,7 +8,7 @@ from tests.functions.conftest import Store
 from tests.functions.lambdas import LIMIT, LambdaService, act, deliver, infer, load, request
 from tests.functions.worlds import expected_user_vector, world
 
-V1, V2, V3 = "20261101T000000Z-000001", "20261102T000000Z-000002", "20261103T000000Z-000003"
+V1, V2 = "20261101T000000Z-000001", "20261102T000000Z-000002"
 
 
 def test_events_become_recommendation_records(store: Store) -> None:

@@ -93,7 +93,7 @@ class System:
         batch = Batch([SourceRecord(b"{}", 0, "shardId-000000000000", "1", "key")])
         role = aws.role(source.settings.role_arn, "lambda.amazonaws.com", "event-source")
         condition = "RetryAttemptsExhausted"
-        lost = send_failure(aws, role, source.settings, "shardId-000000000000", batch, condition, SystemClock())
+        lost = send_failure(role, source.settings, "shardId-000000000000", batch, condition, SystemClock())
         if lost:
             raise LocalRunError(lost)
 
