@@ -32,6 +32,8 @@ class EntityTable:
 
     ids: tuple[str, ...]
     columns: Mapping[str, npt.NDArray[Any]]
+    ranges: Mapping[str, numbers.Range]
+    """Numeric column → how its numbers are read. It is told by all of them, those too that are missing in `columns`."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -220,19 +222,24 @@ class _Columns:
         last_row = np.zeros(len(ids), dtype=np.int64)
         np.maximum.at(last_row, index, np.arange(len(index)))
         rows = table.take(pa.array(last_row))
-        columns = {
-            column.name: self._column(rows, column, names[role, column.source or column.name])
-            for column in (*entity.columns, *entity.features)
-        }
-        return EntityTable(tuple(ids[by_id]), columns), index
+        columns: dict[str, npt.NDArray[Any]] = {}
+        ranges: dict[str, numbers.Range] = {}
+        for column in (*entity.columns, *entity.features):
+            name = names[role, column.source or column.name]
+            values = _values(rows, column, self.source, name, self.today)
+            if column.kind.is_number:
+                ranges[column.name] = numbers.range_of(values)
+                values = self._without_far(values, ranges[column.name], rows[name], name)
+            columns[column.name] = values
+        return EntityTable(tuple(ids[by_id]), columns, ranges), index
 
-    def _column(self, rows: pa.Table, column: Column, name: str) -> npt.NDArray[Any]:
-        values = _values(rows, column, self.source, name, self.today)
-        if column.kind.is_number and column.part is None:
-            values, far = numbers.without_far(values)
-            if beyond := far + _beyond(rows[name]):
-                self.beyond[name] = beyond
-        return values
+    def _without_far(
+        self, values: numbers.Numbers, scale: numbers.Range, told: pa.ChunkedArray, name: str
+    ) -> numbers.Numbers:
+        near = numbers.without_far(values, scale)
+        if beyond := int(np.isnan(near).sum() - np.isnan(values).sum()) + _beyond(told):
+            self.beyond[name] = beyond
+        return near
 
 
 def _beyond(column: pa.ChunkedArray) -> int:
@@ -254,7 +261,7 @@ def _notes(columns: _Columns, users: EntityTable, items: EntityTable) -> tuple[s
     names = columns.dataset.training_names
     for role, entity, table in (("users", columns.dataset.users, users), ("items", columns.dataset.items, items)):
         for column in entity.features:
-            if column.kind.is_number and numbers.range_of(table.columns[column.name]).constant:
+            if column.kind.is_number and table.ranges[column.name].constant:
                 name = names[role, column.source or column.name]
                 notes.append(f"{name}: 32-bit floats cannot tell its numbers apart: it says nothing")
     return tuple(notes)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from contracts.dataset import Column, Kind
 from training.data import EntityTable
-from training.numbers import NO_NUMBERS, Range, range_of
+from training.numbers import NO_NUMBERS, Range
 
 MIN_COUNT = 3
 """A value that fewer users or items have counts as unknown: it would identify them instead of describing them."""
@@ -39,7 +39,7 @@ def encode(table: EntityTable, encodings: tuple[Encoding, ...]) -> list[Tensor]:
 def _fit_column(table: EntityTable, column: Column) -> Encoding:
     values = table.columns[column.name]
     if column.kind.is_number:
-        return Encoding(column, numbers=range_of(values))
+        return Encoding(column, numbers=table.ranges[column.name])
     counts: Counter[str] = Counter()
     for value in values:
         counts.update(set(value) if column.kind is Kind.TAGS else {value})

@@ -32,24 +32,27 @@ class Range:
 NO_NUMBERS = Range()
 
 
-def without_far(values: Numbers) -> tuple[Numbers, int]:
-    """The values (n,) with those missing (NaN) that lie absurdly far from the others, and how many these are."""
-    kept, found = _rounded(values), 0
-    while True:
-        low, high = _limits(kept[~np.isnan(kept)])
-        far = (kept < low) | (kept > high)
-        if not far.any():
-            return np.where(np.isnan(kept), np.nan, values), found
-        found += int(far.sum())
-        kept[far] = np.nan
-
-
 def range_of(values: Numbers) -> Range:
-    """The range of a column (n,), NaN where a value is missing. Every value that `without_far` keeps is in it."""
-    known = _rounded(values)[~np.isnan(values)]
-    if not len(known):
-        return Range()
-    low, high = _limits(known)
+    """The range of a column (n,), NaN where a value is missing, as the values tell it that lie not absurdly far out."""
+    told = values[~np.isnan(values)]
+    low, high = -MAX_NUMBER, MAX_NUMBER
+    while len(told):
+        # Only ever narrower: a value that was far stays far, whatever the others' middle is without it.
+        low, high = _narrowed(low, high, _rounded(told))
+        near = told[(_rounded(told) >= low) & (_rounded(told) <= high)]
+        if len(near) == len(told):
+            return _scaled(told, low, high)
+        told = near
+    return NO_NUMBERS
+
+
+def without_far(values: Numbers, scale: Range) -> Numbers:
+    """The values (n,); NaN in place of those outside of the range, which the towers read as missing."""
+    return np.where((_rounded(values) < scale.low) | (_rounded(values) > scale.high), np.nan, values)
+
+
+def _scaled(told: Numbers, low: float, high: float) -> Range:
+    known = _rounded(told)
     _, spread = _middle(known)
     mean, scale = float(known.mean()), float(known.std())
     if scale > WIDEST * spread:
@@ -57,8 +60,16 @@ def range_of(values: Numbers) -> Range:
     least = max(abs(mean) * FLOAT32_STEP, float(np.finfo(np.float32).tiny))
     if scale < least:
         # A scale of 1 around the mean would blow up what the rounding to 32 bits adds.
-        return Range(mean, max(1.0, 1e3 * least), low, high, constant=bool(np.nanmin(values) < np.nanmax(values)))
+        return Range(mean, max(1.0, 1e3 * least), low, high, constant=bool(told.min() < told.max()))
     return Range(mean, scale, low, high)
+
+
+def _narrowed(low: float, high: float, known: Numbers) -> tuple[float, float]:
+    """Limits as 32-bit floats, since the towers compare these."""
+    median, spread = _middle(known)
+    if spread == 0.0:
+        return _float32(low), _float32(high)
+    return _float32(max(low, median - FAR * spread)), _float32(min(high, median + FAR * spread))
 
 
 def _rounded(values: Numbers) -> Numbers:
@@ -67,13 +78,8 @@ def _rounded(values: Numbers) -> Numbers:
         return values.astype(np.float32).astype(np.float64)
 
 
-def _limits(known: Numbers) -> tuple[float, float]:
-    if not len(known):
-        return -MAX_NUMBER, MAX_NUMBER
-    median, spread = _middle(known)
-    if spread == 0.0:
-        return -MAX_NUMBER, MAX_NUMBER
-    return max(-MAX_NUMBER, median - FAR * spread), min(MAX_NUMBER, median + FAR * spread)
+def _float32(value: float) -> float:
+    return float(np.float32(value))
 
 
 def _middle(known: Numbers) -> tuple[float, float]:

@@ -343,7 +343,10 @@ def test_where_no_version_can_be_served_the_active_ones_reason_is_told(store: St
 
 @pytest.mark.parametrize("with_tower", [False, True])
 def test_a_vector_without_a_length_costs_its_own_answer_alone(with_tower: bool, store: Store) -> None:
-    """Two opposite items have no mean. Without a tower, pgvector's NaN made an answer that is no JSON."""
+    """Two opposite items have no mean, and the square of a large number that is still a number does not fit a float32.
+
+    Without a tower, pgvector's NaN made an answer that is no JSON.
+    """
     shop = world(V[0])
     items = shop.items.copy()
     items[1] = -items[0]
@@ -351,7 +354,7 @@ def test_a_vector_without_a_length_costs_its_own_answer_alone(with_tower: bool, 
     shop.publish(store.s3, store.bucket)
     load(store.bucket, V[0])
     asked = [request(str(n), items=["I5", "I6"]) for n in range(40)]
-    opposite = [request("opposite", items=["I0", "I1"]), request("far", items=["I5"], credit_limit=3e38)]
+    opposite = [request("opposite", items=["I0", "I1"]), request("far", items=["I5"], credit_limit=9e29)]
     responses = infer(*asked[:20], *opposite, *asked[20:])["responses"]
     assert all(len(response["recommended_items"]) == LIMIT for response in responses)
     by_id = {response["id"]: response["strategy"] for response in responses}

@@ -32,7 +32,8 @@ def random_users(model: TrainedModel, random: np.random.Generator) -> EntityTabl
         else:
             values = random.choice(np.array(words, dtype=object), USERS)
         columns[encoding.column.name] = values
-    return EntityTable(tuple(map(str, range(USERS))), columns)
+    ranges = {encoding.column.name: encoding.numbers for encoding in model.inputs.shape.user_encodings}
+    return EntityTable(tuple(map(str, range(USERS))), columns, ranges)
 
 
 def onnx_inputs(model: TrainedModel, users: EntityTable) -> dict[str, np.ndarray]:
