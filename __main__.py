@@ -6,19 +6,20 @@ import components
 import settings
 
 config = settings.load()
-common: components.CommonArgs = {**config.common, "tags": components.stack_tags(config.common.get("tags", {}))}
+common: components.CommonArgs = {"settings": config.common}
 if config.customer_managed_key:
-    common["kms_key_arn"] = components.Key("key", {**common}).arn
+    common["kms_key_arn"] = components.Key("key", {"common": common}).arn
 
-network = components.Network("network", {**common, **config.network})
-code = components.PrivateBucket("code", {**common, "force_destroy": True})
+network = components.Network("network", {"common": common, "settings": config.network})
+code = components.PrivateBucket("code", {"common": common, "holds_data": False})
 
 source = components.SourceDatabase(
     "source",
     {
-        **common,
-        **config.source,
-        **network.placement,
+        "common": common,
+        "settings": config.source,
+        "password": config.source_password,
+        "placement": network.placement,
         "code_bucket": code.name,
         "code_bucket_arn": code.arn,
     },
@@ -27,13 +28,10 @@ source = components.SourceDatabase(
 batch = components.BatchPipeline(
     "batch",
     {
-        **common,
-        **config.batch,
-        "login_uri": source.login_uri,
-        "login_arn": source.login_arn,
-        "client_security_group_ids": [source.client_security_group_id, network.s3_client_security_group_id],
-        "vpc_id": network.vpc_id,
-        "subnet_id": network.subnet_ids[0],
+        "common": common,
+        "settings": config.batch,
+        "placement": network.placement,
+        "source": source.link,
         "code_bucket": code.name,
         "code_bucket_arn": code.arn,
         "dataset_file": config.dataset_file,
@@ -44,10 +42,9 @@ batch = components.BatchPipeline(
 vectors = components.VectorStore(
     "vectors",
     {
-        **common,
-        **config.vectors,
-        **network.placement,
-        "s3_client_security_group_id": network.s3_client_security_group_id,
+        "common": common,
+        "settings": config.vectors,
+        "placement": network.placement,
         "code_bucket": code.name,
     },
 )
@@ -55,12 +52,10 @@ vectors = components.VectorStore(
 stream = components.StreamingRecommender(
     "stream",
     {
-        **common,
-        **config.stream,
-        "subnet_ids": network.subnet_ids,
-        "security_group_ids": [vectors.client_security_group_id, network.s3_client_security_group_id],
-        "vector_store_environment": vectors.environment,
-        "vector_store_statements": vectors.statements,
+        "common": common,
+        "settings": config.stream,
+        "placement": network.placement,
+        "store": vectors.link,
         "code_bucket": code.name,
     },
 )
@@ -68,19 +63,30 @@ stream = components.StreamingRecommender(
 components.Monitoring(
     "monitoring",
     {
-        **common,
-        **config.monitoring,
+        "common": common,
+        "settings": config.monitoring,
         "event_stream_name": stream.event_stream_name,
         "delivery_stream_name": stream.delivery_stream_name,
-        "functions": {**vectors.functions, **stream.functions},
+        "functions": {
+            "loader": vectors.loader,
+            "inference": stream.inference,
+            "transformation": stream.transformation,
+        },
         "dead_letter_queue_name": vectors.dead_letter_queue_name,
-        "database_identifier": vectors.identifier,
-        "database_class": vectors.instance_class,
-        "database_storage_gb": vectors.storage_gb,
+        "database": vectors.watched,
         "glue_job_name": batch.glue_job_name,
     },
 )
 
-for component in (batch, vectors, stream):
-    for name, value in component.stack_outputs.items():
-        pulumi.export(name, value)
+pulumi.export("data_lake_bucket", batch.data_lake_bucket)
+pulumi.export("glue_job_name", batch.glue_job_name)
+pulumi.export("glue_database_name", batch.glue_database_name)
+pulumi.export("ml_artifacts_bucket", vectors.ml_artifacts_bucket)
+pulumi.export("vector_db_host", vectors.host)
+pulumi.export("vector_db_port", vectors.port)
+pulumi.export("vector_db_name", vectors.database)
+pulumi.export("vector_db_username", vectors.username)
+pulumi.export("vector_db_password", vectors.password)
+pulumi.export("recommendations_bucket", stream.recommendations_bucket)
+pulumi.export("event_stream_name", stream.event_stream_name)
+pulumi.export("delivery_stream_name", stream.delivery_stream_name)

@@ -1,20 +1,20 @@
-"""The stack's configuration, typed and checked: the `recommender:` keys of Pulumi.<stack>.yaml."""
+"""The stack's configuration, the `recommender:` keys of Pulumi.<stack>.yaml, checked against the components' types."""
 
 import difflib
-import types
 import typing
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from enum import StrEnum
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic_core import ErrorDetails
 
 from components import (
     BatchPipelineSettings,
-    CommonArgs,
+    CommonSettings,
     MonitoringSettings,
     NetworkSettings,
     SourceDatabaseSettings,
@@ -39,9 +39,11 @@ class Settings:
     """Which tables and columns are users, items and ratings: a path in the project."""
     customer_managed_key: bool = False
     """Whether the stack's data is encrypted with a KMS key of its own, about $1 a month, instead of AWS's."""
-    common: CommonArgs = field(default_factory=CommonArgs)
+    common: CommonSettings = field(default_factory=CommonSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     source: SourceDatabaseSettings = field(default_factory=SourceDatabaseSettings)
+    source_password: pulumi.Output[str] | None = None
+    """The password that stands under `source`, as the secret that it is."""
     batch: BatchPipelineSettings = field(default_factory=BatchPipelineSettings)
     vectors: VectorStoreSettings = field(default_factory=VectorStoreSettings)
     stream: StreamingRecommenderSettings = field(default_factory=StreamingRecommenderSettings)
@@ -52,94 +54,94 @@ class Settings:
         return dataset.load(Path(__file__).parent / self.dataset_file)
 
 
+class SourceSection(SourceDatabaseSettings, total=False):
+    """The key `source`: its component's settings, and a secret."""
+
+    password: str
+    """Password of the existing database's user: `pulumi config set --path --secret recommender:source.password`."""
+
+
+KEYS: dict[str, Any] = {**typing.get_type_hints(Settings), "source": SourceSection}
+"""Key of the configuration → the type of its value."""
+del KEYS["source_password"]
+
+
 def load(config: pulumi.Config | None = None) -> Settings:
     """Reads the current stack's configuration. Raises `SettingsError` naming every key that is wrong."""
     config = config or pulumi.Config(PROJECT)
     values: dict[str, Any] = {}
-    hints = typing.get_type_hints(Settings)
-    mistakes = _unknown_keys(hints)
-    for key in fields(Settings):
-        text = config.get(key.name)
+    mistakes = _unknown_keys()
+    for key, shape in KEYS.items():
+        text = config.get(key)
         if text is None:
             continue
-        where = f"{PROJECT}:{key.name}"
-        if typing.is_typeddict(hints[key.name]):
-            values[key.name] = _read_object(config, key.name, where, hints[key.name], mistakes)
-        elif hints[key.name] is bool:
-            values[key.name] = _check(where, {"true": True, "false": False}.get(text, text), bool, mistakes)
-        else:
-            values[key.name] = text
+        try:
+            values[key] = text if shape is str else _adapter(shape).validate_json(text)
+        except ValidationError as error:
+            mistakes += [_describe(key, shape, mistake, text) for mistake in error.errors(include_url=False)]
     if mistakes:
         raise SettingsError("\n".join(mistakes))
+    values = {key: _plain(value) for key, value in values.items()}
+    if "password" in values.get("source", {}):
+        values["source_password"] = pulumi.Output.secret(values["source"].pop("password"))
     return Settings(**values)
 
 
-def _unknown_keys(known: typing.Collection[str]) -> list[str]:
+def _adapter(shape: Any) -> TypeAdapter[Any]:
+    """Returns what checks a JSON text: strictly, so that no `"50"` counts as a number, and without unknown fields.
+
+    pydantic takes `typing.TypedDict` from Python 3.12 on (pydantic's documentation, "TypedDict"), and Pulumi's analyzer
+    takes no other. So the fields of the typed dict become those of a model.
+    """
+    strict = ConfigDict(strict=True, extra="forbid")
+    if not typing.is_typeddict(shape):
+        return TypeAdapter(shape, config=strict)
+    fields: dict[str, Any] = {name: (hint, None) for name, hint in typing.get_type_hints(shape).items()}
+    return TypeAdapter(create_model(shape.__name__, __config__=strict, **fields))
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+
+
+def _unknown_keys() -> list[str]:
     """A line for each key of the configuration that nothing reads: misspelt, it would leave a default in force."""
     mistakes = []
     for full in sorted({**get_config_env(), **CONFIG.get()}):
         namespace, _, key = full.partition(":")
-        if namespace == PROJECT and key not in known:
-            mistakes.append(f"{full}: no such key{_nearest(key, known)}")
+        if namespace == PROJECT and key not in KEYS:
+            mistakes.append(f"{full}: no such key{_nearest(key, KEYS)}")
         elif namespace != PROJECT and difflib.get_close_matches(namespace, [PROJECT], cutoff=0.8):
             mistakes.append(f"{full}: nothing reads the namespace {namespace!r}{_nearest(namespace, [PROJECT])}")
     return mistakes
 
 
-def _nearest(name: str, known: typing.Collection[str]) -> str:
+def _nearest(name: str, known: Collection[str]) -> str:
     found = difflib.get_close_matches(name, known, n=1)
     return f": did you mean {found[0]}?" if found else f": expected one of {', '.join(known)}"
 
 
-def _read_object(config: pulumi.Config, key: str, where: str, shape: Any, mistakes: list[str]) -> dict[str, Any]:
-    try:
-        given = config.get_object(key)
-    except pulumi.ConfigTypeError:
-        given = config.get(key)
-    if not isinstance(given, dict):
-        mistakes.append(f"{where}: expected an object of {', '.join(shape.__annotations__)}, got {given!r}")
-        return {}
-    hints = typing.get_type_hints(shape, localns=_FORWARD_REFERENCES)
-    values = {}
-    for name, value in given.items():
-        if name not in hints:
-            mistakes.append(f"{where}.{name}: no such key{_nearest(name, hints)}")
-            continue
-        values[name] = _check(f"{where}.{name}", value, _plain_type(hints[name]), mistakes)
-        if name in _SECRETS:
-            values[name] = pulumi.Output.secret(value)
-    return values
+_EXPECTED = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list of texts",
+}
+"""pydantic's error types in the words of somebody who writes YAML."""
 
 
-_FORWARD_REFERENCES = {"Output": pulumi.Output, "T": Any}
-"""`pulumi.Input[T]` holds `"Output[T]"` as a text."""
-
-_SECRETS = {"password"}
-"""Set with `pulumi config set --path --secret`; read back as text, they must not lose their mark."""
-
-_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", list: "a list of texts"}
-
-
-def _plain_type(hint: Any) -> type:
-    """The type that a configured value has, of `Input[T]`, `T | None`, `Sequence[Input[str]]` and the like."""
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        # Of `Input[T]`, which is `T | Awaitable[T] | Output[T]`, the first is the plain one.
-        return _plain_type(typing.get_args(hint)[0])
-    if origin is not None:
-        return dict if issubclass(origin, Mapping) else list
-    return typing.cast("type", hint)
-
-
-def _check(where: str, value: Any, kind: type, mistakes: list[str]) -> Any:
-    right = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-    if kind is float:
-        right = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is list:
-        right = isinstance(value, list) and all(isinstance(entry, str) for entry in value)
-    expected = _NAMES.get(kind, "an object")
-    if issubclass(kind, StrEnum):
-        right, expected = value in list(kind), f"one of {', '.join(kind)}"
-    if not right:
-        mistakes.append(f"{where}: expected {expected}, got {value!r}")
-    return kind(value) if right and issubclass(kind, StrEnum) else value
+def _describe(key: str, shape: Any, mistake: ErrorDetails, text: str) -> str:
+    """Returns a line that names the key, what was expected there, and what was found."""
+    where = ".".join([f"{PROJECT}:{key}", *map(str, mistake["loc"])])
+    if mistake["type"] == "extra_forbidden":
+        return f"{where}: no such key{_nearest(str(mistake['loc'][0]), shape.__annotations__)}"
+    if mistake["type"] in ("json_invalid", "model_type"):
+        fields = getattr(shape, "__annotations__", {})
+        expected = f"an object of {', '.join(fields)}" if fields else _EXPECTED["bool_type"]
+        return f"{where}: expected {expected}, got {text!r}"
+    if mistake["type"] == "enum":
+        choices = mistake["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+        return f"{where}: expected one of {choices}, got {mistake['input']!r}"
+    expected = _EXPECTED.get(mistake["type"], mistake["msg"].removeprefix("Input should be "))
+    return f"{where}: expected {expected}, got {mistake['input']!r}"

@@ -1,10 +1,10 @@
 """The component library: a recommender on AWS, in parts that a program wires."""
 
 from components.batch_pipeline import BatchPipeline, BatchPipelineArgs, BatchPipelineSettings, WorkerType
-from components.common import CommonArgs, stack_tags
+from components.common import CommonArgs, CommonSettings
 from components.encryption import Key, KeyArgs
 from components.function import PythonFunction, PythonFunctionArgs, WatchedFunction
-from components.iam import ScopedRole, ScopedRoleArgs, Statement
+from components.iam import Link, ScopedRole, ScopedRoleArgs, Statement
 from components.monitoring import Monitoring, MonitoringArgs, MonitoringSettings
 from components.network import Network, NetworkArgs, NetworkSettings, PlacementArgs
 from components.source_database import SourceDatabase, SourceDatabaseArgs, SourceDatabaseSettings
@@ -15,16 +15,18 @@ from components.streaming_recommender import (
     StreamingRecommenderArgs,
     StreamingRecommenderSettings,
 )
-from components.vector_store import VectorStore, VectorStoreArgs, VectorStoreSettings
+from components.vector_store import VectorStore, VectorStoreArgs, VectorStoreSettings, WatchedDatabase
 
 __all__ = [
     "BatchPipeline",
     "BatchPipelineArgs",
     "BatchPipelineSettings",
     "CommonArgs",
+    "CommonSettings",
     "Delivery",
     "Key",
     "KeyArgs",
+    "Link",
     "Monitoring",
     "MonitoringArgs",
     "MonitoringSettings",
@@ -48,7 +50,7 @@ __all__ = [
     "VectorStore",
     "VectorStoreArgs",
     "VectorStoreSettings",
+    "WatchedDatabase",
     "WatchedFunction",
     "WorkerType",
-    "stack_tags",
 ]

@@ -1,6 +1,6 @@
 """Batch: a Glue job that writes training data from the shop's MySQL to a data lake, and the Glue catalog over it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -9,8 +9,9 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components.common import CommonArgs, check_range, check_text, common, log_retention
-from components.iam import ScopedRole, Statement, partition, use_key
+from components.common import CommonArgs, Component, check_range, check_text
+from components.iam import Link, ScopedRole, Statement, partition, use_key
+from components.network import PlacementArgs
 from components.packaging import ROOT, package_zip
 from components.storage import PrivateBucket
 
@@ -56,33 +57,39 @@ FLEX_WORKERS = (WorkerType.G_1X, WorkerType.G_2X)
 """The worker types that flexible execution accepts (Glue Developer Guide, "Jobs API": ExecutionClass)."""
 
 
-class BatchPipelineSettings(TypedDict):
+class BatchPipelineSettings(TypedDict, total=False):
     """Settings of the batch, as given under `recommender:batch` in the stack's configuration."""
 
-    worker_type: NotRequired[WorkerType]
-    """`G.1X` (4 vCPU, 16 GB), `G.2X`, `G.4X`, `G.8X`, or `R.1X` to `R.8X` with twice the memory. Default: `G.1X`."""
-    workers: NotRequired[int]
-    """Workers of the job, 2 to 299. Default: 2."""
-    timeout_minutes: NotRequired[int]
-    """Minutes after which Glue ends a run, 1 to 10,080. Default: 60; Glue's own default is 48 hours."""
-    flex: NotRequired[bool]
+    worker_type: WorkerType
+    """`G.1X` (4 vCPU, 16 GB), `G.2X`, `G.4X`, `G.8X`, or `R.1X` to `R.8X` with twice the memory."""
+    workers: int
+    """Workers of the job, 2 to 299."""
+    timeout_minutes: int
+    """Minutes after which Glue ends a run, 1 to 10,080; Glue's own default is 48 hours."""
+    flex: bool
     """True runs the job on spare capacity (FLEX): a third cheaper, but it may wait for minutes to start. Only with
-    `G.1X` and `G.2X`. Default: false."""
-    schedule: NotRequired[str | None]
+    `G.1X` and `G.2X`."""
+    schedule: str
     """The times at which the job starts by itself, for instance `cron(0 3 * * ? *)` (UTC). Default: no schedule."""
 
 
-class BatchPipelineArgs(BatchPipelineSettings, CommonArgs):
-    """The login of the source, the job's network, code and size."""
+BATCH_DEFAULTS: BatchPipelineSettings = {
+    "worker_type": WorkerType.G_1X,
+    "workers": WORKERS[0],
+    "timeout_minutes": 60,
+    "flex": False,
+}
 
-    login_uri: pulumi.Input[str]
-    """The `s3://…` URI of the source's login: a JSON object with `url`, `username` and `password`."""
-    login_arn: pulumi.Input[str]
-    client_security_group_ids: Sequence[pulumi.Input[str]]
-    """Security groups that let the job reach the source database and S3."""
-    vpc_id: pulumi.Input[str]
-    subnet_id: pulumi.Input[str]
-    """The private subnet that the job runs in."""
+
+class BatchPipelineArgs(TypedDict):
+    """The job's size, its network, its source, its code, and what it writes."""
+
+    common: NotRequired[CommonArgs]
+    settings: NotRequired[BatchPipelineSettings]
+    placement: PlacementArgs
+    source: Link
+    """The source database. Its variable `login_uri` is the `s3://…` URI of a JSON object with `url`, `username` and
+    `password`."""
     code_bucket: pulumi.Input[str]
     """The bucket that the job's code is uploaded to."""
     code_bucket_arn: pulumi.Input[str]
@@ -92,51 +99,40 @@ class BatchPipelineArgs(BatchPipelineSettings, CommonArgs):
     """The folder of the training data, as dataset.toml names it."""
 
 
-class BatchPipeline(pulumi.ComponentResource):
+class BatchPipeline(Component):
     """MySQL → Glue → S3 data lake."""
 
     data_lake_bucket: pulumi.Output[str]
     glue_job_name: pulumi.Output[str]
     glue_database_name: pulumi.Output[str]
-    stack_outputs: Mapping[str, pulumi.Output[str]]
-    """Stack output → value, for the outputs of the stack that come from this component."""
     crawler_name: pulumi.Output[str]
     athena_workgroup_name: pulumi.Output[str]
     """The Athena workgroup in which data scientists query the training data."""
 
     def __init__(self, name: str, args: BatchPipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("recommender:index:BatchPipeline", name, {}, opts)
-        _check(args)
-        self._child = pulumi.ResourceOptions(parent=self)
-        self._tags = args.get("tags", {})
+        super().__init__(name, args.get("common", {}), opts)
+        settings = BATCH_DEFAULTS | args.get("settings", {})
+        _check(settings)
         lake = PrivateBucket(
             f"{name}-data-lake",
-            {
-                **common(args),
-                # Query results can be had again by asking again.
-                "expire_days": 30,
-                "expire_prefix": ATHENA_PREFIX,
-            },
+            # Query results can be had again by asking again.
+            {"common": self._common, "expire_days": 30, "expire_prefix": ATHENA_PREFIX},
             self._child,
         )
         database = aws.glue.CatalogDatabase(
             f"{name}-catalog", description="Training data of the recommender", tags=self._tags, opts=self._child
         )
         connection = self._connection(name, args)
-        job = self._job(name, args, lake, database, connection)
-        crawler = self._crawler(name, args, lake, database)
+        job = self._job(name, args, settings, lake, database, connection)
+        crawler = self._crawler(name, args["training_data_name"], lake, database)
         self.data_lake_bucket = lake.name
         self.glue_job_name = job.name
         self.glue_database_name = database.name
         self.crawler_name = crawler.name
-        self.athena_workgroup_name = self._workgroup(name, args, lake).name
+        self.athena_workgroup_name = self._workgroup(name, lake).name
         self._crawl_after_job(name, job, crawler)
-        self._schedule(name, args, job)
-        self.stack_outputs = {
-            "data_lake_bucket": self.data_lake_bucket,
-            "glue_job_name": self.glue_job_name,
-            "glue_database_name": self.glue_database_name,
-        }
+        if "schedule" in settings:
+            self._schedule(name, settings["schedule"], job)
         self.register_outputs(
             {
                 "dataLakeBucket": self.data_lake_bucket,
@@ -149,7 +145,11 @@ class BatchPipeline(pulumi.ComponentResource):
     def _connection(self, name: str, args: BatchPipelineArgs) -> aws.glue.Connection:
         # Driver and executors are members of one group, which must allow itself (Glue: JDBC connections in a VPC).
         group = aws.ec2.SecurityGroup(
-            f"{name}-job", vpc_id=args["vpc_id"], description="The Glue job", tags=self._tags, opts=self._child
+            f"{name}-job",
+            vpc_id=args["placement"]["vpc_id"],
+            description="The Glue job",
+            tags=self._tags,
+            opts=self._child,
         )
         aws.vpc.SecurityGroupIngressRule(
             f"{name}-job-from-itself",
@@ -171,15 +171,20 @@ class BatchPipeline(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
-        zone = aws.ec2.get_subnet_output(id=args["subnet_id"], opts=pulumi.InvokeOptions(parent=self)).availability_zone
+        subnet_id = pulumi.Output.from_input(args["placement"]["subnet_ids"])[0]
+        zone = aws.ec2.get_subnet_output(id=subnet_id, opts=pulumi.InvokeOptions(parent=self)).availability_zone
         # Where the job runs, and no login: for one, it would have to reach Glue's API and Secrets Manager from there.
         return aws.glue.Connection(
             f"{name}-network",
             connection_type="NETWORK",
             physical_connection_requirements={
-                "subnet_id": args["subnet_id"],
+                "subnet_id": subnet_id,
                 "availability_zone": zone,
-                "security_group_id_lists": [group.id, *args["client_security_group_ids"]],
+                "security_group_id_lists": [
+                    group.id,
+                    *args["source"]["security_group_ids"],
+                    args["placement"]["s3_client_security_group_id"],
+                ],
             },
             tags=self._tags,
             opts=self._child,
@@ -189,6 +194,7 @@ class BatchPipeline(pulumi.ComponentResource):
         self,
         name: str,
         args: BatchPipelineArgs,
+        settings: BatchPipelineSettings,
         lake: PrivateBucket,
         database: aws.glue.CatalogDatabase,
         connection: aws.glue.Connection,
@@ -218,7 +224,7 @@ class BatchPipeline(pulumi.ComponentResource):
                 "actions": ["glue:GetConnection"],
                 "resources": [connection.arn, self._catalog_arn(database)],
             },
-            {"sid": "ReadSourceLogin", "actions": ["s3:GetObject"], "resources": [args["login_arn"]]},
+            *args["source"]["statements"],
             *self._network_statements(),
             {
                 "sid": "WriteMetrics",
@@ -227,9 +233,9 @@ class BatchPipeline(pulumi.ComponentResource):
                 "resources": ["*"],
                 "conditions": {"StringEquals": {"cloudwatch:namespace": "Glue"}},
             },
-            *use_key(args.get("kms_key_arn"), write=True),
+            *use_key(self._kms_key_arn, write=True),
         ]
-        logs_prefix, log_groups = self._job_logs(name, args)
+        logs_prefix, log_groups = self._job_logs(name)
         role = self._role(f"{name}-job", [group.arn for group in log_groups], statements)
         return aws.glue.Job(
             f"{name}-ratings",
@@ -237,12 +243,12 @@ class BatchPipeline(pulumi.ComponentResource):
             role_arn=role.arn,
             glue_version=GLUE_VERSION,
             command={"name": "glueetl", "python_version": "3", "script_location": script},
-            worker_type=args.get("worker_type", WorkerType.G_1X),
-            number_of_workers=args.get("workers", WORKERS[0]),
-            timeout=args.get("timeout_minutes", 60),
+            worker_type=settings["worker_type"],
+            number_of_workers=settings["workers"],
+            timeout=settings["timeout_minutes"],
             # A run replaces what was there or changes nothing, so that trying again is safe.
             max_retries=1,
-            execution_class="FLEX" if args.get("flex") else "STANDARD",
+            execution_class="FLEX" if settings["flex"] else "STANDARD",
             # Two at once would take turns at replacing the same data.
             execution_property={"max_concurrent_runs": 1},
             connections=[connection.name],
@@ -253,7 +259,7 @@ class BatchPipeline(pulumi.ComponentResource):
                 # Over JDBC, bookmarks see new rows but not changed ones; the job replaces instead.
                 "--job-bookmark-option": "job-bookmark-disable",
                 "--extra-py-files": packages,
-                "--login_uri": args["login_uri"],
+                **{f"--{argument}": value for argument, value in args["source"]["variables"].items()},
                 "--dataset_uri": dataset,
                 "--data_lake_uri": pulumi.Output.concat("s3://", lake.name),
             },
@@ -261,7 +267,7 @@ class BatchPipeline(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _job_logs(self, name: str, args: BatchPipelineArgs) -> tuple[pulumi.Output[str], list[aws.cloudwatch.LogGroup]]:
+    def _job_logs(self, name: str) -> tuple[pulumi.Output[str], list[aws.cloudwatch.LogGroup]]:
         """Returns the log groups' prefix, which resolves when the groups exist, and the groups."""
         suffix = random.RandomId(f"{name}-logs", byte_length=4, opts=self._child)
         prefix = pulumi.Output.concat(f"/{pulumi.get_project()}/{name}-", suffix.hex)
@@ -269,8 +275,8 @@ class BatchPipeline(pulumi.ComponentResource):
             aws.cloudwatch.LogGroup(
                 f"{name}-job-{kind}",
                 name=pulumi.Output.concat(prefix, "/", kind),
-                retention_in_days=log_retention(args),
-                kms_key_id=args.get("kms_key_arn"),
+                retention_in_days=self._stack["log_retention_days"],
+                kms_key_id=self._kms_key_arn,
                 tags=self._tags,
                 opts=self._child,
             )
@@ -311,9 +317,8 @@ class BatchPipeline(pulumi.ComponentResource):
         ]
 
     def _crawler(
-        self, name: str, args: BatchPipelineArgs, lake: PrivateBucket, database: aws.glue.CatalogDatabase
+        self, name: str, folder: str, lake: PrivateBucket, database: aws.glue.CatalogDatabase
     ) -> aws.glue.Crawler:
-        folder = args["training_data_name"]
         statements: list[Statement] = [
             {
                 "sid": "ReadTrainingData",
@@ -321,7 +326,7 @@ class BatchPipeline(pulumi.ComponentResource):
                 "resources": [pulumi.Output.concat(lake.arn, f"/{folder}/*")],
             },
             {"sid": "ListDataLake", "actions": LIST_BUCKET, "resources": [lake.arn]},
-            *use_key(args.get("kms_key_arn")),
+            *use_key(self._kms_key_arn),
             {
                 "sid": "WriteCatalog",
                 "actions": [
@@ -367,12 +372,12 @@ class BatchPipeline(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _workgroup(self, name: str, args: BatchPipelineArgs, lake: PrivateBucket) -> aws.athena.Workgroup:
-        key = args.get("kms_key_arn")
+    def _workgroup(self, name: str, lake: PrivateBucket) -> aws.athena.Workgroup:
+        key = self._kms_key_arn
         return aws.athena.Workgroup(
             f"{name}-queries",
             description="Queries over the training data",
-            force_destroy=args.get("force_destroy", False),
+            force_destroy=self._stack["force_destroy"],
             configuration={
                 "enforce_workgroup_configuration": True,
                 "publish_cloudwatch_metrics_enabled": True,
@@ -424,9 +429,9 @@ class BatchPipeline(pulumi.ComponentResource):
         role = ScopedRole(
             f"{name}-start-workflow",
             {
+                "common": self._common,
                 "service": "events.amazonaws.com",
                 "statements": [{"sid": "StartWorkflow", "actions": ["glue:notifyEvent"], "resources": [workflow.arn]}],
-                "tags": self._tags,
             },
             self._child,
         )
@@ -438,16 +443,15 @@ class BatchPipeline(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[trigger]),
         )
 
-    def _schedule(self, name: str, args: BatchPipelineArgs, job: aws.glue.Job) -> None:
-        if schedule := args.get("schedule"):
-            aws.glue.Trigger(
-                f"{name}-schedule",
-                type="SCHEDULED",
-                schedule=schedule,
-                actions=[{"job_name": job.name}],
-                tags=self._tags,
-                opts=self._child,
-            )
+    def _schedule(self, name: str, schedule: str, job: aws.glue.Job) -> None:
+        aws.glue.Trigger(
+            f"{name}-schedule",
+            type="SCHEDULED",
+            schedule=schedule,
+            actions=[{"job_name": job.name}],
+            tags=self._tags,
+            opts=self._child,
+        )
 
     def _role(self, name: str, log_groups: Sequence[pulumi.Input[str]], statements: Sequence[Statement]) -> ScopedRole:
         logs: Statement = {
@@ -459,10 +463,10 @@ class BatchPipeline(pulumi.ComponentResource):
         return ScopedRole(
             name,
             {
+                "common": self._common,
                 "service": "glue.amazonaws.com",
                 "statements": [logs, *statements],
                 "source_account": aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id,
-                "tags": self._tags,
             },
             self._child,
         )
@@ -482,10 +486,10 @@ class BatchPipeline(pulumi.ComponentResource):
         return pulumi.Output.concat("s3://", uploaded.bucket, "/", uploaded.key)
 
 
-def _check(args: BatchPipelineArgs) -> None:
-    check_range("BatchPipeline", "workers", args.get("workers", WORKERS[0]), WORKERS)
-    check_range("BatchPipeline", "timeout_minutes", args.get("timeout_minutes", 60), TIMEOUT_MINUTES)
-    check_text("BatchPipeline", "schedule", args.get("schedule"), CRON, "six fields such as cron(0 3 * * ? *)")
-    worker_type = args.get("worker_type", WorkerType.G_1X)
-    if args.get("flex") and worker_type not in FLEX_WORKERS:
+def _check(settings: BatchPipelineSettings) -> None:
+    check_range("BatchPipeline", "workers", settings["workers"], WORKERS)
+    check_range("BatchPipeline", "timeout_minutes", settings["timeout_minutes"], TIMEOUT_MINUTES)
+    check_text("BatchPipeline", "schedule", settings.get("schedule"), CRON, "six fields such as cron(0 3 * * ? *)")
+    worker_type = settings["worker_type"]
+    if settings["flex"] and worker_type not in FLEX_WORKERS:
         raise ValueError(f"BatchPipeline: flex: expected worker_type {' or '.join(FLEX_WORKERS)}, got {worker_type}")

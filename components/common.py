@@ -1,4 +1,4 @@
-"""The settings that every component takes, and checks of values and names against AWS's limits."""
+"""The base of every component, and checks of values and names against AWS's limits."""
 
 import re
 from collections import Counter
@@ -11,7 +11,6 @@ LOG_RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
 )
 """The retentions, in days, that CloudWatch Logs accepts (API reference, PutRetentionPolicy)."""
-DEFAULT_LOG_RETENTION_DAYS = 14
 
 MAX_TAGS = 50
 MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256
@@ -19,21 +18,55 @@ TAG_CHARACTERS = re.compile(r"[\w\s.:/=+\-@]*")
 """Tag restrictions that hold for every service (AWS General Reference, "Tag naming limits and requirements")."""
 
 
-class CommonArgs(TypedDict, total=False):
-    """Settings that a whole stack shares; each component takes them and passes them on."""
+class CommonSettings(TypedDict, total=False):
+    """Settings of the whole stack, as given under `recommender:common` in its configuration."""
 
-    tags: Mapping[str, pulumi.Input[str]]
+    tags: Mapping[str, str]
     """Tags of every resource that takes tags, beside the stack's own two, `project` and `stack`. At most 48."""
-    kms_key_arn: pulumi.Input[str] | None
-    """The ARN of a customer-managed KMS key for all stored data. Default: AWS's own keys."""
+    kms_key_arn: str
+    """The ARN of an existing customer-managed KMS key for all stored data. Default: AWS's own keys."""
     force_destroy: bool
-    """True lets `pulumi destroy` delete buckets, the event stream and the secrets' names with their content. Default:
-    false: they are protected, and the engine refuses to delete or replace them before it changes anything."""
+    """True lets `pulumi destroy` delete buckets, the event stream and the secrets' names with their content. False
+    protects them: the engine refuses to delete or replace them before it changes anything."""
     log_retention_days: int
-    """Days that logs are kept, one of CloudWatch Logs' choices: 1, 3, 5, 7, 14, 30, 60, 90, … 3653. Default: 14."""
+    """Days that logs are kept, one of CloudWatch Logs' choices: 1, 3, 5, 7, 14, 30, 60, 90, … 3653."""
     bundle_dependencies: bool
-    """True puts the functions' installed packages into their zips. Default: true. The local run sets false: its Lambda
-    processes have the packages already."""
+    """True puts the functions' installed packages into their zips. The local run sets false: its Lambda processes have
+    the packages already."""
+
+
+COMMON_DEFAULTS: CommonSettings = {
+    "tags": {},
+    "force_destroy": False,
+    "log_retention_days": 14,
+    "bundle_dependencies": True,
+}
+
+
+class CommonArgs(TypedDict, total=False):
+    """The part of its args that a component passes on to its children."""
+
+    settings: CommonSettings
+    """Tags, protection and retention."""
+    kms_key_arn: pulumi.Input[str]
+    """The ARN of a key that the program makes. Default: the key of the settings."""
+
+
+class Component(pulumi.ComponentResource):
+    """A component of this library: what it takes over from `CommonArgs`, and the options of its children."""
+
+    def __init__(self, name: str, common: CommonArgs, opts: pulumi.ResourceOptions | None) -> None:
+        super().__init__(f"recommender:index:{type(self).__name__}", name, {}, opts)
+        self._common = common
+        self._stack = COMMON_DEFAULTS | common.get("settings", {})
+        check_choice("common", "log_retention_days", self._stack["log_retention_days"], LOG_RETENTION_DAYS)
+        self._tags = stack_tags(self._stack["tags"])
+        self._kms_key_arn = common.get("kms_key_arn", self._stack.get("kms_key_arn"))
+        self._child = pulumi.ResourceOptions(parent=self)
+
+    def _keeping_data(self) -> pulumi.ResourceOptions:
+        """Returns the options of a child that holds data: it is protected unless `force_destroy` is set."""
+        return pulumi.ResourceOptions(parent=self, protect=not self._stack["force_destroy"])
 
 
 PULUMI_SUFFIX = len("-1234567")
@@ -72,14 +105,7 @@ def check_choice(component: str, setting: str, value: object, choices: Collectio
         raise ValueError(f"{component}: {setting}: expected one of {', '.join(map(str, choices))}, got {value!r}")
 
 
-def log_retention(args: CommonArgs) -> int:
-    """Returns the days that logs are kept. Raises `ValueError` if CloudWatch Logs does not accept the number."""
-    days = args.get("log_retention_days", DEFAULT_LOG_RETENTION_DAYS)
-    check_choice("common", "log_retention_days", days, LOG_RETENTION_DAYS)
-    return days
-
-
-def stack_tags(tags: Mapping[str, pulumi.Input[str]]) -> Mapping[str, pulumi.Input[str]]:
+def stack_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     """Returns the stack's own tags and those of its settings. Raises `ValueError` with all that AWS would refuse."""
     merged = {"project": pulumi.get_project(), "stack": pulumi.get_stack(), **tags}
     mistakes = [] if len(merged) <= MAX_TAGS else [f"expected at most {MAX_TAGS} with project and stack"]
@@ -91,18 +117,8 @@ def stack_tags(tags: Mapping[str, pulumi.Input[str]]) -> Mapping[str, pulumi.Inp
             mistakes.append(
                 f"{key}: expected 1 to {MAX_TAG_KEY} letters, digits, spaces or _.:/=+-@, and no aws: first"
             )
-        if isinstance(value, str) and (len(value) > MAX_TAG_VALUE or not TAG_CHARACTERS.fullmatch(value)):
+        if len(value) > MAX_TAG_VALUE or not TAG_CHARACTERS.fullmatch(value):
             mistakes.append(f"{key}: expected a value of at most {MAX_TAG_VALUE} of these characters, got {value!r}")
     if mistakes:
         raise ValueError(f"common: tags: {'; '.join(mistakes)}")
     return merged
-
-
-def keeping_data(parent: pulumi.Resource, args: CommonArgs) -> pulumi.ResourceOptions:
-    """Returns the options of a child that holds data: it is protected unless `force_destroy` is set."""
-    return pulumi.ResourceOptions(parent=parent, protect=not args.get("force_destroy", False))
-
-
-def common(args: CommonArgs) -> CommonArgs:
-    """Returns the part of a component's args that its children take too."""
-    return {key: args[key] for key in CommonArgs.__annotations__ if key in args}  # type: ignore[literal-required, return-value]

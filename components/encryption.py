@@ -1,16 +1,20 @@
 """One customer-managed key for everything that a stack stores."""
 
+from typing import NotRequired, TypedDict
+
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs, keeping_data
+from components.common import CommonArgs, Component
 
 
-class KeyArgs(CommonArgs):
+class KeyArgs(TypedDict):
     """A key has no settings of its own."""
 
+    common: NotRequired[CommonArgs]
 
-class Key(pulumi.ComponentResource):
+
+class Key(Component):
     """A KMS key with yearly rotation. Roles may use it as far as their own policies allow.
 
     The key outlives its stack, because data that it encrypts does: final snapshots, and objects of buckets that are
@@ -20,15 +24,15 @@ class Key(pulumi.ComponentResource):
     arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: KeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("recommender:index:Key", name, {}, opts)
-        options = keeping_data(self, args)
+        super().__init__(name, args.get("common", {}), opts)
+        options = self._keeping_data()
         options.retain_on_delete = True
         key = aws.kms.Key(
             f"{name}-key",
             description=f"What the stack {pulumi.get_stack()} of {pulumi.get_project()} stores",
             enable_key_rotation=True,
             policy=self._policy(),
-            tags=args.get("tags"),
+            tags=self._tags,
             opts=options,
         )
         self.arn = key.arn

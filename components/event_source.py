@@ -5,7 +5,9 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_aws as aws
 
-from components.iam import Statement, use_key
+from components.iam import Link, Statement, use_key
+from components.storage import PrivateBucket
+from contracts.environment import DELIVERY_STREAM_NAME, FAILURE_BUCKET
 
 BATCH_SIZE = 500
 """The most records of a call: the functions are fastest at this number, and one PutRecordBatch takes as many."""
@@ -19,14 +21,14 @@ RECORD_AGE_SECONDS = 6 * 3600
 """The age at which Lambda sends events to the failure destination: the longest outage that costs no replay."""
 
 
-def event_source_statements(
+def event_source_link(
     stream: aws.kinesis.Stream,
     delivery: aws.kinesis.FirehoseDeliveryStream,
-    bucket_arn: pulumi.Input[str],
+    bucket: PrivateBucket,
     key_arn: pulumi.Input[str] | None,
-) -> list[Statement]:
-    """Returns permissions of the function's role, under which Lambda reads the stream and writes what it gives up."""
-    return [
+) -> Link:
+    """Returns what the function needs. Under its role Lambda reads the stream and writes what it gives up."""
+    statements: list[Statement] = [
         {
             # Lambda developer guide, "Process Amazon Kinesis Data Streams records with Lambda".
             "sid": "ReadEvents",
@@ -43,16 +45,21 @@ def event_source_statements(
         {
             "sid": "KeepFailed",
             "actions": ["s3:PutObject"],
-            "resources": [pulumi.Output.concat(bucket_arn, f"/{FAILED_PREFIX}*")],
+            "resources": [pulumi.Output.concat(bucket.arn, f"/{FAILED_PREFIX}*")],
         },
         {
             "sid": "KeepGivenUp",
             "actions": ["s3:PutObject"],
-            "resources": [pulumi.Output.concat(bucket_arn, f"/{GIVEN_UP_PREFIX}*")],
+            "resources": [pulumi.Output.concat(bucket.arn, f"/{GIVEN_UP_PREFIX}*")],
         },
-        {"sid": "FindBucket", "actions": ["s3:ListBucket"], "resources": [bucket_arn]},
+        {"sid": "FindBucket", "actions": ["s3:ListBucket"], "resources": [bucket.arn]},
         *use_key(key_arn, write=True),
     ]
+    return {
+        "variables": {DELIVERY_STREAM_NAME: delivery.name, FAILURE_BUCKET: bucket.name},
+        "statements": statements,
+        "security_group_ids": [],
+    }
 
 
 def map_event_source(

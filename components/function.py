@@ -1,13 +1,13 @@
 """A Lambda function made of a folder of `functions/`, with its own role, log group and alias."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs, check_name, check_range, log_retention
-from components.iam import ScopedRole, Statement
+from components.common import CommonArgs, Component, check_name, check_range
+from components.iam import Link, ScopedRole, Statement
 from components.packaging import LAMBDA_PYTHON, function_zip
 
 ALIAS = "live"
@@ -19,35 +19,41 @@ MEMORY_RANGE_MB = (128, 10_240)
 """Lambda quotas: function name, timeout and memory."""
 
 
-class PythonFunctionArgs(CommonArgs):
-    """A function's code, permissions, environment, network and size."""
+class PythonFunctionArgs(TypedDict):
+    """A function's code, size, network and links."""
 
+    common: NotRequired[CommonArgs]
     source: str
     """The folder below `functions/`."""
     description: str
     code_bucket: pulumi.Input[str]
     """The bucket that the code is uploaded to."""
-    environment: pulumi.Input[Mapping[str, pulumi.Input[str]]]
-    """The variables that the function reads; a secret among them makes the whole property secret."""
-    statements: Sequence[Any]
-    """The function's permissions beside logging, each a `Statement`."""
+    links: NotRequired[Sequence[Link]]
+    """The parts that the function uses. A secret among their variables makes the function's `environment` secret."""
+    variables: NotRequired[Mapping[str, pulumi.Input[str]]]
+    """Environment variables beside those of the links."""
+    statements: NotRequired[Sequence[Statement]]
+    """Permissions beside logging and those of the links."""
     timeout_seconds: int
     """Seconds after which Lambda ends a call, at most 900."""
     memory_mb: int
     """Memory in MB, 128 to 10,240; the share of a processor grows with it (1,769 MB is one)."""
     subnet_ids: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]]]
-    """Subnets in which the function runs. Default: it runs outside of a VPC."""
+    """Subnets in which the function runs, in the security groups of its links. Default: it runs outside of a VPC."""
     security_group_ids: NotRequired[Sequence[pulumi.Input[str]]]
+    """Security groups beside those of the links."""
 
 
 class WatchedFunction(TypedDict):
     """The name and timeout of a function, for its alarms."""
 
     name: pulumi.Input[str]
+    """Physical name, by which CloudWatch names the function's metrics."""
     timeout_seconds: int
+    """Seconds after which Lambda ends a call."""
 
 
-class PythonFunction(pulumi.ComponentResource):
+class PythonFunction(Component):
     """A function on arm64, published, behind an alias."""
 
     name: pulumi.Output[str]
@@ -55,41 +61,40 @@ class PythonFunction(pulumi.ComponentResource):
     """The unqualified ARN, which alarms and policies name."""
     alias_arn: pulumi.Output[str]
     """The ARN of the alias, which callers invoke."""
+    alias_name: pulumi.Output[str]
+    """The alias's name, by which calls qualify the function's name. It resolves when the alias exists."""
     watched: WatchedFunction
+    """For alarms."""
 
     def __init__(self, name: str, args: PythonFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("recommender:index:PythonFunction", name, {}, opts)
-        self._child = pulumi.ResourceOptions(parent=self)
-        self._check(name, args)
-        logs = aws.cloudwatch.LogGroup(
-            f"{name}-logs",
-            retention_in_days=log_retention(args),
-            kms_key_id=args.get("kms_key_arn"),
-            tags=args.get("tags"),
-            opts=self._child,
-        )
-        role = self._role(name, args, logs)
-        self._function = self._create(name, args, role, logs)
-        alias = aws.lambda_.Alias(
-            f"{name}-{ALIAS}",
-            name=ALIAS,
-            function_name=self._function.name,
-            function_version=self._function.version,
-            opts=self._child,
-        )
-        self.name = self._function.name
-        self.arn = self._function.arn
-        self.alias_arn = alias.arn
-        self.watched = {"name": self.name, "timeout_seconds": args["timeout_seconds"]}
-        self.register_outputs({"name": self.name, "arn": self.arn, "aliasArn": self.alias_arn})
-
-    @staticmethod
-    def _check(name: str, args: PythonFunctionArgs) -> None:
+        super().__init__(name, args.get("common", {}), opts)
         check_name("PythonFunction", f"{name}-function", MAX_FUNCTION_NAME)
         check_range(name, "timeout_seconds", args["timeout_seconds"], (1, MAX_TIMEOUT_SECONDS))
         check_range(name, "memory_mb", args["memory_mb"], MEMORY_RANGE_MB)
-        if ("subnet_ids" in args) != ("security_group_ids" in args):
-            raise ValueError(f"{name}: expected subnet_ids and security_group_ids together, got one of them")
+        logs = aws.cloudwatch.LogGroup(
+            f"{name}-logs",
+            retention_in_days=self._stack["log_retention_days"],
+            kms_key_id=self._kms_key_arn,
+            tags=self._tags,
+            opts=self._child,
+        )
+        role = self._role(name, args, logs)
+        function = self._create(name, args, role, logs)
+        alias = aws.lambda_.Alias(
+            f"{name}-{ALIAS}",
+            name=ALIAS,
+            function_name=function.name,
+            function_version=function.version,
+            opts=self._child,
+        )
+        self.name = function.name
+        self.arn = function.arn
+        self.alias_arn = alias.arn
+        self.alias_name = alias.name
+        self.watched = {"name": self.name, "timeout_seconds": args["timeout_seconds"]}
+        self.register_outputs(
+            {"name": self.name, "arn": self.arn, "aliasArn": self.alias_arn, "aliasName": self.alias_name}
+        )
 
     def _role(self, name: str, args: PythonFunctionArgs, logs: aws.cloudwatch.LogGroup) -> ScopedRole:
         statements: list[Statement] = [
@@ -105,7 +110,8 @@ class PythonFunction(pulumi.ComponentResource):
                 # X-Ray has no resource level for these.
                 "resources": ["*"],
             },
-            *args["statements"],
+            *[statement for link in args.get("links", []) for statement in link["statements"]],
+            *args.get("statements", []),
         ]
         if "subnet_ids" in args:
             statements.append(
@@ -126,14 +132,14 @@ class PythonFunction(pulumi.ComponentResource):
             )
         return ScopedRole(
             name,
-            {"service": "lambda.amazonaws.com", "statements": statements, "tags": args.get("tags", {})},
+            {"common": self._common, "service": "lambda.amazonaws.com", "statements": statements},
             self._child,
         )
 
     def _create(
         self, name: str, args: PythonFunctionArgs, role: ScopedRole, logs: aws.cloudwatch.LogGroup
     ) -> aws.lambda_.Function:
-        package = function_zip(args["source"], with_dependencies=args.get("bundle_dependencies", True))
+        package = function_zip(args["source"], with_dependencies=self._stack["bundle_dependencies"])
         code = aws.s3.BucketObjectv2(
             f"{name}-code",
             bucket=args["code_bucket"],
@@ -141,6 +147,12 @@ class PythonFunction(pulumi.ComponentResource):
             source=pulumi.FileAsset(str(package)),
             opts=self._child,
         )
+        links = args.get("links", [])
+        variables = {variable: value for link in links for variable, value in link["variables"].items()}
+        groups = [group for link in links for group in link["security_group_ids"]]
+        groups += args.get("security_group_ids", [])
+        if ("subnet_ids" in args) != bool(groups):
+            raise ValueError(f"{name}: expected subnet_ids and security_group_ids together, got one of them")
         return aws.lambda_.Function(
             f"{name}-function",
             description=args["description"],
@@ -152,17 +164,15 @@ class PythonFunction(pulumi.ComponentResource):
             role=role.arn,
             timeout=args["timeout_seconds"],
             memory_size=args["memory_mb"],
-            environment={"variables": args["environment"]},
-            kms_key_arn=args.get("kms_key_arn"),
+            environment={"variables": {**variables, **args.get("variables", {})}},
+            kms_key_arn=self._kms_key_arn,
             vpc_config=(
-                {"subnet_ids": args["subnet_ids"], "security_group_ids": args["security_group_ids"]}
-                if "subnet_ids" in args
-                else None
+                {"subnet_ids": args["subnet_ids"], "security_group_ids": groups} if "subnet_ids" in args else None
             ),
             logging_config={"log_format": "JSON", "log_group": logs.name},
             # The platform's own tracing: sampling and segments cost the code nothing.
             tracing_config={"mode": "Active"},
             publish=True,
-            tags=args.get("tags"),
+            tags=self._tags,
             opts=self._child,
         )

@@ -1,4 +1,4 @@
-"""Roles that hold exactly the permissions that are listed for them."""
+"""Permissions: roles that hold exactly what is listed for them, and links, by which one part may use another."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.common import check_name
+from components.common import CommonArgs, Component, check_name
 
 MAX_ROLE_NAME = 64
 """IAM and STS quotas: length of a role's name."""
@@ -25,16 +25,28 @@ class Statement(TypedDict):
     """IAM condition block: operator → key → value."""
 
 
+class Link(TypedDict):
+    """What a function or a job needs to use another part of the system. It belongs together: whoever has the variables
+    without the permissions, or without the way through the network, fails."""
+
+    variables: Mapping[str, pulumi.Input[str]]
+    """Environment variables of a function, arguments of a job."""
+    statements: Sequence[Statement]
+    """Permissions."""
+    security_group_ids: Sequence[pulumi.Input[str]]
+    """Security groups whose members may open connections to the part."""
+
+
 class ScopedRoleArgs(TypedDict):
     """The service that may assume the role, and the role's permissions."""
 
+    common: NotRequired[CommonArgs]
     service: pulumi.Input[str]
     """The service principal that may assume the role, for instance `lambda.amazonaws.com`."""
-    statements: Sequence[Any]
-    """All permissions of the role, each a `Statement`."""
+    statements: Sequence[Statement]
+    """All permissions of the role."""
     source_account: NotRequired[pulumi.Input[str]]
     """Limits the trust to calls on behalf of this account, for services that send `aws:SourceAccount`."""
-    tags: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]]]
 
 
 def partition(parent: pulumi.Resource) -> pulumi.Output[str]:
@@ -72,7 +84,7 @@ def policy_document(statements: Sequence[Statement]) -> pulumi.Output[str]:
     )
 
 
-class ScopedRole(pulumi.ComponentResource):
+class ScopedRole(Component):
     """A role for one service with one inline policy."""
 
     arn: pulumi.Output[str]
@@ -80,9 +92,8 @@ class ScopedRole(pulumi.ComponentResource):
     name: pulumi.Output[str]
 
     def __init__(self, name: str, args: ScopedRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("recommender:index:ScopedRole", name, {}, opts)
+        super().__init__(name, args.get("common", {}), opts)
         check_name("ScopedRole", f"{name}-role", MAX_ROLE_NAME)
-        child = pulumi.ResourceOptions(parent=self)
         statement: dict[str, Any] = {
             "Effect": "Allow",
             "Principal": {"Service": args["service"]},
@@ -93,14 +104,14 @@ class ScopedRole(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}-role",
             assume_role_policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [statement]}),
-            tags=args.get("tags"),
-            opts=child,
+            tags=self._tags,
+            opts=self._child,
         )
         policy = aws.iam.RolePolicy(
             f"{name}-policy",
             role=role.name,
             policy=policy_document(args["statements"]),
-            opts=child,
+            opts=self._child,
         )
         # A service that checks a role's permissions at creation (Firehose, Lambda in a VPC) must not come before them.
         self.arn = pulumi.Output.all(role.arn, policy.id).apply(lambda made: made[0])

@@ -8,7 +8,7 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs, check_range, check_text
+from components.common import CommonArgs, Component, check_range, check_text
 
 HTTPS_PORT = 443
 MIN_ZONES, MAX_ZONES = 2, 3
@@ -19,69 +19,72 @@ VPC_PREFIX_LENGTHS = (16, 28 - SUBNET_BITS)
 """A VPC is a /16 at most, a subnet a /28 at least (VPC User Guide, "VPC CIDR blocks")."""
 
 
-class NetworkSettings(TypedDict):
+class NetworkSettings(TypedDict, total=False):
     """Settings of the network, as given under `recommender:network` in the stack's configuration."""
 
-    zones: NotRequired[int]
-    """Availability zones to spread subnets over, 2 or 3. Default: 2. Fewer than a live stack has takes the last subnet
+    zones: int
+    """Availability zones to spread subnets over, 2 or 3. Fewer than a live stack has takes the last subnet
     away. Where a database lives in it, RDS refuses (ModifyDBSubnetGroup: SubnetAlreadyInUse), before anything is
     deleted: go back to 3."""
-    cidr_block: NotRequired[str]
-    """IPv4 addresses of the new VPC, /16 to /24. Default: 10.42.0.0/16."""
-    vpc_id: NotRequired[pulumi.Input[str] | None]
+    cidr_block: str
+    """IPv4 addresses of the new VPC, /16 to /24."""
+    vpc_id: str
     """Id of an existing VPC, in which only security groups are created. It needs a route to S3 (a gateway endpoint)."""
-    subnet_ids: NotRequired[Sequence[pulumi.Input[str]]]
+    subnet_ids: Sequence[str]
     """Private subnets of the existing VPC, in two zones or more."""
-    interface_endpoints: NotRequired[Sequence[str]]
+    interface_endpoints: Sequence[str]
     """AWS services to reach without NAT, for instance `secretsmanager`; each costs about $7 a month in each zone. In
     China some are named otherwise than `com.amazonaws.<region>.<service>`: give the whole name, as
     `aws ec2 describe-vpc-endpoint-services` has it."""
 
 
-class NetworkArgs(NetworkSettings, CommonArgs):
+NETWORK_DEFAULTS: NetworkSettings = {
+    "zones": MIN_ZONES,
+    "cidr_block": "10.42.0.0/16",
+    "subnet_ids": [],
+    "interface_endpoints": [],
+}
+
+
+class NetworkArgs(TypedDict):
     """A new private network, or an existing one."""
+
+    common: NotRequired[CommonArgs]
+    settings: NotRequired[NetworkSettings]
 
 
 class PlacementArgs(TypedDict):
-    """The VPC and the subnets of a database and its functions."""
+    """The part of a network that a component's databases, functions and jobs are placed in."""
 
     vpc_id: pulumi.Input[str]
+    """Id of the VPC, such as `vpc-0abc`."""
     subnet_ids: pulumi.Input[Sequence[str]]
     """Private subnets in two zones or more."""
+    s3_client_security_group_id: pulumi.Input[str]
+    """Members of this security group may open connections to S3."""
 
 
-class Network(pulumi.ComponentResource):
+class Network(Component):
     """Private subnets with a way to S3 and to nowhere else: no NAT gateway, no internet gateway."""
 
     vpc_id: pulumi.Output[str]
     subnet_ids: pulumi.Output[Sequence[str]]
-    placement: PlacementArgs
-    """`vpc_id` and `subnet_ids` together, for the components in this network."""
     s3_client_security_group_id: pulumi.Output[str]
     """Members of this security group may open connections to S3."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("recommender:index:Network", name, {}, opts)
-        self._child = pulumi.ResourceOptions(parent=self)
-        self._tags = args.get("tags", {})
-        existing_vpc, existing_subnets = args.get("vpc_id"), args.get("subnet_ids", [])
+        super().__init__(name, args.get("common", {}), opts)
+        settings = NETWORK_DEFAULTS | args.get("settings", {})
+        existing_vpc, existing_subnets = settings.get("vpc_id"), settings["subnet_ids"]
         _check_existing(existing_vpc, existing_subnets)
-        if existing_subnets and len(existing_subnets) < MIN_ZONES:
-            raise ValueError(
-                f"Network: subnet_ids: expected {MIN_ZONES} or more, in as many zones (RDS asks for them), "
-                f"got {len(existing_subnets)}"
-            )
-        if (existing_vpc is None) != (not existing_subnets):
-            raise ValueError("Network: expected both vpc_id and subnet_ids of an existing VPC, got one of them")
         region = aws.get_region_output(opts=pulumi.InvokeOptions(parent=self)).region
         if existing_vpc is not None:
             self.vpc_id = pulumi.Output.from_input(existing_vpc)
             self.subnet_ids = pulumi.Output.all(*existing_subnets)
         else:
-            self._create(name, args, region)
-        self.placement = {"vpc_id": self.vpc_id, "subnet_ids": self.subnet_ids}
+            self.vpc_id, self.subnet_ids = self._create(name, settings, region)
         client, to_s3 = self._s3_client(name, region)
-        ways = [to_s3, *self._interface_endpoints(name, args.get("interface_endpoints", []), region, client)]
+        ways = [to_s3, *self._interface_endpoints(name, settings["interface_endpoints"], region, client)]
         # Whoever is a member gets out from the first moment on.
         self.s3_client_security_group_id = pulumi.Output.all(client.id, *[way.id for way in ways]).apply(
             lambda made: str(made[0])
@@ -94,11 +97,23 @@ class Network(pulumi.ComponentResource):
             }
         )
 
-    def _create(self, name: str, args: NetworkArgs, region: pulumi.Output[str]) -> None:
-        zones = args.get("zones", MIN_ZONES)
+    @property
+    def placement(self) -> PlacementArgs:
+        """What a component in this network is given of it."""
+        return {
+            "vpc_id": self.vpc_id,
+            "subnet_ids": self.subnet_ids,
+            "s3_client_security_group_id": self.s3_client_security_group_id,
+        }
+
+    def _create(
+        self, name: str, settings: NetworkSettings, region: pulumi.Output[str]
+    ) -> tuple[pulumi.Output[str], pulumi.Output[Sequence[str]]]:
+        """Returns the ids of a new VPC and of its subnets."""
+        zones = settings["zones"]
         if not MIN_ZONES <= zones <= MAX_ZONES:
             raise ValueError(f"Network: zones: expected {MIN_ZONES} or {MAX_ZONES}, got {zones}")
-        block = _address_block(args.get("cidr_block", "10.42.0.0/16"))
+        block = _address_block(settings["cidr_block"])
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
             cidr_block=str(block),
@@ -140,9 +155,8 @@ class Network(pulumi.ComponentResource):
             tags=self._tags,
             opts=self._child,
         )
-        self.vpc_id = vpc.id
         # Whoever runs in the subnets reaches S3 from the first moment on.
-        self.subnet_ids = pulumi.Output.all(*subnets, endpoint.id).apply(lambda made: list(made[:-1]))
+        return vpc.id, pulumi.Output.all(*subnets, endpoint.id).apply(lambda made: list(made[:-1]))
 
     def _s3_client(self, name: str, region: pulumi.Output[str]) -> tuple[aws.ec2.SecurityGroup, pulumi.CustomResource]:
         group = aws.ec2.SecurityGroup(
@@ -210,13 +224,19 @@ def _is_whole_name(service: str) -> bool:
     return "com.amazonaws." in service
 
 
-def _check_existing(vpc_id: object, subnet_ids: Sequence[object]) -> None:
+def _check_existing(vpc_id: str | None, subnet_ids: Sequence[str]) -> None:
     check_text("Network", "vpc_id", vpc_id, r"vpc-\w+", "an id such as vpc-0abc")
     for subnet_id in subnet_ids:
         check_text("Network", "subnet_ids", subnet_id, r"subnet-\w+", "ids such as subnet-0abc")
-    known = [subnet_id for subnet_id in subnet_ids if isinstance(subnet_id, str)]
-    if len(set(known)) < len(known):
-        raise ValueError(f"Network: subnet_ids: expected different subnets, got {', '.join(known)}")
+    if len(set(subnet_ids)) < len(subnet_ids):
+        raise ValueError(f"Network: subnet_ids: expected different subnets, got {', '.join(subnet_ids)}")
+    if subnet_ids and len(subnet_ids) < MIN_ZONES:
+        raise ValueError(
+            f"Network: subnet_ids: expected {MIN_ZONES} or more, in as many zones (RDS asks for them), "
+            f"got {len(subnet_ids)}"
+        )
+    if (vpc_id is None) != (not subnet_ids):
+        raise ValueError("Network: expected both vpc_id and subnet_ids of an existing VPC, got one of them")
 
 
 def _address_block(text: str) -> ipaddress.IPv4Network:

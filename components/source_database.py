@@ -1,16 +1,18 @@
 """The shop's MySQL: an existing one, or a small one made for trial."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components.common import INSTANCE_CLASS, CommonArgs, check_range, check_text, common
+from components.common import INSTANCE_CLASS, CommonArgs, Component, check_range, check_text
 from components.function import PythonFunction
+from components.iam import Link
 from components.network import PlacementArgs, connect
+from contracts.environment import SOURCE_DB
 
 MYSQL_PORT = 3306
 PORTS = (1, 65_535)
@@ -24,42 +26,59 @@ LOGIN_KEY = "source/login.json"
 """The key of the object that holds the login. It is outside of `etl/`, which holds the job's code."""
 
 
-class SourceDatabaseSettings(TypedDict):
-    """Settings of the source, as given under `recommender:source` in the stack's configuration."""
+class SourceDatabaseSettings(TypedDict, total=False):
+    """Settings of the source, as given under `recommender:source` in the stack's configuration, where the password
+    stands too."""
 
-    database: NotRequired[pulumi.Input[str]]
-    """The schema that holds the tables of dataset.toml. Default: `classicmodels`."""
-    host: NotRequired[str | None]
+    database: str
+    """The schema that holds the tables of dataset.toml."""
+    host: str
     """Host name of an existing MySQL. Required unless `trial` is true."""
-    trial: NotRequired[bool]
-    """True makes a small MySQL for trial: no backups, no standby, deleted with the stack. Default: false."""
-    port: NotRequired[int]
-    """Port of the existing database, 1 to 65,535. Default: 3306."""
-    username: NotRequired[pulumi.Input[str]]
-    """User of the existing database; it needs `SELECT` on the tables of dataset.toml. Default: `shop`."""
-    password: NotRequired[pulumi.Input[str] | None]
-    """Password of the existing database's user; give it as a secret."""
-    options: NotRequired[pulumi.Input[str]]
+    trial: bool
+    """True makes a small MySQL for trial: no backups, no standby, deleted with the stack."""
+    port: int
+    """Port of the existing database, 1 to 65,535."""
+    username: str
+    """User of the existing database; it needs `SELECT` on the tables of dataset.toml."""
+    options: str
     """Options of the JDBC driver, as a URL has them, TLS above all: `sslMode=VERIFY_CA`. Default: none."""
-    instance_class: NotRequired[pulumi.Input[str]]
-    """Instance class of the trial database. Default: `db.t4g.micro`."""
-    sample_shop: NotRequired[bool]
-    """True fills the trial database with the sample shop. Default: true."""
-    sample_shop_seed: NotRequired[int]
-    """Seed of the sample shop's random numbers: another seed gives another shop. Default: 1."""
-    storage_gb: NotRequired[int]
-    """Storage of the trial database in GiB, 20 to 65,536; RDS can only increase it. Default: 20."""
+    instance_class: str
+    """Instance class of the trial database."""
+    sample_shop: bool
+    """True fills the trial database with the sample shop."""
+    sample_shop_seed: int
+    """Seed of the sample shop's random numbers: another seed gives another shop."""
+    storage_gb: int
+    """Storage of the trial database in GiB, 20 to 65,536; RDS can only increase it."""
 
 
-class SourceDatabaseArgs(SourceDatabaseSettings, PlacementArgs, CommonArgs):
-    """An existing database where `host` is given, or one that is made here where `trial` is true."""
+SOURCE_DEFAULTS: SourceDatabaseSettings = {
+    "database": "classicmodels",
+    "trial": False,
+    "port": MYSQL_PORT,
+    "username": "shop",
+    "options": "",
+    "instance_class": "db.t4g.micro",
+    "sample_shop": True,
+    "sample_shop_seed": 1,
+    "storage_gb": MYSQL_STORAGE_GB[0],
+}
 
+
+class SourceDatabaseArgs(TypedDict):
+    """An existing database where the settings give its host, or one that is made here where they say `trial`."""
+
+    common: NotRequired[CommonArgs]
+    settings: SourceDatabaseSettings
+    password: NotRequired[pulumi.Input[str] | None]
+    """Password of the existing database's user. It is kept as a secret."""
+    placement: PlacementArgs
     code_bucket: pulumi.Input[str]
     """The bucket that the login, and the seeding function's code, are uploaded to."""
     code_bucket_arn: pulumi.Input[str]
 
 
-class SourceDatabase(pulumi.ComponentResource):
+class SourceDatabase(Component):
     """The database that the ratings come from, and the login by which the Glue job opens it.
 
     The login is an object on S3, which a job in a private subnet reaches without an interface endpoint
@@ -74,37 +93,33 @@ class SourceDatabase(pulumi.ComponentResource):
     """Members of this security group may open connections to the database."""
 
     def __init__(self, name: str, args: SourceDatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("recommender:index:SourceDatabase", name, {}, opts)
-        self._child = pulumi.ResourceOptions(parent=self)
-        self._tags = args.get("tags", {})
-        _check(args)
+        super().__init__(name, args.get("common", {}), opts)
+        settings = SOURCE_DEFAULTS | args["settings"]
+        password = args.get("password")
+        _check(settings, password)
         client = aws.ec2.SecurityGroup(
             f"{name}-client",
-            vpc_id=args["vpc_id"],
+            vpc_id=args["placement"]["vpc_id"],
             description="May open connections to the source database",
             tags=self._tags,
             opts=self._child,
         )
-        username = args.get("username", "shop")
-        host: pulumi.Input[str] | None = args.get("host")
-        port: pulumi.Input[int] = args.get("port", MYSQL_PORT)
-        given = args.get("password")
+        host: pulumi.Input[str] | None = settings.get("host")
+        port: pulumi.Input[int] = settings["port"]
         if host is None:
-            made: pulumi.Output[str] = pulumi.Output.secret(
+            password = pulumi.Output.secret(
                 random.RandomPassword(f"{name}-password", length=32, special=False, opts=self._child).result
             )
-            password: pulumi.Input[str] = made
-            instance = self._create(name, args, username, password, client)
+            instance, rules = self._create(name, args["placement"], settings, password, client)
             host, port = instance.address, instance.port
-            if args.get("sample_shop", True):
-                self._seed(name, args, instance, client, made)
+            if settings["sample_shop"]:
+                self._seed(name, args, settings, instance, password, client, rules)
         else:
-            assert given is not None  # _check
-            password = given
-            self._allow_egress(name, client, port)
-        options = pulumi.Output.from_input(args.get("options", "")).apply(lambda text: f"?{text}" if text else "")
-        jdbc_url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}{3}", host, port, self._database(args), options)
-        login = self._login(name, args, {"url": jdbc_url, "username": username, "password": password})
+            assert password is not None  # _check
+            self._allow_egress(name, client, settings["port"])
+        options = f"?{settings['options']}" if settings["options"] else ""
+        url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}{3}", host, port, settings["database"], options)
+        login = self._login(name, args, {"url": url, "username": settings["username"], "password": password})
         self.login_uri = pulumi.Output.concat("s3://", login.bucket, "/", login.key)
         self.login_arn = pulumi.Output.concat(args["code_bucket_arn"], "/", LOGIN_KEY)
         self.client_security_group_id = client.id
@@ -116,33 +131,43 @@ class SourceDatabase(pulumi.ComponentResource):
             }
         )
 
+    @property
+    def link(self) -> Link:
+        """What a Glue job needs to read the database."""
+        return {
+            "variables": {"login_uri": self.login_uri},
+            "statements": [{"sid": "ReadSourceLogin", "actions": ["s3:GetObject"], "resources": [self.login_arn]}],
+            "security_group_ids": [self.client_security_group_id],
+        }
+
     def _seed(
         self,
         name: str,
         args: SourceDatabaseArgs,
+        settings: SourceDatabaseSettings,
         instance: aws.rds.Instance,
-        client: aws.ec2.SecurityGroup,
         password: pulumi.Input[str],
+        client: aws.ec2.SecurityGroup,
+        rules: Sequence[pulumi.Resource],
     ) -> None:
         """Fills the database once, by a function in the VPC: the database cannot be reached from outside."""
         seeder = PythonFunction(
             f"{name}-seeder",
             {
-                **common(args),
+                "common": self._common,
                 "source": "shop_seeder",
                 "description": "Fills the trial source database with the sample shop",
                 "code_bucket": args["code_bucket"],
-                "environment": {
-                    "SOURCE_DB_HOST": instance.address,
-                    "SOURCE_DB_PORT": instance.port.apply(str),
-                    "SOURCE_DB_NAME": self._database(args),
-                    "SOURCE_DB_USER": instance.username,
-                    "SOURCE_DB_PASSWORD": password,
+                "variables": {
+                    SOURCE_DB.host: instance.address,
+                    SOURCE_DB.port: instance.port.apply(str),
+                    SOURCE_DB.name: settings["database"],
+                    SOURCE_DB.user: instance.username,
+                    SOURCE_DB.password: password,
                 },
-                "statements": [],
                 "timeout_seconds": 120,
                 "memory_mb": 256,
-                "subnet_ids": args["subnet_ids"],
+                "subnet_ids": args["placement"]["subnet_ids"],
                 "security_group_ids": [client.id],
             },
             self._child,
@@ -150,48 +175,47 @@ class SourceDatabase(pulumi.ComponentResource):
         aws.lambda_.Invocation(
             f"{name}-seed",
             function_name=seeder.name,
-            qualifier=seeder.alias_arn.apply(lambda arn: arn.rsplit(":", 1)[1]),
-            input=json.dumps({"seed": args.get("sample_shop_seed", 1)}),
+            qualifier=seeder.alias_name,
+            input=json.dumps({"seed": settings["sample_shop_seed"]}),
             # A database that took another's place is empty.
             triggers={"database": instance.resource_id},
             lifecycle_scope="CREATE_ONLY",
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self._rules),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=rules),
         )
-
-    @staticmethod
-    def _database(args: SourceDatabaseArgs) -> pulumi.Input[str]:
-        return args.get("database", "classicmodels")
 
     def _create(
         self,
         name: str,
-        args: SourceDatabaseArgs,
-        username: pulumi.Input[str],
+        placement: PlacementArgs,
+        settings: SourceDatabaseSettings,
         password: pulumi.Input[str],
         client: aws.ec2.SecurityGroup,
-    ) -> aws.rds.Instance:
+    ) -> tuple[aws.rds.Instance, Sequence[pulumi.Resource]]:
+        """Returns the database, and the rules without which nobody reaches it."""
         server = aws.ec2.SecurityGroup(
             f"{name}-server",
-            vpc_id=args["vpc_id"],
+            vpc_id=placement["vpc_id"],
             description="The trial source database",
             tags=self._tags,
             opts=self._child,
         )
-        self._rules = connect(self, name, client.id, server.id, MYSQL_PORT, self._tags)
+        rules = connect(self, name, client.id, server.id, MYSQL_PORT, self._tags)
         # RDS refuses to take a subnet group to another VPC.
-        in_vpc = pulumi.ResourceOptions(parent=self, replacement_trigger=args["vpc_id"])
-        subnets = aws.rds.SubnetGroup(f"{name}-subnets", subnet_ids=args["subnet_ids"], tags=self._tags, opts=in_vpc)
-        return aws.rds.Instance(
+        in_vpc = pulumi.ResourceOptions(parent=self, replacement_trigger=placement["vpc_id"])
+        subnets = aws.rds.SubnetGroup(
+            f"{name}-subnets", subnet_ids=placement["subnet_ids"], tags=self._tags, opts=in_vpc
+        )
+        instance = aws.rds.Instance(
             f"{name}-mysql",
             engine="mysql",
             engine_version="8.4",
-            instance_class=args.get("instance_class", "db.t4g.micro"),
-            allocated_storage=args.get("storage_gb", 20),
+            instance_class=settings["instance_class"],
+            allocated_storage=settings["storage_gb"],
             storage_type="gp3",
             storage_encrypted=True,
-            kms_key_id=args.get("kms_key_arn"),
-            db_name=self._database(args),
-            username=username,
+            kms_key_id=self._kms_key_arn,
+            db_name=settings["database"],
+            username=settings["username"],
             password=password,
             port=MYSQL_PORT,
             db_subnet_group_name=subnets.name,
@@ -205,8 +229,9 @@ class SourceDatabase(pulumi.ComponentResource):
             tags=self._tags,
             opts=in_vpc,
         )
+        return instance, rules
 
-    def _allow_egress(self, name: str, client: aws.ec2.SecurityGroup, port: pulumi.Input[int]) -> None:
+    def _allow_egress(self, name: str, client: aws.ec2.SecurityGroup, port: int) -> None:
         aws.vpc.SecurityGroupEgressRule(
             f"{name}-to-existing",
             security_group_id=client.id,
@@ -230,14 +255,14 @@ class SourceDatabase(pulumi.ComponentResource):
             content_type="application/json",
             # Always by KMS, and without a bucket key: each read is a Decrypt that CloudTrail has.
             server_side_encryption="aws:kms",
-            kms_key_id=args.get("kms_key_arn"),
+            kms_key_id=self._kms_key_arn,
             bucket_key_enabled=False,
             opts=self._child,
         )
 
 
-def _check(args: SourceDatabaseArgs) -> None:
-    host, trial = args.get("host"), args.get("trial", False)
+def _check(settings: SourceDatabaseSettings, password: pulumi.Input[str] | None) -> None:
+    host, trial = settings.get("host"), settings["trial"]
     if host is not None and trial:
         raise ValueError(f"SourceDatabase: trial: expected it without a host, got the host {host!r}")
     if host is None and not trial:
@@ -245,16 +270,16 @@ def _check(args: SourceDatabaseArgs) -> None:
             "SourceDatabase: expected host, username and password of the shop's MySQL, or trial: true for a small one: "
             "pulumi config set --path recommender:source.host <host>"
         )
-    if host is not None and args.get("password") is None:
+    if host is not None and password is None:
         raise ValueError(
             "SourceDatabase: expected the password of the existing database, got its host alone: "
             "pulumi config set --path --secret recommender:source.password"
         )
     check_text("SourceDatabase", "host", host, r"[A-Za-z0-9.:-]+", "a host name or address")
-    check_range("SourceDatabase", "port", args.get("port", MYSQL_PORT), PORTS)
+    check_range("SourceDatabase", "port", settings["port"], PORTS)
     if trial:
-        check_text("SourceDatabase", "database", args.get("database"), MADE_DATABASE, "up to 64 letters and digits")
-        check_text("SourceDatabase", "username", args.get("username"), MADE_USERNAME, "up to 16 letters, digits and _")
-        check_text("SourceDatabase", "instance_class", args.get("instance_class"), INSTANCE_CLASS, "db.<type>.<size>")
-        check_range("SourceDatabase", "storage_gb", args.get("storage_gb", MYSQL_STORAGE_GB[0]), MYSQL_STORAGE_GB)
-        check_range("SourceDatabase", "sample_shop_seed", args.get("sample_shop_seed", 1), (0, 2**32 - 1))
+        check_text("SourceDatabase", "database", settings["database"], MADE_DATABASE, "up to 64 letters and digits")
+        check_text("SourceDatabase", "username", settings["username"], MADE_USERNAME, "up to 16 letters, digits and _")
+        check_text("SourceDatabase", "instance_class", settings["instance_class"], INSTANCE_CLASS, "db.<type>.<size>")
+        check_range("SourceDatabase", "storage_gb", settings["storage_gb"], MYSQL_STORAGE_GB)
+        check_range("SourceDatabase", "sample_shop_seed", settings["sample_shop_seed"], (0, 2**32 - 1))

@@ -1,30 +1,34 @@
 """Buckets that are private, encrypted, versioned and reached over TLS only."""
 
-from typing import NotRequired
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 
-from components.common import CommonArgs, check_name, keeping_data
+from components.common import CommonArgs, Component, check_name
 
 MAX_BUCKET_NAME = 63
 """S3's general purpose bucket naming rules."""
 
+NONCURRENT_DAYS = 30
+"""Days that replaced or deleted versions of objects are kept."""
 
-class PrivateBucketArgs(CommonArgs):
+
+class PrivateBucketArgs(TypedDict):
     """Settings of a bucket; encryption, privacy, TLS and versions cannot be turned off."""
 
+    common: NotRequired[CommonArgs]
+    holds_data: NotRequired[bool]
+    """False lets a bucket be deleted with its objects whatever `force_destroy` says. Default: true."""
     expire_days: NotRequired[int | None]
     """Days after which objects are deleted. Default: never."""
     expire_prefix: NotRequired[str]
     """The prefix of the objects that `expire_days` deletes. Default: all objects."""
-    noncurrent_days: NotRequired[int]
-    """Days that replaced or deleted versions of objects are kept. Default: 30."""
     notify_event_bridge: NotRequired[bool]
     """True sends the bucket's events to EventBridge. Default: false."""
 
 
-class PrivateBucket(pulumi.ComponentResource):
+class PrivateBucket(Component):
     """An S3 bucket that is private, encrypted, versioned and reached over TLS only."""
 
     name: pulumi.Output[str]
@@ -32,14 +36,15 @@ class PrivateBucket(pulumi.ComponentResource):
     arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("recommender:index:PrivateBucket", name, {}, opts)
+        super().__init__(name, args.get("common", {}), opts)
         check_name("PrivateBucket", f"{name}-bucket", MAX_BUCKET_NAME)
         self._args = args
+        holds_data = args.get("holds_data", True)
         bucket = aws.s3.Bucket(
             f"{name}-bucket",
-            force_destroy=args.get("force_destroy", False),
-            tags=args.get("tags"),
-            opts=keeping_data(self, args),
+            force_destroy=self._stack["force_destroy"] or not holds_data,
+            tags=self._tags,
+            opts=self._keeping_data() if holds_data else self._child,
         )
         # They go with the bucket, not before it: a bucket that is refused because it is full keeps its guards.
         self._guard = pulumi.ResourceOptions(parent=self, deleted_with=bucket)
@@ -67,17 +72,18 @@ class PrivateBucket(pulumi.ComponentResource):
         )
 
     def _encrypt(self, name: str, bucket: aws.s3.Bucket) -> aws.s3.BucketServerSideEncryptionConfiguration:
-        key = self._args.get("kms_key_arn")
         return aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=bucket.id,
             rules=[
                 {
                     "apply_server_side_encryption_by_default": (
-                        {"sse_algorithm": "aws:kms", "kms_master_key_id": key} if key else {"sse_algorithm": "AES256"}
+                        {"sse_algorithm": "AES256"}
+                        if self._kms_key_arn is None
+                        else {"sse_algorithm": "aws:kms", "kms_master_key_id": self._kms_key_arn}
                     ),
                     # One data key a bucket instead of one an object: KMS is called, and paid, far less.
-                    "bucket_key_enabled": key is not None,
+                    "bucket_key_enabled": self._kms_key_arn is not None,
                 }
             ],
             opts=self._guard,
@@ -113,7 +119,7 @@ class PrivateBucket(pulumi.ComponentResource):
                 "id": "replaced-versions",
                 "status": "Enabled",
                 "filter": {},
-                "noncurrent_version_expiration": {"noncurrent_days": self._args.get("noncurrent_days", 30)},
+                "noncurrent_version_expiration": {"noncurrent_days": NONCURRENT_DAYS},
                 "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
             }
         ]

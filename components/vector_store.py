@@ -1,17 +1,18 @@
 """Vectors: PostgreSQL with pgvector, the bucket of ML artifacts, and the loader that a new manifest starts."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from collections.abc import Sequence
+from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components.common import INSTANCE_CLASS, CommonArgs, check_name, check_range, check_text, common
+from components.common import INSTANCE_CLASS, CommonArgs, Component, check_name, check_range, check_text
 from components.function import PythonFunction, WatchedFunction
-from components.iam import Statement, use_key
+from components.iam import Link, Statement, use_key
 from components.network import PlacementArgs, connect
 from components.storage import PrivateBucket
+from contracts.environment import ML_ARTIFACTS_BUCKET, VECTOR_DB, VECTOR_DB_AUTH
 
 POSTGRES_PORT = 5432
 MASTER_USER = "recommender"
@@ -30,7 +31,7 @@ BUILD_PARAMETERS = {
 """Formulas of RDS parameters (RDS User Guide, "Specifying DB parameters"), so that they follow the instance class."""
 
 MIN_STORAGE_GB, MAX_STORAGE_GB = 20, 65_536
-DEFAULT_BACKUP_DAYS, MAX_BACKUP_DAYS = 7, 35
+MAX_BACKUP_DAYS = 35
 MAX_INSTANCE_IDENTIFIER = 63
 """Limits of gp3 storage, backups and identifiers (RDS User Guide)."""
 
@@ -41,38 +42,63 @@ DEAD_LETTER_DAYS = 14
 """SQS's longest retention."""
 
 
-class VectorStoreSettings(TypedDict):
+class VectorStoreSettings(TypedDict, total=False):
     """Settings of the vector store, as given under `recommender:vectors` in the stack's configuration."""
 
-    instance_class: NotRequired[str]
-    """Instance class of the database, `db.<type>.<size>`. Default: `db.t4g.micro`."""
-    storage_gb: NotRequired[int]
-    """Storage of the database in GiB, 20 to 65,536; RDS can only increase it. Default: 20."""
-    multi_az: NotRequired[pulumi.Input[bool]]
-    """True keeps a standby in a second availability zone. Default: false."""
-    iam_authentication: NotRequired[bool]
-    """True lets functions log in to the database by their IAM role instead of a password. Default: false. It can be
-    switched on and off while events flow; until the functions have their new settings, batches are tried again."""
-    backup_retention_days: NotRequired[int]
-    """Days that automatic backups are kept, 0 to 35; 0 means no backups. Default: 7."""
-    deletion_protection: NotRequired[bool]
+    instance_class: str
+    """Instance class of the database, `db.<type>.<size>`."""
+    storage_gb: int
+    """Storage of the database in GiB, 20 to 65,536; RDS can only increase it."""
+    multi_az: bool
+    """True keeps a standby in a second availability zone."""
+    iam_authentication: bool
+    """True lets functions log in to the database by their IAM role instead of a password. It can be switched on and off
+    while events flow; until the functions have their new settings, batches are tried again."""
+    backup_retention_days: int
+    """Days that automatic backups are kept, 0 to 35; 0 means no backups."""
+    deletion_protection: bool
     """True lets AWS refuse to delete the database, and the engine refuse to delete or replace it before it changes
-    anything. Default: true. Another network, or `customer_managed_key` on a live stack, needs a new, empty database."""
-    apply_immediately: NotRequired[pulumi.Input[bool]]
+    anything. Another network, or `customer_managed_key` on a live stack, needs a new, empty database."""
+    apply_immediately: bool
     """True applies a change of class, storage or authentication at once, with an outage of minutes if the database
-    restarts; false in the next maintenance window. Default: true."""
-    skip_final_snapshot: NotRequired[pulumi.Input[bool]]
-    """True deletes the database without a last snapshot. Default: false."""
+    restarts; false in the next maintenance window."""
+    skip_final_snapshot: bool
+    """True deletes the database without a last snapshot."""
 
 
-class VectorStoreArgs(VectorStoreSettings, PlacementArgs, CommonArgs):
+VECTOR_STORE_DEFAULTS: VectorStoreSettings = {
+    "instance_class": "db.t4g.micro",
+    "storage_gb": MIN_STORAGE_GB,
+    "multi_az": False,
+    "iam_authentication": False,
+    "backup_retention_days": 7,
+    "deletion_protection": True,
+    "apply_immediately": True,
+    "skip_final_snapshot": False,
+}
+
+
+class VectorStoreArgs(TypedDict):
     """The vector store's settings, its network, and the bucket of the loader's code."""
 
-    s3_client_security_group_id: pulumi.Input[str]
+    common: NotRequired[CommonArgs]
+    settings: NotRequired[VectorStoreSettings]
+    placement: PlacementArgs
     code_bucket: pulumi.Input[str]
 
 
-class VectorStore(pulumi.ComponentResource):
+class WatchedDatabase(TypedDict):
+    """A database instance, for its alarms."""
+
+    identifier: pulumi.Input[str]
+    """The identifier of the instance, by which CloudWatch names its metrics."""
+    instance_class: str
+    """Such as `db.m7g.large`; the connections that it allows are computed from its memory."""
+    storage_gb: pulumi.Input[int]
+    """The storage that the instance has now: a change that waits for the maintenance window does not change alarms."""
+
+
+class VectorStore(Component):
     """Artifacts → PostgreSQL with pgvector, loaded and switched over by itself."""
 
     ml_artifacts_bucket: pulumi.Output[str]
@@ -84,70 +110,49 @@ class VectorStore(pulumi.ComponentResource):
     """Secret."""
     client_security_group_id: pulumi.Output[str]
     """Members of this security group may open connections to the database."""
-    identifier: pulumi.Output[str]
-    """The identifier of the database instance, by which CloudWatch names its metrics."""
     dead_letter_queue_name: pulumi.Output[str]
     """The queue of events whose model version could not be loaded."""
-    instance_class: str
-    storage_gb: pulumi.Output[int]
-    """The storage that the instance has now: a change that waits for the maintenance window does not change alarms."""
-    stack_outputs: Mapping[str, pulumi.Output[Any]]
-    """Stack output → value, for the outputs of the stack that come from this component."""
-    functions: Mapping[str, WatchedFunction]
+    watched: WatchedDatabase
+    """The database, for alarms."""
+    loader: WatchedFunction
     """The loader, for alarms."""
-    environment: Mapping[str, pulumi.Input[str]]
-    """Environment variables by which a function finds the artifacts and the database."""
-    statements: Sequence[Statement]
-    """The permissions to use the artifacts and the database; they go with `environment`."""
 
     def __init__(self, name: str, args: VectorStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("recommender:index:VectorStore", name, {}, opts)
-        self._child = pulumi.ResourceOptions(parent=self)
-        self._tags = args.get("tags", {})
-        check_name("VectorStore", f"{name}-postgres", MAX_INSTANCE_IDENTIFIER)
-        self.instance_class = args.get("instance_class", "db.t4g.micro")
-        check_text("VectorStore", "instance_class", self.instance_class, INSTANCE_CLASS, "db.<type>.<size>")
-        storage = args.get("storage_gb", MIN_STORAGE_GB)
-        check_range("VectorStore", "storage_gb", storage, (MIN_STORAGE_GB, MAX_STORAGE_GB))
-        backups = args.get("backup_retention_days", DEFAULT_BACKUP_DAYS)
-        check_range("VectorStore", "backup_retention_days", backups, (0, MAX_BACKUP_DAYS))
+        super().__init__(name, args.get("common", {}), opts)
+        settings = VECTOR_STORE_DEFAULTS | args.get("settings", {})
+        _check(name, settings)
         bucket = PrivateBucket(
-            f"{name}-ml-artifacts",
-            {**common(args), "notify_event_bridge": True},
-            self._child,
+            f"{name}-ml-artifacts", {"common": self._common, "notify_event_bridge": True}, self._child
         )
         client = aws.ec2.SecurityGroup(
             f"{name}-client",
-            vpc_id=args["vpc_id"],
+            vpc_id=args["placement"]["vpc_id"],
             description="May open connections to the vector store",
             tags=self._tags,
             opts=self._child,
         )
-        instance = self._database(name, args, client)
+        self.password = self._password(name)
+        instance, rules = self._database(name, args["placement"], settings, client)
         self.ml_artifacts_bucket = bucket.name
         self.host = instance.address
         self.port = instance.port
         self.database = instance.db_name
         self.username = instance.username
-        self.identifier = instance.identifier
-        self.storage_gb = instance.allocated_storage
         self.client_security_group_id = client.id
-        self.environment, self.statements = self._access(args, bucket, instance)
+        self.link = self._link(settings, bucket, instance)
+        """What a function needs to read the artifacts and use the database."""
         rule = self._manifest_rule(name, bucket)
-        dead_letters = self._dead_letters(name, args, rule)
+        dead_letters = self._dead_letters(name, rule)
         loader = self._loader(name, args, dead_letters)
-        self.functions = {"loader": loader.watched}
-        if args.get("iam_authentication"):
-            self._let_roles_in(name, loader, instance)
+        if settings["iam_authentication"]:
+            self._let_roles_in(name, loader, instance, rules)
         self._start_on_manifest(name, rule, loader, dead_letters)
         self.dead_letter_queue_name = dead_letters.name
-        self.stack_outputs = {
-            "ml_artifacts_bucket": self.ml_artifacts_bucket,
-            "vector_db_host": self.host,
-            "vector_db_port": self.port,
-            "vector_db_name": self.database,
-            "vector_db_username": self.username,
-            "vector_db_password": self.password,
+        self.loader = loader.watched
+        self.watched = {
+            "identifier": instance.identifier,
+            "instance_class": settings["instance_class"],
+            "storage_gb": instance.allocated_storage,
         }
         self.register_outputs(
             {
@@ -160,15 +165,12 @@ class VectorStore(pulumi.ComponentResource):
             }
         )
 
-    def _access(
-        self, args: VectorStoreArgs, bucket: PrivateBucket, instance: aws.rds.Instance
-    ) -> tuple[Mapping[str, pulumi.Input[str]], Sequence[Statement]]:
-        """Environment variables and permissions belong together: a function that has one without the other fails."""
-        environment: dict[str, pulumi.Input[str]] = {
-            "VECTOR_DB_HOST": self.host,
-            "VECTOR_DB_PORT": self.port.apply(str),
-            "VECTOR_DB_NAME": self.database,
-            "ML_ARTIFACTS_BUCKET": self.ml_artifacts_bucket,
+    def _link(self, settings: VectorStoreSettings, bucket: PrivateBucket, instance: aws.rds.Instance) -> Link:
+        variables: dict[str, pulumi.Input[str]] = {
+            VECTOR_DB.host: self.host,
+            VECTOR_DB.port: self.port.apply(str),
+            VECTOR_DB.name: self.database,
+            ML_ARTIFACTS_BUCKET: self.ml_artifacts_bucket,
         }
         statements: list[Statement] = [
             {
@@ -176,26 +178,29 @@ class VectorStore(pulumi.ComponentResource):
                 "actions": ["s3:GetObject"],
                 "resources": [pulumi.Output.concat(bucket.arn, "/*")],
             },
-            *use_key(args.get("kms_key_arn")),
+            *use_key(self._kms_key_arn),
         ]
-        if not args.get("iam_authentication"):
-            return {**environment, "VECTOR_DB_USER": self.username, "VECTOR_DB_PASSWORD": self.password}, statements
-        users = instance.arn.apply(lambda arn: arn.replace(":rds:", ":rds-db:").rsplit(":db:", 1)[0] + ":dbuser:")
-        statements.append(
-            {
-                "sid": "OpenDatabase",
-                "actions": ["rds-db:connect"],
-                "resources": [pulumi.Output.concat(users, instance.resource_id, f"/{IAM_USER}")],
-            }
-        )
-        return {**environment, "VECTOR_DB_USER": IAM_USER, "VECTOR_DB_AUTH": "iam"}, statements
+        if settings["iam_authentication"]:
+            users = instance.arn.apply(lambda arn: arn.replace(":rds:", ":rds-db:").rsplit(":db:", 1)[0] + ":dbuser:")
+            user = pulumi.Output.concat(users, instance.resource_id, f"/{IAM_USER}")
+            statements.append({"sid": "OpenDatabase", "actions": ["rds-db:connect"], "resources": [user]})
+            variables |= {VECTOR_DB.user: IAM_USER, VECTOR_DB_AUTH: "iam"}
+        else:
+            variables |= {VECTOR_DB.user: self.username, VECTOR_DB.password: self.password}
+        return {
+            "variables": variables,
+            "statements": statements,
+            "security_group_ids": [self.client_security_group_id],
+        }
 
-    def _let_roles_in(self, name: str, loader: PythonFunction, instance: aws.rds.Instance) -> None:
+    def _let_roles_in(
+        self, name: str, loader: PythonFunction, instance: aws.rds.Instance, rules: Sequence[pulumi.Resource]
+    ) -> None:
         """Has the database user made that roles log in as; only the master user, by password, can do that."""
         aws.lambda_.Invocation(
             f"{name}-let-roles-in",
             function_name=loader.name,
-            qualifier=loader.alias_arn.apply(lambda arn: arn.rsplit(":", 1)[1]),
+            qualifier=loader.alias_name,
             input=pulumi.Output.json_dumps(
                 {
                     "action": "grant_iam",
@@ -206,41 +211,45 @@ class VectorStore(pulumi.ComponentResource):
             ),
             # A database that took another's place knows no such user.
             triggers={"database": instance.resource_id},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self._rules),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=rules),
         )
 
-    def _database(self, name: str, args: VectorStoreArgs, client: aws.ec2.SecurityGroup) -> aws.rds.Instance:
+    def _database(
+        self, name: str, placement: PlacementArgs, settings: VectorStoreSettings, client: aws.ec2.SecurityGroup
+    ) -> tuple[aws.rds.Instance, Sequence[pulumi.Resource]]:
+        """Returns the database, and the rules without which nobody reaches it."""
+        vpc_id = placement["vpc_id"]
         server = aws.ec2.SecurityGroup(
-            f"{name}-server", vpc_id=args["vpc_id"], description="The vector store", tags=self._tags, opts=self._child
+            f"{name}-server", vpc_id=vpc_id, description="The vector store", tags=self._tags, opts=self._child
         )
-        self._rules = connect(self, name, client.id, server.id, POSTGRES_PORT, self._tags)
+        rules = connect(self, name, client.id, server.id, POSTGRES_PORT, self._tags)
         # RDS refuses to take a subnet group to another VPC, so it is made anew there, and the database with it.
-        in_vpc = pulumi.ResourceOptions(parent=self, replacement_trigger=args["vpc_id"])
-        subnets = aws.rds.SubnetGroup(f"{name}-subnets", subnet_ids=args["subnet_ids"], tags=self._tags, opts=in_vpc)
-        self.password = self._password(name, args)
+        in_vpc = pulumi.ResourceOptions(parent=self, replacement_trigger=vpc_id)
+        subnet_ids = placement["subnet_ids"]
+        subnets = aws.rds.SubnetGroup(f"{name}-subnets", subnet_ids=subnet_ids, tags=self._tags, opts=in_vpc)
         # A snapshot's name is taken for as long as the snapshot is kept, so each database has its own: the keepers are
         # what replaces the database.
         suffix = random.RandomId(
             f"{name}-final-snapshot",
             byte_length=4,
-            keepers={"kms_key": args.get("kms_key_arn") or "", "vpc": args["vpc_id"]},
+            keepers={"kms_key": self._kms_key_arn or "", "vpc": vpc_id},
             opts=self._child,
         )
-        protected = args.get("deletion_protection", True)
-        return aws.rds.Instance(
+        protected = settings["deletion_protection"]
+        instance = aws.rds.Instance(
             f"{name}-postgres",
             engine="postgres",
             engine_version=POSTGRES_MAJOR_VERSION,
-            instance_class=self.instance_class,
-            allocated_storage=args.get("storage_gb", MIN_STORAGE_GB),
+            instance_class=settings["instance_class"],
+            allocated_storage=settings["storage_gb"],
             storage_type="gp3",
             storage_encrypted=True,
-            kms_key_id=args.get("kms_key_arn"),
+            kms_key_id=self._kms_key_arn,
             parameter_group_name=self._parameters(name).name,
-            iam_database_authentication_enabled=args.get("iam_authentication", False),
+            iam_database_authentication_enabled=settings["iam_authentication"],
             performance_insights_enabled=True,
             performance_insights_retention_period=FREE_INSIGHTS_DAYS,
-            performance_insights_kms_key_id=args.get("kms_key_arn"),
+            performance_insights_kms_key_id=self._kms_key_arn,
             db_name="recommender",
             username=MASTER_USER,
             password=self.password,
@@ -248,27 +257,28 @@ class VectorStore(pulumi.ComponentResource):
             db_subnet_group_name=subnets.name,
             vpc_security_group_ids=[server.id],
             publicly_accessible=False,
-            multi_az=args.get("multi_az", False),
-            backup_retention_period=args.get("backup_retention_days", DEFAULT_BACKUP_DAYS),
+            multi_az=settings["multi_az"],
+            backup_retention_period=settings["backup_retention_days"],
             deletion_protection=protected,
-            apply_immediately=args.get("apply_immediately", True),
-            skip_final_snapshot=args.get("skip_final_snapshot", False),
+            apply_immediately=settings["apply_immediately"],
+            skip_final_snapshot=settings["skip_final_snapshot"],
             final_snapshot_identifier=pulumi.Output.concat(f"{name}-final-", suffix.hex),
             copy_tags_to_snapshot=True,
             auto_minor_version_upgrade=True,
             tags=self._tags,
-            opts=pulumi.ResourceOptions(parent=self, protect=protected, replacement_trigger=args["vpc_id"]),
+            opts=pulumi.ResourceOptions(parent=self, protect=protected, replacement_trigger=vpc_id),
         )
+        return instance, rules
 
-    def _password(self, name: str, args: VectorStoreArgs) -> pulumi.Output[str]:
+    def _password(self, name: str) -> pulumi.Output[str]:
         password: pulumi.Output[str] = pulumi.Output.secret(
             random.RandomPassword(f"{name}-password", length=32, special=False, opts=self._child).result
         )
         secret = aws.secretsmanager.Secret(
             f"{name}-login",
             description="User name and password of the vector store",
-            kms_key_id=args.get("kms_key_arn"),
-            recovery_window_in_days=0 if args.get("force_destroy") else 30,
+            kms_key_id=self._kms_key_arn,
+            recovery_window_in_days=0 if self._stack["force_destroy"] else 30,
             tags=self._tags,
             opts=self._child,
         )
@@ -302,21 +312,20 @@ class VectorStore(pulumi.ComponentResource):
         return PythonFunction(
             f"{name}-loader",
             {
-                **common(args),
+                "common": self._common,
                 "source": "embedding_loader",
                 "description": "Loads a model version's embeddings into PostgreSQL and switches over to it",
                 "code_bucket": args["code_bucket"],
-                "environment": self.environment,
+                "links": [self.link],
                 "statements": [
-                    *self.statements,
                     {"sid": "ReportFailure", "actions": ["sqs:SendMessage"], "resources": [dead_letters.arn]},
-                    *self._encrypt_messages(args),
+                    *self._encrypt_messages(),
                 ],
                 # The longest that Lambda allows: index builds of a million vectors on a small instance take minutes.
                 "timeout_seconds": 900,
                 "memory_mb": 512,
-                "subnet_ids": args["subnet_ids"],
-                "security_group_ids": [self.client_security_group_id, args["s3_client_security_group_id"]],
+                "subnet_ids": args["placement"]["subnet_ids"],
+                "security_group_ids": [args["placement"]["s3_client_security_group_id"]],
             },
             self._child,
         )
@@ -339,12 +348,11 @@ class VectorStore(pulumi.ComponentResource):
     def _start_on_manifest(
         self, name: str, rule: aws.cloudwatch.EventRule, loader: PythonFunction, dead_letters: aws.sqs.Queue
     ) -> None:
-        qualifier = loader.alias_arn.apply(lambda arn: arn.rsplit(":", 1)[1])
         # EventBridge's own queue takes what it cannot hand over; what the function fails at goes to the function's.
         aws.lambda_.FunctionEventInvokeConfig(
             f"{name}-load-failures",
             function_name=loader.name,
-            qualifier=qualifier,
+            qualifier=loader.alias_name,
             maximum_retry_attempts=2,
             destination_config={"on_failure": {"destination": dead_letters.arn}},
             opts=self._child,
@@ -353,7 +361,7 @@ class VectorStore(pulumi.ComponentResource):
             f"{name}-manifest",
             action="lambda:InvokeFunction",
             function=loader.name,
-            qualifier=qualifier,
+            qualifier=loader.alias_name,
             principal="events.amazonaws.com",
             source_arn=rule.arn,
             opts=self._child,
@@ -367,14 +375,13 @@ class VectorStore(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )
 
-    @staticmethod
-    def _encrypt_messages(args: VectorStoreArgs) -> list[Statement]:
+    def _encrypt_messages(self) -> list[Statement]:
         """Beside Decrypt, what who sends to an encrypted queue needs (SQS Developer Guide, "Key management")."""
-        key = args.get("kms_key_arn")
+        key = self._kms_key_arn
         return [{"sid": "EncryptFailure", "actions": ["kms:GenerateDataKey"], "resources": [key]}] if key else []
 
-    def _dead_letters(self, name: str, args: VectorStoreArgs, rule: aws.cloudwatch.EventRule) -> aws.sqs.Queue:
-        key = args.get("kms_key_arn")
+    def _dead_letters(self, name: str, rule: aws.cloudwatch.EventRule) -> aws.sqs.Queue:
+        key = self._kms_key_arn
         queue = aws.sqs.Queue(
             f"{name}-load-dead-letters",
             message_retention_seconds=DEAD_LETTER_DAYS * 24 * 3600,
@@ -404,3 +411,10 @@ class VectorStore(pulumi.ComponentResource):
             opts=self._child,
         )
         return queue
+
+
+def _check(name: str, settings: VectorStoreSettings) -> None:
+    check_name("VectorStore", f"{name}-postgres", MAX_INSTANCE_IDENTIFIER)
+    check_text("VectorStore", "instance_class", settings["instance_class"], INSTANCE_CLASS, "db.<type>.<size>")
+    check_range("VectorStore", "storage_gb", settings["storage_gb"], (MIN_STORAGE_GB, MAX_STORAGE_GB))
+    check_range("VectorStore", "backup_retention_days", settings["backup_retention_days"], (0, MAX_BACKUP_DAYS))

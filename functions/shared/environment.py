@@ -1,26 +1,33 @@
-"""The environment variables of the functions: the one place that reads them, and which function reads which."""
+"""Reads the environment variables of the functions, and says which function reads which."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-VECTOR_DB = ("VECTOR_DB_HOST", "VECTOR_DB_PORT", "VECTOR_DB_NAME", "VECTOR_DB_USER", "VECTOR_DB_PASSWORD")
-"""With `VECTOR_DB_AUTH` = `iam` in place of the password."""
-
-SOURCE_DB = ("SOURCE_DB_HOST", "SOURCE_DB_PORT", "SOURCE_DB_NAME", "SOURCE_DB_USER", "SOURCE_DB_PASSWORD")
+from contracts.environment import (
+    DELIVERY_STREAM_NAME,
+    FAILURE_BUCKET,
+    ML_ARTIFACTS_BUCKET,
+    MODEL_INFERENCE_FUNCTION,
+    RECOMMENDATION_LIMIT,
+    SOURCE_DB,
+    VECTOR_DB,
+    VECTOR_DB_AUTH,
+    DatabaseVariables,
+)
 
 READS = {
-    "embedding_loader": (*VECTOR_DB, "ML_ARTIFACTS_BUCKET"),
-    "model_inference": (*VECTOR_DB, "ML_ARTIFACTS_BUCKET"),
+    "embedding_loader": (*VECTOR_DB, ML_ARTIFACTS_BUCKET),
+    "model_inference": (*VECTOR_DB, ML_ARTIFACTS_BUCKET),
     "shop_seeder": SOURCE_DB,
-    "stream_transformation": ("MODEL_INFERENCE_FUNCTION", "RECOMMENDATION_LIMIT"),
+    "stream_transformation": (MODEL_INFERENCE_FUNCTION, RECOMMENDATION_LIMIT),
 }
 """Function → the variables that it reads in its default set-up."""
 
 OPTIONAL = {
-    "embedding_loader": ("VECTOR_DB_AUTH",),
-    "model_inference": ("VECTOR_DB_AUTH",),
-    "stream_transformation": ("DELIVERY_STREAM_NAME", "FAILURE_BUCKET"),
+    "embedding_loader": (VECTOR_DB_AUTH,),
+    "model_inference": (VECTOR_DB_AUTH,),
+    "stream_transformation": (DELIVERY_STREAM_NAME, FAILURE_BUCKET),
 }
 """Function → the variables of its other set-ups: IAM authentication, and the Kinesis event source."""
 
@@ -60,47 +67,45 @@ class Stream:
 
 def storage(environ: Mapping[str, str] = os.environ) -> Storage:
     """Raises `SettingError` naming the variable that is missing or wrong."""
-    authentication = environ.get("VECTOR_DB_AUTH") or "password"
+    authentication = environ.get(VECTOR_DB_AUTH) or "password"
     if authentication not in ("password", "iam"):
-        raise SettingError(f"VECTOR_DB_AUTH: expected 'password' or 'iam', found {authentication!r}")
-    database = Database(
-        host=_text(environ, "VECTOR_DB_HOST"),
-        port=_whole_number(environ, "VECTOR_DB_PORT", 1, 65_535),
-        name=_text(environ, "VECTOR_DB_NAME"),
-        user=_text(environ, "VECTOR_DB_USER"),
-        password=None if authentication == "iam" else _text(environ, "VECTOR_DB_PASSWORD"),
-    )
-    return Storage(database, _text(environ, "ML_ARTIFACTS_BUCKET"))
+        raise SettingError(f"{VECTOR_DB_AUTH}: expected 'password' or 'iam', found {authentication!r}")
+    database = _database(environ, VECTOR_DB, by_password=authentication == "password")
+    return Storage(database, _text(environ, ML_ARTIFACTS_BUCKET))
 
 
 def source(environ: Mapping[str, str] = os.environ) -> Database:
     """The trial stack's source database. Raises `SettingError` naming the variable that is missing or wrong."""
+    return _database(environ, SOURCE_DB)
+
+
+def _database(environ: Mapping[str, str], names: DatabaseVariables, *, by_password: bool = True) -> Database:
     return Database(
-        host=_text(environ, "SOURCE_DB_HOST"),
-        port=_whole_number(environ, "SOURCE_DB_PORT", 1, 65_535),
-        name=_text(environ, "SOURCE_DB_NAME"),
-        user=_text(environ, "SOURCE_DB_USER"),
-        password=_text(environ, "SOURCE_DB_PASSWORD"),
+        host=_text(environ, names.host),
+        port=_whole_number(environ, names.port, 1, 65_535),
+        name=_text(environ, names.name),
+        user=_text(environ, names.user),
+        password=_text(environ, names.password) if by_password else None,
     )
 
 
 def stream(environ: Mapping[str, str] = os.environ) -> Stream:
     """Raises `SettingError` naming the variable that is missing or wrong."""
     return Stream(
-        inference_function=_text(environ, "MODEL_INFERENCE_FUNCTION"),
-        limit=_whole_number(environ, "RECOMMENDATION_LIMIT", 1, MAX_RECOMMENDATIONS),
+        inference_function=_text(environ, MODEL_INFERENCE_FUNCTION),
+        limit=_whole_number(environ, RECOMMENDATION_LIMIT, 1, MAX_RECOMMENDATIONS),
     )
 
 
 def delivery_stream(environ: Mapping[str, str] = os.environ) -> str:
     """Returns the delivery stream that the transformation puts lines to when Kinesis calls it. Raises
     `SettingError`."""
-    return _text(environ, "DELIVERY_STREAM_NAME")
+    return _text(environ, DELIVERY_STREAM_NAME)
 
 
 def failure_bucket(environ: Mapping[str, str] = os.environ) -> str:
     """Returns the bucket in which it then keeps events that can never succeed. Raises `SettingError`."""
-    return _text(environ, "FAILURE_BUCKET")
+    return _text(environ, FAILURE_BUCKET)
 
 
 def _text(environ: Mapping[str, str], name: str) -> str:

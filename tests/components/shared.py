@@ -1,5 +1,11 @@
 """Components need function sources and the job's script, and no wheels: packaging has tests of its own."""
 
-from components import CommonArgs
+from components import CommonArgs, PlacementArgs
 
-COMMON: CommonArgs = {"bundle_dependencies": False, "tags": {"stack": "test"}}
+COMMON: CommonArgs = {"settings": {"bundle_dependencies": False}}
+PLACEMENT: PlacementArgs = {
+    "vpc_id": "vpc-1",
+    "subnet_ids": ["subnet-1", "subnet-2"],
+    "s3_client_security_group_id": "sg-s3",
+}
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/1"

@@ -5,29 +5,30 @@ from typing import Any
 
 import pytest
 
-from components import BatchPipeline
+from components import BatchPipeline, CommonArgs, Link
 from local.graph.recorder import Graph, build
-from tests.components.shared import COMMON
+from tests.components.shared import COMMON, PLACEMENT
+
+LOGIN = "arn:aws:s3:::code/source/login.json"
+SOURCE: Link = {
+    "variables": {"login_uri": "s3://code/source/login.json"},
+    "statements": [{"sid": "ReadSourceLogin", "actions": ["s3:GetObject"], "resources": [LOGIN]}],
+    "security_group_ids": ["sg-db"],
+}
 
 
-def pipeline(**settings: Any) -> Graph:
-    def program() -> None:
-        args: Any = {
-            **COMMON,
-            **settings,
-            "login_uri": "s3://code/source/login.json",
-            "login_arn": "arn:aws:s3:::code/source/login.json",
-            "client_security_group_ids": ["sg-db", "sg-s3"],
-            "vpc_id": "vpc-1",
-            "subnet_id": "subnet-1",
-            "code_bucket": "code",
-            "code_bucket_arn": "arn:aws:s3:::code",
-            "dataset_file": "dataset.toml",
-            "training_data_name": "ratings-ml-training",
-        }
-        BatchPipeline("batch", args)
-
-    return build(program)
+def pipeline(common: CommonArgs = COMMON, **settings: Any) -> Graph:
+    args: Any = {
+        "common": common,
+        "settings": settings,
+        "placement": PLACEMENT,
+        "source": SOURCE,
+        "code_bucket": "code",
+        "code_bucket_arn": "arn:aws:s3:::code",
+        "dataset_file": "dataset.toml",
+        "training_data_name": "ratings-ml-training",
+    }
+    return build(lambda: BatchPipeline("batch", args))
 
 
 def test_the_login_is_an_object_that_the_subnet_reaches_and_the_connection_has_none() -> None:
@@ -37,7 +38,7 @@ def test_the_login_is_an_object_that_the_subnet_reaches_and_the_connection_has_n
     assert "connectionProperties" not in connection
     assert graph.one("glue/job:Job").inputs["defaultArguments"]["--login_uri"] == "s3://code/source/login.json"
     reads = statements(graph, "job")["ReadSourceLogin"]
-    assert (reads["Action"], reads["Resource"]) == (["s3:GetObject"], ["arn:aws:s3:::code/source/login.json"])
+    assert (reads["Action"], reads["Resource"]) == (["s3:GetObject"], [LOGIN])
 
 
 def statements(graph: Graph, role: str) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def test_metrics_and_partition_indexes_are_allowed_where_they_are_made() -> None
 
 
 def test_the_jobs_logs_go_to_groups_of_the_stack_that_do_not_keep_them_for_ever() -> None:
-    graph = pipeline(log_retention_days=90)
+    graph = pipeline({"settings": {"log_retention_days": 90}})
     prefix = graph.one("glue/job:Job").inputs["defaultArguments"]["--custom-logGroup-prefix"]
     groups = {node.inputs["name"]: node.inputs["retentionInDays"] for node in graph.of("LogGroup")}
     assert groups == {f"{prefix}/output": 90, f"{prefix}/error": 90}
@@ -135,7 +136,7 @@ def test_the_job_may_write_the_data_lake_and_read_the_code_and_nothing_else_on_s
         for resource in statement["Resource"]
     }
     lake = "arn:aws:s3:eu-west-1:111122223333:batch-data-lake-bucket"
-    assert on_s3 == {"arn:aws:s3:::code/etl/*", "arn:aws:s3:::code/source/login.json", lake, f"{lake}/*"}
+    assert on_s3 == {"arn:aws:s3:::code/etl/*", LOGIN, lake, f"{lake}/*"}
 
 
 def test_fewer_workers_than_glue_takes_are_refused() -> None:

@@ -42,17 +42,15 @@ def test_a_bucket_keeps_replaced_versions_for_a_while_and_its_content_unless_ask
         ({"timeout_seconds": 901}, "timeout_seconds: expected 1 to 900, got 901"),
         ({"memory_mb": 64}, "memory_mb: expected 128 to 10240, got 64"),
         ({"subnet_ids": ["subnet-1"]}, "expected subnet_ids and security_group_ids together"),
-        ({"log_retention_days": 15}, "log_retention_days: expected one of"),
+        ({"common": {"settings": {"log_retention_days": 15}}}, "log_retention_days: expected one of"),
     ],
 )
 def test_a_function_that_lambda_would_reject_is_refused_at_once(wrong: Any, message: str) -> None:
     args: Any = {
-        **COMMON,
+        "common": COMMON,
         "source": "model_inference",
         "description": "",
         "code_bucket": "code",
-        "environment": {},
-        "statements": [],
         "timeout_seconds": 60,
         "memory_mb": 512,
         **wrong,

@@ -15,18 +15,16 @@ def graph() -> Graph:
     return monitoring(email="ops@example.com")
 
 
-def monitoring(**settings: Any) -> Graph:
+def monitoring(instance_class: str = "db.t4g.micro", **settings: Any) -> Graph:
     args: Any = {
-        **COMMON,
+        "common": COMMON,
+        "settings": settings,
         "event_stream_name": "events",
         "delivery_stream_name": "delivery",
         "functions": {"loader": {"name": "loader-1", "timeout_seconds": 900}},
         "dead_letter_queue_name": "dead",
-        "database_identifier": "db",
-        "database_class": "db.t4g.micro",
-        "database_storage_gb": 20,
+        "database": {"identifier": "db", "instance_class": instance_class, "storage_gb": 20},
         "glue_job_name": "job",
-        **settings,
     }
     return build(lambda: Monitoring("monitoring", args))
 
@@ -89,12 +87,12 @@ def test_eventbridge_may_publish_without_a_condition_on_its_source(graph: Graph)
     [("db.t4g.micro", 76), ("db.m7g.large", 841), ("db.r8g.4xlarge", 5000), ("db.t4g.2xlarge", 3463)],
 )
 def test_the_connections_alarm_is_measured_against_the_instance_class(instance_class: str, connections: int) -> None:
-    alarm = monitoring(database_class=instance_class).one("MetricAlarm", "database-connections").inputs
+    alarm = monitoring(instance_class).one("MetricAlarm", "database-connections").inputs
     assert alarm["threshold"] == pytest.approx(0.8 * connections)
 
 
 def test_an_instance_class_that_is_unknown_asks_for_its_connections() -> None:
     with pytest.raises(ValueError, match="expected database_max_connections beside"):
-        monitoring(database_class="db.x2g.large")
-    alarm = monitoring(database_class="db.x2g.large", database_max_connections=100).one("MetricAlarm", "connections")
+        monitoring("db.x2g.large")
+    alarm = monitoring("db.x2g.large", database_max_connections=100).one("MetricAlarm", "connections")
     assert alarm.inputs["threshold"] == pytest.approx(80)

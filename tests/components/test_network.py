@@ -6,12 +6,12 @@ import pulumi
 import pulumi_aws as aws
 import pytest
 
-from components import Network
+from components import Network, NetworkSettings
 from local.graph.recorder import build
 
 
 def test_subnets_are_private_in_zones_of_their_own_and_reach_nothing_but_s3() -> None:
-    graph = build(lambda: Network("net", {"zones": 3}))
+    graph = build(lambda: Network("net", {"settings": {"zones": 3}}))
     subnets = [node.inputs for node in graph.of("Subnet")]
     assert {subnet["availabilityZone"] for subnet in subnets} == {"eu-west-1a", "eu-west-1b", "eu-west-1c"}
     assert {subnet["mapPublicIpOnLaunch"] for subnet in subnets} == {False}
@@ -20,7 +20,7 @@ def test_subnets_are_private_in_zones_of_their_own_and_reach_nothing_but_s3() ->
 
 
 def test_security_groups_have_no_inline_rules_and_each_rule_one_peer() -> None:
-    graph = build(lambda: Network("net", {"interface_endpoints": ["secretsmanager"]}))
+    graph = build(lambda: Network("net", {"settings": {"interface_endpoints": ["secretsmanager"]}}))
     for group in graph.of("SecurityGroup"):
         assert not {"ingress", "egress"} & set(group.inputs), group.name
     rules = graph.of("SecurityGroupEgressRule") + graph.of("SecurityGroupIngressRule")
@@ -31,14 +31,15 @@ def test_security_groups_have_no_inline_rules_and_each_rule_one_peer() -> None:
 
 
 def test_in_an_existing_vpc_nothing_is_made_but_security_groups() -> None:
-    graph = build(lambda: Network("net", {"vpc_id": "vpc-1", "subnet_ids": ["subnet-1", "subnet-2"]}))
+    existing: NetworkSettings = {"vpc_id": "vpc-1", "subnet_ids": ["subnet-1", "subnet-2"]}
+    graph = build(lambda: Network("net", {"settings": existing}))
     made = {node.type.rsplit(":", 1)[1] for node in graph.nodes if node.custom}
     assert made == {"SecurityGroup", "SecurityGroupEgressRule"}
     assert graph.one("SecurityGroup").inputs["vpcId"] == "vpc-1"
 
 
 @pytest.mark.parametrize(
-    ("args", "message"),
+    ("settings", "message"),
     [
         ({"zones": 1}, "zones: expected 2 or 3, got 1"),
         ({"zones": 4}, "zones: expected 2 or 3, got 4"),
@@ -47,9 +48,9 @@ def test_in_an_existing_vpc_nothing_is_made_but_security_groups() -> None:
         ({"vpc_id": "vpc-1", "subnet_ids": ["subnet-1"]}, "subnet_ids: expected 2 or more"),
     ],
 )
-def test_what_aws_would_reject_is_refused_at_once(args: Any, message: str) -> None:
+def test_what_aws_would_reject_is_refused_at_once(settings: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        build(lambda: Network("net", args))
+        build(lambda: Network("net", {"settings": settings}))
 
 
 def test_look_ups_go_through_the_explicit_provider_of_the_component() -> None:

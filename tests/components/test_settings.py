@@ -5,6 +5,8 @@ from typing import Any
 
 import pulumi
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import settings
 from components import Delivery
@@ -44,10 +46,10 @@ def test_all_wrong_keys_are_named_at_once_with_what_was_expected_and_what_came()
     lines = str(error.value).splitlines()
     assert [line.split(":")[1] for line in lines] == [
         "customer_managed_key",
-        "network.subnet_ids",
         "network.zones",
-        "vectors.multi_az",
+        "network.subnet_ids",
         "vectors.storage_gb",
+        "vectors.multi_az",
         "vectors.sorage_gb",
         "stream",
     ]
@@ -88,6 +90,25 @@ def test_a_choice_is_one_of_the_choices() -> None:
     )
 
 
+TEXT = st.text(st.characters(exclude_categories=["C", "Z"]))
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=4)
+
+
+@given(st.sampled_from(sorted({*settings.KEYS} - {"dataset_file", "source"})), st.data())
+def test_any_json_is_loaded_as_it_is_or_refused_with_a_line_for_each_wrong_key(key: str, data: st.DataObject) -> None:
+    names = st.sampled_from([*getattr(settings.KEYS[key], "__annotations__", {}), "else"])
+    value = data.draw(VALUES | st.dictionaries(names, VALUES))
+    try:
+        loaded = load(**{key: json.dumps(value)})
+    except settings.SettingsError as error:
+        lines = str(error).splitlines()
+    else:
+        lines = []
+        assert getattr(loaded, key) == value
+    assert [line for line in lines if not line.startswith(f"recommender:{key}")] == []
+
+
 def test_what_the_program_wires_is_no_setting() -> None:
     with pytest.raises(settings.SettingsError, match=r"vectors\.vpc_id: no such key: expected one of"):
         load(vectors={"vpc_id": "vpc-1"})
@@ -95,10 +116,11 @@ def test_what_the_program_wires_is_no_setting() -> None:
 
 def test_a_password_stays_secret() -> None:
     def program() -> None:
-        source = settings.load().source
-        pulumi.export("password", source["password"])
-        pulumi.export("host", source["host"])
+        loaded = settings.load()
+        pulumi.export("password", loaded.source_password)
+        pulumi.export("source", loaded.source)
 
     config = {"recommender:source": json.dumps({"host": "db", "username": "u", "password": "p"})}
     outputs = build(program, config=config).outputs
-    assert {name: secret for name, (_, secret, _) in outputs.items()} == {"password": True, "host": False}
+    assert {name: secret for name, (_, secret, _) in outputs.items()} == {"password": True, "source": False}
+    assert outputs["source"].value == {"host": "db", "username": "u"}

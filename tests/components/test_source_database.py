@@ -1,23 +1,23 @@
 """An existing MySQL, or one for trial that a function fills."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pytest
 
-from components import SourceDatabase
+from components import CommonArgs, SourceDatabase, SourceDatabaseArgs, SourceDatabaseSettings
 from local.graph.recorder import Graph, build, without_secrets
-from tests.components.shared import COMMON
+from tests.components.shared import COMMON, KEY, PLACEMENT
 
 
-def source(**settings: Any) -> Graph:
+def source(password: str | None = None, common: CommonArgs = COMMON, **settings: Any) -> Graph:
     def program() -> None:
-        args: Any = {
-            **COMMON,
-            **settings,
-            "vpc_id": "vpc-1",
-            "subnet_ids": pulumi.Output.from_input(["subnet-1", "subnet-2"]),
+        args: SourceDatabaseArgs = {
+            "common": common,
+            "settings": cast("SourceDatabaseSettings", settings),
+            "password": password,
+            "placement": PLACEMENT,
             "code_bucket": "code",
             "code_bucket_arn": "arn:aws:s3:::code",
         }
@@ -26,7 +26,13 @@ def source(**settings: Any) -> Graph:
     return build(program)
 
 
-EXISTING = {"host": "mysql.internal", "port": 3307, "database": "shop", "username": "reader", "password": "hidden"}
+EXISTING: dict[str, Any] = {
+    "host": "mysql.internal",
+    "port": 3307,
+    "database": "shop",
+    "username": "reader",
+    "password": "hidden",
+}
 
 
 def test_an_existing_database_is_reached_and_nothing_but_its_login_is_made() -> None:
@@ -39,9 +45,10 @@ def test_an_existing_database_is_reached_and_nothing_but_its_login_is_made() -> 
     assert login == {"url": url, "username": "reader", "password": "hidden"}
 
 
-@pytest.mark.parametrize("key", [None, "arn:aws:kms:eu-west-1:111122223333:key/1"])
+@pytest.mark.parametrize("key", [None, KEY])
 def test_the_login_is_encrypted_by_kms_and_a_secret_of_the_state(key: str | None) -> None:
-    login = source(**EXISTING, kms_key_arn=key).one("BucketObjectv2", "login")
+    common: CommonArgs = COMMON if key is None else {**COMMON, "kms_key_arn": key}
+    login = source(**EXISTING, common=common).one("BucketObjectv2", "login")
     assert (login.inputs["serverSideEncryption"], login.inputs.get("kmsKeyId")) == ("aws:kms", key)
     assert without_secrets(login.raw["content"]) == "[secret]"
 

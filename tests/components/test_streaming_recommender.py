@@ -3,32 +3,29 @@
 import json
 from typing import Any
 
-import pulumi
 import pytest
 
-from components import StreamingRecommender
+from components import Link, StreamingRecommender
 from components.streaming_recommender import INFERENCE_TIMEOUT_SECONDS, TRANSFORMATION_TIMEOUT_SECONDS
 from functions.shared import environment
 from local.graph.recorder import Graph, build
-from tests.components.shared import COMMON
+from tests.components.shared import COMMON, PLACEMENT
 
 FIREHOSE_WAITS_SECONDS = 300
 
 
-def recommender(**settings: Any) -> Graph:
-    def program() -> None:
-        args: Any = {
-            **COMMON,
-            **settings,
-            "subnet_ids": pulumi.Output.from_input(["subnet-1", "subnet-2"]),
-            "security_group_ids": ["sg-1"],
-            "vector_store_environment": {"VECTOR_DB_HOST": "db"},
-            "vector_store_statements": [],
-            "code_bucket": "code",
-        }
-        StreamingRecommender("stream", args)
+STORE: Link = {"variables": {"VECTOR_DB_HOST": "db"}, "statements": [], "security_group_ids": ["sg-db"]}
 
-    return build(program)
+
+def recommender(**settings: Any) -> Graph:
+    args: Any = {
+        "common": COMMON,
+        "settings": settings,
+        "placement": PLACEMENT,
+        "store": STORE,
+        "code_bucket": "code",
+    }
+    return build(lambda: StreamingRecommender("stream", args))
 
 
 def delivery(graph: Graph) -> dict[str, Any]:
@@ -55,7 +52,8 @@ def test_the_transformation_runs_outside_the_vpc_and_inference_inside() -> None:
     graph = recommender()
     assert "vpcConfig" not in graph.one("lambda/function:Function", "transformation").inputs
     inference = graph.one("lambda/function:Function", "inference").inputs
-    assert inference["vpcConfig"]["subnetIds"] == ["subnet-1", "subnet-2"]
+    assert inference["vpcConfig"] == {"subnetIds": ["subnet-1", "subnet-2"], "securityGroupIds": ["sg-db", "sg-s3"]}
+    assert inference["environment"]["variables"] == STORE["variables"]
     policy = json.loads(graph.one("RolePolicy", "inference").inputs["policy"])["Statement"]
     (attach,) = [statement for statement in policy if statement["Sid"] == "AttachToVpc"]
     assert set(attach["Action"]) == {

@@ -3,28 +3,17 @@
 import json
 from typing import Any
 
-import pulumi
 import pytest
 
-from components import VectorStore
+from components import CommonArgs, VectorStore
 from components.vector_store import IAM_USER
 from local.graph.recorder import Graph, build
-from tests.components.shared import COMMON
+from tests.components.shared import COMMON, KEY, PLACEMENT
 
 
-def vector_store(**settings: Any) -> Graph:
-    def program() -> None:
-        args: Any = {
-            **COMMON,
-            **settings,
-            "vpc_id": "vpc-1",
-            "subnet_ids": pulumi.Output.from_input(["subnet-1", "subnet-2"]),
-            "s3_client_security_group_id": "sg-s3",
-            "code_bucket": "code",
-        }
-        VectorStore("vectors", args)
-
-    return build(program)
+def vector_store(common: CommonArgs = COMMON, **settings: Any) -> Graph:
+    args: Any = {"common": common, "settings": settings, "placement": PLACEMENT, "code_bucket": "code"}
+    return build(lambda: VectorStore("vectors", args))
 
 
 def database(graph: Graph) -> dict[str, Any]:
@@ -78,7 +67,7 @@ def test_under_iam_authentication_no_function_knows_a_password() -> None:
 
 
 def test_a_customer_managed_key_is_used_for_all_that_is_stored() -> None:
-    graph = vector_store(kms_key_arn="arn:aws:kms:eu-west-1:111122223333:key/1")
+    graph = vector_store({**COMMON, "kms_key_arn": KEY})
     assert database(graph)["kmsKeyId"].endswith("key/1")
     assert graph.one("Secret").inputs["kmsKeyId"].endswith("key/1")
     assert graph.one("lambda/function:Function").inputs["kmsKeyArn"].endswith("key/1")
@@ -87,6 +76,6 @@ def test_a_customer_managed_key_is_used_for_all_that_is_stored() -> None:
 
 
 @pytest.mark.parametrize(("setting", "value"), [("storage_gb", 19), ("backup_retention_days", 36)])
-def test_what_aws_would_reject_is_refused_at_once(setting: str, value: int) -> None:
+def test_what_aws_would_reject_is_refused_at_once(setting: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"VectorStore: {setting}: expected .* got {value}"):
         vector_store(**{setting: value})

@@ -14,7 +14,7 @@ class Shelf(pulumi.ComponentResource):
 
     def __init__(self, name: str, bucket: PrivateBucket) -> None:
         super().__init__("test:index:Shelf", name, {}, None)
-        PrivateBucket(f"{name}-own", {"tags": {"of": bucket.name}}, pulumi.ResourceOptions(parent=self))
+        PrivateBucket(f"{name}-own", {"common": {"kms_key_arn": bucket.arn}}, pulumi.ResourceOptions(parent=self))
 
 
 def program() -> None:
@@ -40,7 +40,7 @@ class Cabinet(pulumi.ComponentResource):
     def __init__(self, name: str, bucket: PrivateBucket, shelf: Shelf) -> None:
         super().__init__("test:index:Cabinet", name, {}, None)
         options = pulumi.ResourceOptions(parent=self, depends_on=[shelf])
-        PrivateBucket(f"{name}-own", {"tags": {"of": bucket.name}}, options)
+        PrivateBucket(f"{name}-own", {"common": {"kms_key_arn": bucket.arn}}, options)
 
 
 def program_with_a_shortcut() -> None:
