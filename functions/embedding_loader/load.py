@@ -52,6 +52,7 @@ ALTER TABLE {items} ADD PRIMARY KEY (id);
 ALTER TABLE {users} ADD PRIMARY KEY (id);
 ALTER TABLE {recent_items} ADD PRIMARY KEY (user_id);
 CREATE INDEX ON {items} USING hnsw (embedding {operator_class}) WITH (m = {m}, ef_construction = {ef}) WHERE in_stock;
+CREATE INDEX ON {items} (id) WHERE NOT in_stock;
 ANALYZE {items};
 ANALYZE {users};
 ANALYZE {recent_items}

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from contracts.artifacts import ManifestError
-from functions.model_inference.inference import STATEMENT_SECONDS, Fallback, Inference
 from functions.shared import environment
 from functions.shared.artifacts import ArtifactBucket
 from functions.shared.database import KeptConnection
 from functions.shared.deadline import Deadline
 from functions.shared.limits import PAYLOAD_BYTES, ResponseTooLargeError
 from functions.shared.serving import store
+from functions.shared.serving.inference import STATEMENT_SECONDS, Fallback, Inference
 from functions.shared.serving.requests import read_call
 from functions.shared.serving.tower import ModelError
 from functions.shared.telemetry import MetricUnit, count, logger_of, metrics_of, timed

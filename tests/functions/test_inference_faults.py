@@ -22,10 +22,10 @@ from contracts.events import MAX_HISTORY, MAX_TAGS
 from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading
 from functions.model_inference import handler as inference
-from functions.model_inference import inference as warm
 from functions.shared import environment, versions
 from functions.shared.database import CERTIFICATES, DatabaseUnavailableError, KeptConnection, encryption
 from functions.shared.environment import SettingError
+from functions.shared.serving import inference as warm
 from functions.shared.serving.requests import RequestError, read_request
 from functions.shared.serving.store import Store as Tables
 from functions.shared.serving.tower import ModelError, UserTower

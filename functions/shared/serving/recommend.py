@@ -1,16 +1,15 @@
 """Computes the recommendations of a batch of requests from one model version."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from contracts.events import PRODUCT, Strategy
 from functions.shared.serving.requests import MODEL_HISTORY, Request
-from functions.shared.serving.store import Item, Scored, Store, User
+from functions.shared.serving.store import Item, Near, Scored, Store, User
 from functions.shared.serving.tower import UserTower
 from functions.shared.vectors import Vectors
 from functions.shared.versions import DIGITS
@@ -31,15 +30,34 @@ class _Plan:
     is_known_visitor: bool = False
     """No customer and no session, but features that the model makes something of."""
 
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The items that this answer must not hold, beside those that are excluded for the customer."""
+        return self.session + self.request.exclude
+
+    def similar_to(self, items: Mapping[str, Item]) -> list[str]:
+        known = [item for item in self.request.similar_to if item in items]
+        return known if self.request.cart else known[:1]
+
 
 def recommend(store: Store, tower: UserTower | None, requests: Sequence[Request], limit: int) -> list[dict[str, Any]]:
-    """Returns an answer for each request, in order. It takes at most four statements for any number of requests."""
+    """Returns an answer for each request, in order. It takes at most five statements for any number of requests."""
     users = store.users({request.customer for request in requests if request.customer})
     items = store.items(_wanted_items(requests, users))
     plans = [_plan(request, users, items) for request in requests]
     _compute_vectors(store, tower, plans, items)
     recommended = _search(store, plans, limit)
-    return [_answer(plan, found, _similar(plan, items, limit)) for plan, found in zip(plans, recommended, strict=True)]
+    near = _similar(store, plans, items, limit)
+    return [_answer(*answer) for answer in zip(plans, recommended, near, strict=True)]
+
+
+def similar(store: Store, item: str, limit: int, exclude: Collection[str] = ()) -> list[Scored] | None:
+    """Returns the items in stock that are most similar to one, with their scores; `None` if the version lacks it."""
+    found = store.items({item: True}).get(item)
+    if found is None:
+        return None
+    shown = _shown(found.similar, store.sold_out([near.id for near in found.similar]), exclude)
+    return [(near.id, store.score(near.distance)) for near in shown[:limit]]
 
 
 def _wanted_items(requests: Sequence[Request], users: Mapping[str, User]) -> dict[str, bool]:
@@ -119,23 +137,26 @@ def _search(store: Store, plans: Sequence[_Plan], limit: int) -> list[list[Score
 
 
 def _left_out(plans: Sequence[_Plan], limit: int) -> tuple[list[tuple[str, ...]], int, list[str | None]]:
-    return [plan.session for plan in plans], limit, [plan.request.customer for plan in plans]
+    return [plan.hidden for plan in plans], limit, [plan.request.customer for plan in plans]
 
 
-def _similar(plan: _Plan, items: Mapping[str, Item], limit: int) -> list[dict[str, Any]]:
-    """Similar items for the known items of the cart, else for the last known browsed one."""
-    known = [item for item in plan.request.similar_to if item in items]
-    hidden = set(plan.session)
-    return [
-        {
-            PRODUCT: item,
-            "similar_items": [
-                {"id": near.id, "distance": near.distance}
-                for near in islice((near for near in items[item].similar if near.id not in hidden), limit)
-            ],
-        }
-        for item in (known if plan.request.cart else known[:1])
-    ]
+def _similar(
+    store: Store, plans: Sequence[_Plan], items: Mapping[str, Item], limit: int
+) -> Iterator[list[dict[str, Any]]]:
+    """For each plan, similar items for the known items of the cart, else for the last known browsed one."""
+    asked = [plan.similar_to(items) for plan in plans]
+    sold_out = store.sold_out({near.id for known in asked for item in known for near in items[item].similar})
+    for plan, known in zip(plans, asked, strict=True):
+        hidden = set(plan.hidden)
+        shown = {item: _shown(items[item].similar, sold_out, hidden)[:limit] for item in known}
+        yield [
+            {PRODUCT: item, "similar_items": [{"id": near.id, "distance": near.distance} for near in nearest]}
+            for item, nearest in shown.items()
+        ]
+
+
+def _shown(nearest: Sequence[Near], sold_out: Collection[str], hidden: Collection[str]) -> list[Near]:
+    return [near for near in nearest if near.id not in sold_out and near.id not in hidden]
 
 
 def _answer(plan: _Plan, found: Sequence[Scored], similar: list[dict[str, Any]]) -> dict[str, Any]:

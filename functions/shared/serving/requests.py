@@ -32,6 +32,9 @@ class Request:
     cart: tuple[str, ...]
     browsed: tuple[str, ...]
     """Not in the cart; the last browsed first."""
+    exclude: tuple[str, ...] = ()
+    """Items that the caller does not want to see."""
+    wants_similar: bool = True
 
     @property
     def session(self) -> tuple[str, ...]:
@@ -41,7 +44,7 @@ class Request:
     @property
     def similar_to(self) -> tuple[str, ...]:
         """The items that may be answered with similar ones."""
-        return self.cart or self.browsed[:LAST_BROWSED]
+        return (self.cart or self.browsed[:LAST_BROWSED]) if self.wants_similar else ()
 
 
 def read_call(event: Any) -> tuple[int, list[Any]]:
@@ -83,12 +86,19 @@ def read_request(raw: Any) -> Request:
         item = _id(entry.get(PRODUCT), f"items.{PRODUCT}")
         if storable(item):
             (cart if entry.get(IN_CART) is True else browsed)[item] = None
+    exclude = raw.get("exclude", ())
+    if not isinstance(exclude, list | tuple):
+        raise RequestError(f"exclude: expected a list, found {type(exclude).__name__}")
+    if len(exclude) > MAX_HISTORY:
+        raise RequestError(f"exclude: expected at most {MAX_HISTORY}, found {len(exclude)}")
     return Request(
         id=id_,
         user=user,
         customer=_customer(user.get(CUSTOMER)),
         cart=tuple(cart),
         browsed=tuple(item for item in browsed if item not in cart),
+        exclude=tuple(item for item in (_id(value, "exclude") for value in exclude) if storable(item)),
+        wants_similar=raw.get("similar") is not False,
     )
 
 

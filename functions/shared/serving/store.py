@@ -73,9 +73,16 @@ WITH query AS MATERIALIZED (
 SELECT query.n, best.id, best.popularity
 FROM query CROSS JOIN LATERAL (
     SELECT p.id, p.popularity, p.rank FROM {popular_items} p
-    WHERE p.id <> ALL (query.session) AND NOT query.excluded ? p.id ORDER BY p.rank LIMIT {limit}
+    CROSS JOIN LATERAL (SELECT i.in_stock FROM {items} i WHERE i.id = p.id LIMIT 1) now
+    WHERE now.in_stock AND p.id <> ALL (query.session) AND NOT query.excluded ? p.id
+    ORDER BY p.rank LIMIT {limit}
 ) best
 ORDER BY query.n, best.rank
+"""
+
+# The lists of popular and of similar items are made when a version is loaded; what was sold out since is left out here.
+_SOLD_OUT = """
+SELECT i.id FROM unnest(%b::text[]) AS q (id) JOIN {items} i ON i.id = q.id WHERE NOT i.in_stock
 """
 
 _EXCLUDED_COUNTS = """
@@ -172,8 +179,16 @@ class Store:
         asking = [customers[n] if customers else None for n in order]
         rows = self._rows(NEAREST, [VectorArray(vectors[order]), literals, asking], limit)
         places = (order + 1).tolist()
-        scored = ((places[n - 1], id_, self._offset - distance) for n, id_, distance in rows)
+        scored = ((places[n - 1], id_, self.score(distance)) for n, id_, distance in rows)
         return _by_query(scored, len(vectors), by_score=True)
+
+    def sold_out(self, ids: Collection[str]) -> set[str]:
+        """Returns those of the version's items that are out of stock now."""
+        return {id_ for (id_,) in self._rows(_SOLD_OUT, [list(ids)])} if ids else set()
+
+    def score(self, distance: float) -> float:
+        """Returns the score of an item at a distance: the larger, the better."""
+        return self._offset - distance
 
     def excluded_counts(self, customers: Sequence[str]) -> Mapping[str, int]:
         """How many items are excluded for each of the customers; those without any are left out."""

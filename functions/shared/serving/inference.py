@@ -1,8 +1,9 @@
-"""Answers a call from the active version; reconnects, and falls back to an earlier version, where something fails."""
+"""Answers from the active version; reconnects, and falls back to an earlier version, where something fails."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -23,6 +24,8 @@ MODELS_KEPT = 2
 
 AVOIDED_SECONDS = 30.0
 """Seconds in which a version that could not be served is not tried again, while another one answers in its place."""
+
+Answer = TypeVar("Answer")
 
 CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError)
 
@@ -54,24 +57,15 @@ class Inference:
         self.fallback: Fallback | None = None
         """Set by `answer` if another version than the active one answered."""
 
-    def answer(self, raw_requests: list[Any], limit: int, deadline: Deadline) -> dict[str, Any]:
-        """Returns the answer to a call, with a response for each request, in order.
+    def run(self, work: Callable[[store.Store, Model], Answer], deadline: Deadline) -> tuple[str, Answer]:
+        """Returns the version that answered, and what the work gives for its tables and its model.
 
-        Raises `DatabaseUnavailableError`, `NoActiveVersionError`, `ManifestError` or psycopg's error where nothing can
-        be answered before the deadline.
+        The work may run more than once. Raises `DatabaseUnavailableError`, `NoActiveVersionError`, `ManifestError` or
+        psycopg's error where nothing can be answered before the deadline.
         """
-        good, answers = _read(raw_requests)
-        version, found = self._recommend(good, limit, deadline)
-        responses = iter(found)
-        return {
-            "model_version": version,
-            "responses": [next(responses) if answer is None else answer for answer in answers],
-        }
-
-    def _recommend(self, requests: list[Request], limit: int, deadline: Deadline) -> tuple[str, list[dict[str, Any]]]:
         while True:
             try:
-                return self._serve(self._connection.get(deadline.at), requests, limit, deadline)
+                return self._serve(self._connection.get(deadline.at), work, deadline)
             except CONNECTION_ERRORS:
                 # The server went away, refuses, or took too long: on a new connection, while there is time.
                 self._connection.drop()
@@ -79,9 +73,19 @@ class Inference:
                     raise
                 time.sleep(RETRY_SECONDS)
 
+    def answer(self, raw_requests: list[Any], limit: int, deadline: Deadline) -> dict[str, Any]:
+        """Returns the answer to a call, with a response for each request, in order. Raises as `run`."""
+        good, answers = _read(raw_requests)
+        version, found = self.run(lambda tables, model: recommend(tables, model.tower, good, limit), deadline)
+        responses = iter(found)
+        return {
+            "model_version": version,
+            "responses": [next(responses) if answer is None else answer for answer in answers],
+        }
+
     def _serve(
-        self, connection: Connection, requests: list[Request], limit: int, deadline: Deadline
-    ) -> tuple[str, list[dict[str, Any]]]:
+        self, connection: Connection, work: Callable[[store.Store, Model], Answer], deadline: Deadline
+    ) -> tuple[str, Answer]:
         """Answers from the active version; if it cannot be served, from the last earlier one that can."""
         self.fallback = None
         failures: dict[str, Exception] = {}
@@ -92,7 +96,7 @@ class Inference:
             try:
                 model = self._model(version, manifest_text)
                 tables = store.Store(connection, version, model.manifest.similarity, model.manifest.dim)
-                answers = recommend(tables, model.tower, requests, limit)
+                answer = work(tables, model)
             except CONNECTION_ERRORS:
                 raise
             except Exception as error:  # whatever is wrong with a version, events are answered from another
@@ -103,7 +107,7 @@ class Inference:
             if version != active:
                 self.fallback = Fallback(active, failures[active])
                 self._avoid(active, failures[active])
-            return version, answers
+            return version, answer
 
     def _choose(self, connection: Connection, failures: dict[str, Exception]) -> tuple[str, str, str | None]:
         """Returns the active version, the version to answer from, and its manifest (`None`: it is in memory)."""
