@@ -59,7 +59,8 @@ def package_zip(*packages: str) -> Path:
 
 def python_files(folder: Path) -> list[Path]:
     """The sources below a folder, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in {".py", ".pem", ".html"})
+    kept = {".py", ".pem", ".html", ".json"}
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in kept)
 
 
 def write_zip(name: str, files: Iterable[tuple[str, Path]]) -> Path:

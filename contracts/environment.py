@@ -41,3 +41,9 @@ DELIVERY_STREAM_NAME = "DELIVERY_STREAM_NAME"
 
 FAILURE_BUCKET = "FAILURE_BUCKET"
 """Name of the bucket in which the transformation then keeps events that can never succeed."""
+
+EVENT_STREAM_NAME = "EVENT_STREAM_NAME"
+"""Name of the Kinesis stream that the API's event intake puts events on."""
+
+API_KEYS_SECRET = "API_KEYS_SECRET"  # noqa: S105  (a variable's name)
+"""ARN of the secret that holds the API's keys."""

@@ -7,16 +7,14 @@ from typing import Any
 
 import msgspec
 
-from contracts.artifacts import ManifestError
 from functions.shared import environment
 from functions.shared.artifacts import ArtifactBucket
 from functions.shared.database import KeptConnection
 from functions.shared.deadline import Deadline
 from functions.shared.limits import PAYLOAD_BYTES, ResponseTooLargeError
 from functions.shared.serving import store
-from functions.shared.serving.inference import STATEMENT_SECONDS, Fallback, Inference
+from functions.shared.serving.inference import STATEMENT_SECONDS, Inference
 from functions.shared.serving.requests import read_call
-from functions.shared.serving.tower import ModelError
 from functions.shared.telemetry import MetricUnit, count, logger_of, metrics_of, timed
 
 FUNCTION = "model_inference"
@@ -42,7 +40,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         )
     _measure(answer)
     if inference.fallback is not None:
-        _report(inference.fallback, answer["model_version"])
+        inference.fallback.report(logger, metrics, answer["model_version"])
     return answer
 
 
@@ -57,15 +55,6 @@ def _warm() -> Inference:
         # What is loaded by now stays: a collection in the middle of a large batch need not look at all of it.
         gc.freeze()
     return _inference
-
-
-def _report(fallback: Fallback, served: str) -> None:
-    """The metric has an alarm (components/monitoring.py)."""
-    count(metrics, "VersionFallbacks", 1)
-    # Texts of other errors may hold values of an event.
-    reason = str(fallback.error) if isinstance(fallback.error, ModelError | ManifestError) else ""
-    fields = {"active": fallback.version, "served": served, "error": type(fallback.error).__name__, "reason": reason}
-    logger.error("the active version cannot be served", extra=fields)
 
 
 def _outcome(response: Mapping[str, Any]) -> str:

@@ -1,8 +1,12 @@
 """The connection to the vector store: opened with backoff, kept over invocations, checked before it is used again."""
 
+import contextlib
+import os
 import random
+import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +35,8 @@ class DatabaseUnavailableError(RuntimeError):
 class KeptConnection:
     """One connection for the life of a Lambda environment.
 
-    `statement_timeout` is in seconds. `prepare` is called once on each new connection.
+    `statement_timeout` and `connect_timeout` (of one try) are in seconds. `prepare` is called once on each new
+    connection.
     """
 
     def __init__(
@@ -39,17 +44,19 @@ class KeptConnection:
         database: Database,
         *,
         statement_timeout: float,
+        connect_timeout: int = CONNECT_SECONDS,
         prepare: Callable[[Connection], None] | None = None,
     ) -> None:
         self._database = database
         self._timeout = statement_timeout
+        self._connect_timeout = connect_timeout
         self._prepare = prepare
         self._connection: Connection | None = None
         self._used = 0.0
 
     def get(self, until: float) -> Connection:
         """Returns a live connection. Tries until `until` (`time.monotonic`), then raises `DatabaseUnavailableError`."""
-        if self._connection is not None and not self._alive(self._connection):
+        if self._connection is not None and not self._alive(self._connection, until):
             self.drop()
         wait = FIRST_WAIT
         while self._connection is None:
@@ -71,19 +78,20 @@ class KeptConnection:
         if connection is not None:
             connection.close()
 
-    def _alive(self, connection: Connection) -> bool:
+    def _alive(self, connection: Connection, until: float) -> bool:
         if connection.closed or connection.broken:
             return False
         if time.monotonic() - self._used < IDLE_SECONDS:
             return True
         try:
-            connection.execute("SELECT 1")
+            with ended_at(connection, min(until, time.monotonic() + self._connect_timeout)):
+                connection.execute("SELECT 1")
         except psycopg.Error:
             return False
         return True
 
     def _open(self) -> Connection:
-        connection = connect(self._database, statement_timeout=self._timeout)
+        connection = connect(self._database, statement_timeout=self._timeout, connect_timeout=self._connect_timeout)
         if self._prepare is not None:
             try:
                 self._prepare(connection)
@@ -93,7 +101,29 @@ class KeptConnection:
         return connection
 
 
-def connect(database: Database, *, statement_timeout: float = 0) -> Connection:
+@contextlib.contextmanager
+def ended_at(connection: Connection, at: float) -> Iterator[None]:
+    """Breaks the connection off at a moment (`time.monotonic`) if the block is not done by then.
+
+    The server's own timeout does not hold where the server hangs, and psycopg waits for an answer without end. What
+    waits raises `psycopg.OperationalError`.
+    """
+    with socket.socket(fileno=os.dup(connection.fileno())) as wire:
+        timer = threading.Timer(max(0.0, at - time.monotonic()), _break_off, [wire])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _break_off(wire: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the block was done at this very moment
+        wire.shutdown(socket.SHUT_RDWR)
+
+
+def connect(database: Database, *, statement_timeout: float = 0, connect_timeout: int = CONNECT_SECONDS) -> Connection:
     """Opens one connection in autocommit mode. Raises `psycopg.OperationalError`."""
     options: dict[str, Any] = encryption(database.host)
     return psycopg.connect(
@@ -102,7 +132,7 @@ def connect(database: Database, *, statement_timeout: float = 0) -> Connection:
         dbname=database.name,
         user=database.user,
         password=database.password if database.password is not None else iam_token(database),
-        connect_timeout=CONNECT_SECONDS,
+        connect_timeout=connect_timeout,
         autocommit=True,
         application_name="recommender",
         keepalives_idle=30,

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from contracts.environment import (
+    API_KEYS_SECRET,
     DELIVERY_STREAM_NAME,
+    EVENT_STREAM_NAME,
     FAILURE_BUCKET,
     ML_ARTIFACTS_BUCKET,
     MODEL_INFERENCE_FUNCTION,
@@ -17,8 +19,11 @@ from contracts.environment import (
 )
 
 READS = {
+    "api_key_authorizer": (API_KEYS_SECRET,),
     "embedding_loader": (*VECTOR_DB, ML_ARTIFACTS_BUCKET),
+    "event_intake": (EVENT_STREAM_NAME,),
     "model_inference": (*VECTOR_DB, ML_ARTIFACTS_BUCKET),
+    "recommendation_api": (*VECTOR_DB, ML_ARTIFACTS_BUCKET),
     "shop_seeder": SOURCE_DB,
     "stream_transformation": (MODEL_INFERENCE_FUNCTION, RECOMMENDATION_LIMIT),
 }
@@ -27,6 +32,7 @@ READS = {
 OPTIONAL = {
     "embedding_loader": (VECTOR_DB_AUTH,),
     "model_inference": (VECTOR_DB_AUTH,),
+    "recommendation_api": (VECTOR_DB_AUTH,),
     "stream_transformation": (DELIVERY_STREAM_NAME, FAILURE_BUCKET),
 }
 """Function → the variables of its other set-ups: IAM authentication, and the Kinesis event source."""
@@ -106,6 +112,16 @@ def delivery_stream(environ: Mapping[str, str] = os.environ) -> str:
 def failure_bucket(environ: Mapping[str, str] = os.environ) -> str:
     """Returns the bucket in which it then keeps events that can never succeed. Raises `SettingError`."""
     return _text(environ, FAILURE_BUCKET)
+
+
+def event_stream(environ: Mapping[str, str] = os.environ) -> str:
+    """Returns the Kinesis stream that the API's events are put on. Raises `SettingError`."""
+    return _text(environ, EVENT_STREAM_NAME)
+
+
+def api_keys_secret(environ: Mapping[str, str] = os.environ) -> str:
+    """Returns the ARN of the secret that holds the API's keys. Raises `SettingError`."""
+    return _text(environ, API_KEYS_SECRET)
 
 
 def _text(environ: Mapping[str, str], name: str) -> str:

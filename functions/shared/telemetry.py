@@ -14,7 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 NAMESPACE = "Recommender"
 
-__all__ = ["NAMESPACE", "MetricUnit", "count", "logger_of", "metrics_of", "timed"]
+__all__ = ["NAMESPACE", "Logger", "MetricUnit", "Metrics", "count", "logger_of", "metrics_of", "timed"]
 
 
 def logger_of(function: str) -> Logger:

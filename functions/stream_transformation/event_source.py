@@ -10,12 +10,13 @@ import base64
 import json
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from contracts.aggregation import packed_id, unpack
 from contracts.events import FAILED_PREFIX
+from functions.shared.batches import batches
 from functions.shared.deadline import Deadline
 from functions.stream_transformation.firehose import decode
 from functions.stream_transformation.transform import Raw, Transformed
@@ -39,8 +40,8 @@ class DeliveryStream:
 
     def put(self, lines: Sequence[bytes], deadline: Deadline) -> None:
         """Puts all lines, in order except for those that Firehose asks to send again. Raises `DeliveryError`."""
-        for batch in _batches(lines):
-            self._put(batch, deadline)
+        for batch in batches(enumerate(map(len, lines)), PUT_RECORDS, PUT_BYTES):
+            self._put([lines[index] for index in batch], deadline)
 
     def _put(self, lines: list[bytes], deadline: Deadline) -> None:
         wait = FIRST_WAIT
@@ -153,16 +154,3 @@ def s3_client() -> Any:
     from botocore.config import Config
 
     return boto3.client("s3", config=Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 3}))
-
-
-def _batches(lines: Sequence[bytes]) -> Iterator[list[bytes]]:
-    batch: list[bytes] = []
-    size = 0
-    for line in lines:
-        if batch and (len(batch) == PUT_RECORDS or size + len(line) > PUT_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(line)
-        size += len(line)
-    if batch:
-        yield batch

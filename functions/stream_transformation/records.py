@@ -4,36 +4,10 @@ from typing import Any
 
 import msgspec
 
-from contracts.events import EVENT_ID, HISTORY, MAX_HISTORY, PRODUCER_EVENT_ID, SESSION, original
+from contracts.events import EVENT_ID, HISTORY, PRODUCER_EVENT_ID, SESSION, original
+from functions.shared.events import decode
 from functions.stream_transformation.inference import Response
 
-
-class RecordError(ValueError):
-    """The record can never get recommendations. `reason` is a word to count by, and holds nothing of the record."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class Browsed(msgspec.Struct):
-    """An entry of `browse_history`. Extra keys are not checked, and stay in the record."""
-
-    product_code: str | int
-    quantity: str | int | float | None = None
-    in_shopping_cart: bool = False
-
-
-class Event(msgspec.Struct):
-    """The keys of an event that are checked; see `contracts.events`. Extra keys stay in the record."""
-
-    session_id: str
-    browse_history: list[Browsed]
-    customer_number: int | str | None = None
-
-
-_events = msgspec.json.Decoder(Event)
-_objects = msgspec.json.Decoder(dict[str, Any])
 _raw_objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
 
@@ -47,18 +21,8 @@ class Record:
         """Raises `RecordError`. The id of a replayed event is in its first line; any other's is its sequence number."""
         data, replayed_id = original(data)
         self.event_id = replayed_id or sequence_number
-        try:
-            event = _events.decode(data)
-            if len(event.browse_history) > MAX_HISTORY:
-                raise RecordError("history_too_long")
-            # Every value is decoded: what only skips over values does not look whether they are UTF-8, and one bad byte
-            # would spoil the call for the whole batch.
-            values = _objects.decode(data)
-            self._raw = _raw_objects.decode(data)
-        except msgspec.ValidationError:
-            raise RecordError("wrong_shape") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise RecordError("not_json") from None
+        event, values = decode(data)
+        self._raw = _raw_objects.decode(data)
         self._request = _encode(
             {
                 "user": {key: value for key, value in values.items() if key not in _NO_FEATURES and _is_plain(value)},

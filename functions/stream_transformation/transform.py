@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from functions.shared.deadline import Deadline
+from functions.shared.events import RecordError
 from functions.stream_transformation.inference import InferenceClient
-from functions.stream_transformation.records import Record, RecordError
+from functions.stream_transformation.records import Record
 
 
 @dataclass(frozen=True)

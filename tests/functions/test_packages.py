@@ -30,8 +30,11 @@ except Exception as error:
 """
 
 EVENTS: dict[str, dict[str, object]] = {
+    "api_key_authorizer": {"identitySource": ["key"]},
     "embedding_loader": {"action": "status"},
+    "event_intake": {"routeKey": "POST /v1/events"},
     "model_inference": {"limit": 1, "requests": [{"id": "1", "user": {}, "items": []}]},
+    "recommendation_api": {"routeKey": "GET /v1/health"},
     "shop_seeder": {},
     "stream_transformation": {"records": [{"recordId": "1", "data": "e30=", "approximateArrivalTimestamp": 0}]},
 }

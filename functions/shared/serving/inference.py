@@ -7,15 +7,16 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from contracts.artifacts import read_manifest
+from contracts.artifacts import ManifestError, read_manifest
 from functions.shared import versions
 from functions.shared.artifacts import ArtifactBucket
-from functions.shared.database import Connection, KeptConnection
+from functions.shared.database import Connection, KeptConnection, ended_at
 from functions.shared.deadline import Deadline
 from functions.shared.serving import store
 from functions.shared.serving.recommend import recommend
 from functions.shared.serving.requests import Request, RequestError, read_request, request_id
-from functions.shared.serving.tower import Model, load_model
+from functions.shared.serving.tower import Model, ModelError, load_model
+from functions.shared.telemetry import Logger, Metrics, count
 
 STATEMENT_SECONDS = 20.0
 RETRY_SECONDS = 0.1
@@ -36,6 +37,14 @@ class Fallback:
 
     version: str
     error: Exception
+
+    def report(self, logger: Logger, metrics: Metrics, served: str) -> None:
+        """The metric has an alarm (components/monitoring.py)."""
+        count(metrics, "VersionFallbacks", 1)
+        # Texts of other errors may hold values of an event.
+        reason = str(self.error) if isinstance(self.error, ModelError | ManifestError) else ""
+        fields = {"active": self.version, "served": served, "error": type(self.error).__name__, "reason": reason}
+        logger.error("the active version cannot be served", extra=fields)
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,9 @@ class Inference:
         """
         while True:
             try:
-                return self._serve(self._connection.get(deadline.at), work, deadline)
+                connection = self._connection.get(deadline.at)
+                with ended_at(connection, deadline.at):
+                    return self._serve(connection, work, deadline)
             except CONNECTION_ERRORS:
                 # The server went away, refuses, or took too long: on a new connection, while there is time.
                 self._connection.drop()

@@ -1,0 +1,59 @@
+"""Lambda: takes events over HTTP, behind API Gateway, and puts them on the event stream."""
+
+import json
+import time
+from collections import Counter
+from typing import Any
+
+from functions.event_intake.intake import Intake
+from functions.shared import environment
+from functions.shared.deadline import Deadline
+from functions.shared.http.answers import answer
+from functions.shared.http.requests import body_bytes
+from functions.shared.telemetry import count, logger_of, metrics_of, timed
+
+FUNCTION = "event_intake"
+MARGIN_SECONDS = 2.0
+PUT_SECONDS = 8.0
+"""The most that a producer waits while the stream is busy."""
+
+logger = logger_of(FUNCTION)
+metrics = metrics_of(FUNCTION)
+
+_intake: Intake | None = None
+
+
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Takes API Gateway's request (payload format 2.0) and returns the response of contracts/api.json."""
+    with timed(metrics, "Request"):
+        intake = _warm()
+        deadline = Deadline(min(Deadline.of(context, MARGIN_SECONDS).at, time.monotonic() + PUT_SECONDS))
+        _, response = answer(event, {"postEvents": lambda _: intake.take(body_bytes(event), deadline)})
+    _measure(response, intake.problem)
+    return response
+
+
+def _warm() -> Intake:
+    global _intake
+    if _intake is None:
+        _intake = Intake(environment.event_stream(), kinesis_client())
+    return _intake
+
+
+def kinesis_client() -> Any:
+    """Returns boto3's client. Its own retries are off, because they do not know how much time is left."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client("kinesis", config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}))
+
+
+def _measure(response: dict[str, Any], problem: str) -> None:
+    results = json.loads(response["body"]).get("results", [])
+    statuses = Counter(result["status"] for result in results)
+    count(metrics, "EventsTaken", statuses[202])
+    count(metrics, "EventsRefused", statuses[400])
+    count(metrics, "EventsNotPut", statuses[503])
+    fields = {"status": response["statusCode"], "events": dict(statuses), "problem": problem}
+    (logger.warning if problem else logger.info)("answered", extra=fields)

@@ -1,0 +1,244 @@
+"""The recommendation API's function: what it answers, what it refuses, and what it does while the database is away."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contracts import api
+from contracts.events import MAX_HISTORY, MAX_ID_CHARACTERS
+from functions.embedding_loader.load import SIMILAR_ITEMS
+from functions.recommendation_api import handler as module
+from functions.recommendation_api.service import DEFAULT_LIMIT, Memory
+from functions.shared.database import connect
+from functions.shared.environment import MAX_RECOMMENDATIONS
+from tests.functions.conftest import Store
+from tests.functions.http import Answered, call
+from tests.functions.lambdas import act, infer, load, request
+from tests.functions.worlds import expected_user_vector, world
+from tests.fuzz.values import JSON, TEXTS
+
+V1, V2 = "20261101T000000Z-000001", "20261102T000000Z-000002"
+
+
+@pytest.fixture
+def shop(store: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(module, "_inference", None)
+    monkeypatch.setattr(module, "_memory", Memory())
+    made = world(V1, out_of_stock=frozenset({"I3", "I4"}), excluded={"101": ["I59"]})
+    made.publish(store.s3, store.bucket)
+    load(store.bucket, V1)
+    yield made
+    if module._inference is not None:
+        module._inference._connection.drop()
+        module._inference._bucket.close()
+
+
+def get(path: str, *query: tuple[str, Any], **changes: Any) -> Answered:
+    return call(module.handler, "GET", path, query, **changes)
+
+
+def post(body: Any, **changes: Any) -> Answered:
+    return call(module.handler, "POST", "/v1/recommendations", body=body, **changes)
+
+
+def test_a_customer_is_answered_as_the_stream_answers(shop: Any) -> None:
+    browsed = ["I7", "I1", "no such"]
+    answered = get("/v1/recommendations", ("customer", "100"), *(("items", item) for item in browsed), ("limit", 5))
+    assert (answered.status, answered.json["model_version"], answered.json["strategy"]) == (200, V1, "personalized")
+    streamed = infer(request(items=browsed, customer_number="100"), limit=5)["responses"][0]
+    assert answered.json["items"] == streamed["recommended_items"]
+    assert answered.ids == shop.best(_vector(shop, ["I1", "I7", *shop.recent["100"]]), 5, ["I7", "I1"])
+    again = post({"customer": 100, "items": browsed, "limit": 5})
+    assert again.json["items"] == answered.json["items"]
+    assert again.json["recommendation_id"] != answered.json["recommendation_id"]
+    assert answered.headers["cache-control"] == "no-store"
+
+
+def _vector(shop: Any, items: list[str]) -> Any:
+    return expected_user_vector([shop.vector(item) for item in dict.fromkeys(items)])
+
+
+def test_what_the_answer_rests_on_is_its_strategy(shop: Any) -> None:
+    features = post({"features": {"credit_limit": 1000, "city": "Nantes"}})
+    assert (features.json["strategy"], len(features.ids)) == ("personalized", DEFAULT_LIMIT)
+    assert get("/v1/recommendations", ("items", "I5")).json["strategy"] == "session"
+    assert get("/v1/recommendations").ids == get("/v1/popular").ids
+    nothing = post({"items": list(shop.item_ids)})
+    assert (nothing.json["strategy"], nothing.ids) == ("nothing", [])
+
+
+def test_excluded_items_are_in_no_answer_and_the_list_is_full(shop: Any) -> None:
+    assert get("/v1/popular", ("limit", 3)).ids == ["I59", "I58", "I57"]
+    assert get("/v1/popular", ("limit", 3), ("exclude", "I59"), ("exclude", "I57")).ids == ["I58", "I56", "I55"]
+    nearest = shop.best(shop.vector("I5"), 8, ["I5"])
+    asked = [("items", "I5"), *(("exclude", item) for item in nearest[:3]), ("limit", 5)]
+    assert get("/v1/recommendations", *asked).ids == nearest[3:]
+    assert get("/v1/items/I5/similar", *asked[1:]).ids == nearest[3:]
+
+
+def test_similar_items_have_their_similarity_as_the_score(shop: Any) -> None:
+    answered = get("/v1/items/I5/similar", ("limit", 4))
+    assert (answered.json["strategy"], answered.ids) == ("similar", shop.best(shop.vector("I5"), 4, ["I5"]))
+    for item in answered.json["items"]:
+        assert item["score"] == pytest.approx(shop.scores(shop.vector("I5"))[item["id"]], abs=1e-5)
+    assert get("/v1/items/I%35/similar").ids[:4] == answered.ids, "the id is decoded"
+    unknown = get("/v1/items/no%20such/similar")
+    assert (unknown.status, unknown.json["errors"][0]["found"]) == (404, '"no such"')
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "expected", "found"),
+    [
+        ("limit=0", "limit", "a whole number from 1 to 100", "0"),
+        ("limit=five", "limit", "a whole number from 1 to 100", '"five"'),
+        ("limit=1&limit=2", "limit", "a whole number from 1 to 100", "a list of 2 entries"),
+        ("customer=", "customer", "text of 1 to 512 characters", '""'),
+        ("colour=red", "colour", "one of customer, items, exclude, limit", "an unknown name"),
+        ("&".join(["items=I1"] * 51), "items", "a list of at most 50 entries", "a list of 51 entries"),
+        ("items=I1&items=", "items[1]", "text of 1 to 512 characters", '""'),
+        ("items=%ff", "query", "text in UTF-8", "something else"),
+    ],
+)
+def test_a_wrong_query_is_named_with_what_was_expected(
+    shop: Any, query: str, field: str, expected: str, found: str
+) -> None:
+    answered = call(module.handler, "GET", "/v1/recommendations", query)
+    assert answered.status == 400
+    assert answered.json["errors"] == [{"field": field, "expected": expected, "found": found}]
+    assert answered.json["detail"] == f"{field}: expected {expected}, found {found}"
+
+
+def test_a_wrong_body_is_named_field_by_field(shop: Any) -> None:
+    answered = post({"customer": 1.5, "items": [7], "features": {"city": {}}, "limit": "5", "colour": "red"})
+    assert {error["field"] for error in answered.json["errors"]} == {
+        "customer",
+        "items[0]",
+        "features.city",
+        "limit",
+        "colour",
+    }
+    for body in ("", "[]", "{", "nul", '"text"', "[" * 5000):
+        assert post(body).status == 400
+    assert post("{}", headers={"content-type": "text/plain"}).status == 415
+    assert post("e30=", isBase64Encoded=True).status == 200
+    assert post("no base64", isBase64Encoded=True).status == 400
+
+
+def test_the_contracts_limits_are_the_codes() -> None:
+    schemas = api.document()["components"]["schemas"]
+    assert schemas["Limit"]["maximum"] == MAX_RECOMMENDATIONS
+    assert schemas["SimilarLimit"]["maximum"] == SIMILAR_ITEMS
+    assert {schemas[name]["default"] for name in ("Limit", "SimilarLimit")} == {DEFAULT_LIMIT}
+    assert schemas["Id"]["maxLength"] == MAX_ID_CHARACTERS
+    request_schema = schemas["RecommendationRequest"]["properties"]
+    assert request_schema["items"]["maxItems"] == request_schema["exclude"]["maxItems"] == MAX_HISTORY
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(st.sampled_from(["customer", "items", "exclude", "features", "limit"]), JSON, max_size=4) | JSON,
+    st.lists(st.tuples(st.sampled_from(["customer", "items", "exclude", "limit"]) | TEXTS, TEXTS), max_size=4),
+)
+def test_whatever_comes_is_answered_within_the_contract(shop: Any, body: Any, query: list[tuple[str, str]]) -> None:
+    """`call` holds each answer against the contract."""
+    post(json.dumps(body))
+    encodable = [(name, value) for name, value in query if (name + value).isprintable()]
+    for path in ("/v1/recommendations", "/v1/popular", "/v1/items/I1/similar", "/v1/health"):
+        get(path, *encodable)
+
+
+def test_a_request_takes_no_more_statements_than_a_batch_of_the_stream(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def counted(self: Any, query: Any, *more: Any, **options: Any) -> Any:
+        asked.append(str(query))
+        return execute(self, query, *more, **options)
+
+    for warm in (False, True):
+        if warm:
+            monkeypatch.setattr(psycopg.Cursor, "execute", counted)
+        infer(request(items=["I1"], customer_number="100"))
+        streamed, asked[:] = len(asked), []
+        get("/v1/recommendations", ("customer", "100"), ("items", "I1"))
+    assert 0 < len(asked) <= streamed
+
+
+def test_an_activation_and_a_rollback_are_seen_by_the_next_request(shop: Any, store: Store) -> None:
+    world(V2, seed=2).publish(store.s3, store.bucket)
+    seen = [get("/v1/health").json["model_version"]]
+    load(store.bucket, V2)
+    seen.append(get("/v1/popular").json["model_version"])
+    act("activate", version=V1)
+    seen.append(get("/v1/recommendations").json["model_version"])
+    assert seen == [V1, V2, V1]
+
+
+def test_while_the_database_is_away_popular_items_come_from_memory(shop: Any, store: Store) -> None:
+    remembered = get("/v1/popular", ("exclude", "I59"), ("limit", 3)).ids
+    with database_away(store):
+        began = time.monotonic()
+        for _ in range(20):
+            away = get("/v1/recommendations", ("customer", "100"), ("items", "I59"), ("limit", 3))
+            assert (away.status, away.json["strategy"], away.ids) == (200, "popular", remembered)
+        assert get("/v1/popular", ("exclude", "I59"), ("limit", 3)).ids == remembered
+        similar, health = get("/v1/items/I5/similar"), get("/v1/health")
+        assert time.monotonic() - began < 3 * module.DATABASE_SECONDS, "each request waited for a database that is away"
+    for refused in (similar, health):
+        assert refused.status == 503
+        assert int(refused.headers["retry-after"]) > 0
+    module._memory.away_until = 0
+    assert get("/v1/items/I5/similar").status == 200
+
+
+def test_an_environment_that_never_saw_the_database_answers_503(shop: Any, store: Store) -> None:
+    with database_away(store):
+        refused = get("/v1/recommendations")
+    assert (refused.status, refused.headers["content-type"]) == (503, "application/problem+json")
+    assert "retry-after" in refused.headers
+
+
+def test_a_database_that_hangs_holds_no_request(shop: Any, store: Store) -> None:
+    """A stopped server process answers nothing and keeps to no timeout of its own."""
+    get("/v1/popular")
+    rows = store.connection.execute(
+        "SELECT pid FROM pg_stat_activity WHERE datname = 'store' AND pid <> pg_backend_pid()"
+    ).fetchall()
+    assert rows
+    for (pid,) in rows:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        answered = get("/v1/popular")
+        assert time.monotonic() - began < module.DATABASE_SECONDS + module.CONNECT_SECONDS + 2
+    finally:
+        for (pid,) in rows:
+            os.kill(pid, signal.SIGCONT)
+    assert answered.status == 200
+
+
+@contextmanager
+def database_away(store: Store) -> Iterator[None]:
+    """Connections are cut, and new ones refused."""
+    with connect(replace(store.database, name="vectors")) as admin:
+        admin.execute("ALTER DATABASE store ALLOW_CONNECTIONS false")
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'store' AND pid <> %s",
+            (store.connection.info.backend_pid,),
+        )
+        try:
+            yield
+        finally:
+            admin.execute("ALTER DATABASE store ALLOW_CONNECTIONS true")
