@@ -35,7 +35,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contracts.aggregation import packed_id, unpack
 from contracts.events import FAILED_PREFIX, MAX_RECORD_BYTES, original, replayed
-from functions.stream_transformation.records import Record, RecordError
+from functions.shared.events import RecordError
+from functions.stream_transformation.records import Record
 
 # PutRecords of Kinesis' API reference: records and bytes (keys included) of one request.
 MAX_RECORDS = 500
@@ -280,9 +281,11 @@ def _put(
 
 
 @contextmanager
-def noted_run(folder: Path, environment: Mapping[str, str], bucket: str, stream: str) -> Iterator[None]:
-    """While a local run is up, its folder says for `--run` where and as whom to replay; for its owner only."""
-    note = {"environment": dict(environment), "bucket": bucket, "stream": stream}
+def noted_run(
+    folder: Path, environment: Mapping[str, str], bucket: str, stream: str, api_url: str = ""
+) -> Iterator[None]:
+    """While a local run is up, its folder says for `--run` where its parts are, and as whom; for its owner only."""
+    note = {"environment": dict(environment), "bucket": bucket, "stream": stream, "api_url": api_url}
     path = folder / RUN_NOTE
     path.touch(mode=0o600)
     path.write_text(json.dumps(note))
