@@ -1,22 +1,21 @@
 """Batch: a Glue job that writes training data from the shop's MySQL to a data lake, and the Glue catalog over it."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_random as random
 
+from components.catalogue import ATHENA_PREFIX, crawl_after_job, crawler_of, workgroup_of
 from components.common import CommonArgs, Component, check_range, check_text
-from components.iam import Link, ScopedRole, Statement, partition, use_key
+from components.glue import LIST_BUCKET, catalog_arn, glue_role, job_logs, network_statements
+from components.iam import Link, Statement, use_key
 from components.network import PlacementArgs
 from components.packaging import ROOT, package_zip
 from components.storage import PrivateBucket
 
 GLUE_VERSION = "5.1"
-ATHENA_PREFIX = "athena-results/"
 JOB_SCRIPT = ROOT / "etl" / "ratings_etl.py"
 
 
@@ -25,17 +24,6 @@ TIMEOUT_MINUTES = (1, 7 * 24 * 60)
 """Limits of Glue's CreateJob."""
 CRON = r"cron\([^ ()]+( [^ ()]+){5}\)"
 """Glue Developer Guide, "Time-based schedules for jobs and crawlers"."""
-
-JOB_LOGS = ("output", "error")
-"""The groups that Glue 5 writes below a job's `--custom-logGroup-prefix` (Glue Developer Guide, "Logging for AWS Glue
-jobs"). Its own ones belong to the whole account and keep what they have for ever."""
-
-LIST_BUCKET = ["s3:ListBucket", "s3:GetBucketLocation"]
-"""What Glue does with a bucket as a whole, for a job and for a crawler (Glue Developer Guide, "Step 1: Create an IAM
-policy for the AWS Glue service")."""
-
-MANAGED_TAG = "aws-glue-service-resource"
-"""The tag by which Glue marks the network interfaces that it makes."""
 
 
 class WorkerType(StrEnum):
@@ -116,21 +104,21 @@ class BatchPipeline(Component):
         lake = PrivateBucket(
             f"{name}-data-lake",
             # Query results can be had again by asking again.
-            {"common": self._common, "expire_days": 30, "expire_prefix": ATHENA_PREFIX},
-            self._child,
+            {"common": self.common, "expire_days": 30, "expire_prefix": ATHENA_PREFIX},
+            self.child,
         )
         database = aws.glue.CatalogDatabase(
-            f"{name}-catalog", description="Training data of the recommender", tags=self._tags, opts=self._child
+            f"{name}-catalog", description="Training data of the recommender", tags=self.tags, opts=self.child
         )
         connection = self._connection(name, args)
         job = self._job(name, args, settings, lake, database, connection)
-        crawler = self._crawler(name, args["training_data_name"], lake, database)
+        crawler = crawler_of(self, name, args["training_data_name"], lake, database)
         self.data_lake_bucket = lake.name
         self.glue_job_name = job.name
         self.glue_database_name = database.name
         self.crawler_name = crawler.name
-        self.athena_workgroup_name = self._workgroup(name, lake).name
-        self._crawl_after_job(name, job, crawler)
+        self.athena_workgroup_name = workgroup_of(self, name, lake).name
+        crawl_after_job(self, name, job, crawler)
         if "schedule" in settings:
             self._schedule(name, settings["schedule"], job)
         self.register_outputs(
@@ -148,8 +136,8 @@ class BatchPipeline(Component):
             f"{name}-job",
             vpc_id=args["placement"]["vpc_id"],
             description="The Glue job",
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
         aws.vpc.SecurityGroupIngressRule(
             f"{name}-job-from-itself",
@@ -158,8 +146,8 @@ class BatchPipeline(Component):
             ip_protocol="tcp",
             from_port=0,
             to_port=65535,
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
         aws.vpc.SecurityGroupEgressRule(
             f"{name}-job-to-itself",
@@ -168,8 +156,8 @@ class BatchPipeline(Component):
             ip_protocol="tcp",
             from_port=0,
             to_port=65535,
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
         subnet_id = pulumi.Output.from_input(args["placement"]["subnet_ids"])[0]
         zone = aws.ec2.get_subnet_output(id=subnet_id, opts=pulumi.InvokeOptions(parent=self)).availability_zone
@@ -186,8 +174,8 @@ class BatchPipeline(Component):
                     args["placement"]["s3_client_security_group_id"],
                 ],
             },
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
 
     def _job(
@@ -222,10 +210,10 @@ class BatchPipeline(Component):
             {
                 "sid": "ReadConnection",
                 "actions": ["glue:GetConnection"],
-                "resources": [connection.arn, self._catalog_arn(database)],
+                "resources": [connection.arn, catalog_arn(database)],
             },
             *args["source"]["statements"],
-            *self._network_statements(),
+            *network_statements(self),
             {
                 "sid": "WriteMetrics",
                 "actions": ["cloudwatch:PutMetricData"],
@@ -233,10 +221,10 @@ class BatchPipeline(Component):
                 "resources": ["*"],
                 "conditions": {"StringEquals": {"cloudwatch:namespace": "Glue"}},
             },
-            *use_key(self._kms_key_arn, write=True),
+            *use_key(self.kms_key_arn, write=True),
         ]
-        logs_prefix, log_groups = self._job_logs(name)
-        role = self._role(f"{name}-job", [group.arn for group in log_groups], statements)
+        logs_prefix, log_groups = job_logs(self, name)
+        role = glue_role(self, f"{name}-job", [group.arn for group in log_groups], statements)
         return aws.glue.Job(
             f"{name}-ratings",
             description="Joins ratings with customers and products into training data",
@@ -263,184 +251,8 @@ class BatchPipeline(Component):
                 "--dataset_uri": dataset,
                 "--data_lake_uri": pulumi.Output.concat("s3://", lake.name),
             },
-            tags=self._tags,
-            opts=self._child,
-        )
-
-    def _job_logs(self, name: str) -> tuple[pulumi.Output[str], list[aws.cloudwatch.LogGroup]]:
-        """Returns the log groups' prefix, which resolves when the groups exist, and the groups."""
-        suffix = random.RandomId(f"{name}-logs", byte_length=4, opts=self._child)
-        prefix = pulumi.Output.concat(f"/{pulumi.get_project()}/{name}-", suffix.hex)
-        groups = [
-            aws.cloudwatch.LogGroup(
-                f"{name}-job-{kind}",
-                name=pulumi.Output.concat(prefix, "/", kind),
-                retention_in_days=self._stack["log_retention_days"],
-                kms_key_id=self._kms_key_arn,
-                tags=self._tags,
-                opts=self._child,
-            )
-            for kind in JOB_LOGS
-        ]
-        return pulumi.Output.all(prefix, *[group.id for group in groups]).apply(lambda made: str(made[0])), groups
-
-    def _network_statements(self) -> list[Statement]:
-        """Returns permissions for network interfaces: Glue makes the connection's under the job's own role.
-
-        (Glue Developer Guide, "Step 1: Create an IAM policy for the AWS Glue service".)
-        """
-        region = aws.get_region_output(opts=pulumi.InvokeOptions(parent=self)).region
-        account = aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id
-        interfaces = pulumi.Output.format("arn:{0}:ec2:{1}:{2}:network-interface/*", partition(self), region, account)
-        return [
-            {
-                "sid": "AttachToVpc",
-                "actions": [
-                    "ec2:CreateNetworkInterface",
-                    "ec2:DeleteNetworkInterface",
-                    "ec2:DescribeNetworkInterfaces",
-                    "ec2:DescribeRouteTables",
-                    "ec2:DescribeSecurityGroups",
-                    "ec2:DescribeSubnets",
-                    "ec2:DescribeVpcAttribute",
-                    "ec2:DescribeVpcEndpoints",
-                ],
-                # EC2 has no resource level for Describe…, and the interfaces get names nobody knows before.
-                "resources": ["*"],
-            },
-            {
-                "sid": "TagInterfaces",
-                "actions": ["ec2:CreateTags", "ec2:DeleteTags"],
-                "resources": [interfaces],
-                "conditions": {"ForAllValues:StringEquals": {"aws:TagKeys": [MANAGED_TAG]}},
-            },
-        ]
-
-    def _crawler(
-        self, name: str, folder: str, lake: PrivateBucket, database: aws.glue.CatalogDatabase
-    ) -> aws.glue.Crawler:
-        statements: list[Statement] = [
-            {
-                "sid": "ReadTrainingData",
-                "actions": ["s3:GetObject"],
-                "resources": [pulumi.Output.concat(lake.arn, f"/{folder}/*")],
-            },
-            {"sid": "ListDataLake", "actions": LIST_BUCKET, "resources": [lake.arn]},
-            *use_key(self._kms_key_arn),
-            {
-                "sid": "WriteCatalog",
-                "actions": [
-                    "glue:GetDatabase",
-                    "glue:GetTable",
-                    "glue:GetTables",
-                    "glue:CreateTable",
-                    "glue:UpdateTable",
-                    "glue:GetPartition",
-                    "glue:GetPartitions",
-                    "glue:BatchGetPartition",
-                    "glue:BatchCreatePartition",
-                    "glue:BatchUpdatePartition",
-                    "glue:BatchDeletePartition",
-                    # A crawler makes partition indexes by itself (Glue: "Generating partition indexes").
-                    "glue:CreatePartitionIndex",
-                    "glue:GetPartitionIndexes",
-                ],
-                "resources": [
-                    self._catalog_arn(database),
-                    database.arn,
-                    database.arn.apply(lambda arn: arn.replace(":database/", ":table/") + "/*"),
-                ],
-            },
-        ]
-        # A crawler's log is the account's own group, whose name cannot be chosen.
-        logs = pulumi.Output.format(
-            "arn:{0}:logs:{1}:{2}:log-group:/aws-glue/crawlers",
-            partition(self),
-            aws.get_region_output(opts=pulumi.InvokeOptions(parent=self)).region,
-            aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id,
-        )
-        role = self._role(f"{name}-crawler", [logs], statements)
-        return aws.glue.Crawler(
-            f"{name}-training-data",
-            description="Registers the training data's table and partitions",
-            database_name=database.name,
-            role=role.arn,
-            s3_targets=[{"path": pulumi.Output.concat("s3://", lake.name, f"/{folder}/"), "exclusions": ["_SUCCESS"]}],
-            recrawl_policy={"recrawl_behavior": "CRAWL_EVERYTHING"},
-            schema_change_policy={"update_behavior": "UPDATE_IN_DATABASE", "delete_behavior": "DELETE_FROM_DATABASE"},
-            tags=self._tags,
-            opts=self._child,
-        )
-
-    def _workgroup(self, name: str, lake: PrivateBucket) -> aws.athena.Workgroup:
-        key = self._kms_key_arn
-        return aws.athena.Workgroup(
-            f"{name}-queries",
-            description="Queries over the training data",
-            force_destroy=self._stack["force_destroy"],
-            configuration={
-                "enforce_workgroup_configuration": True,
-                "publish_cloudwatch_metrics_enabled": True,
-                "result_configuration": {
-                    "output_location": pulumi.Output.concat("s3://", lake.name, "/", ATHENA_PREFIX),
-                    "encryption_configuration": (
-                        {"encryption_option": "SSE_KMS", "kms_key_arn": key} if key else {"encryption_option": "SSE_S3"}
-                    ),
-                },
-            },
-            tags=self._tags,
-            opts=self._child,
-        )
-
-    def _crawl_after_job(self, name: str, job: aws.glue.Job, crawler: aws.glue.Crawler) -> None:
-        """Starts the crawler when the job has succeeded, whoever started it.
-
-        A conditional trigger fires only after a job that another trigger started (Glue Developer Guide, "AWS Glue
-        triggers"), so not after `start-job-run`. EventBridge cannot start a crawler, but it can start a workflow.
-        """
-        workflow = aws.glue.Workflow(
-            f"{name}-catalogue",
-            description="Catalogues what a successful run of the job wrote",
-            tags=self._tags,
-            opts=self._child,
-        )
-        trigger = aws.glue.Trigger(
-            f"{name}-crawl-after-job",
-            type="EVENT",
-            workflow_name=workflow.name,
-            actions=[{"crawler_name": crawler.name}],
-            tags=self._tags,
-            opts=self._child,
-        )
-        rule = aws.cloudwatch.EventRule(
-            f"{name}-job-succeeded",
-            description="The Glue job has succeeded: there is new training data",
-            event_pattern=pulumi.Output.json_dumps(
-                {
-                    "source": ["aws.glue"],
-                    "detail-type": ["Glue Job State Change"],
-                    "detail": {"jobName": [job.name], "state": ["SUCCEEDED"]},
-                }
-            ),
-            tags=self._tags,
-            opts=self._child,
-        )
-        # Glue Developer Guide, "Starting an AWS Glue workflow with an Amazon EventBridge event".
-        role = ScopedRole(
-            f"{name}-start-workflow",
-            {
-                "common": self._common,
-                "service": "events.amazonaws.com",
-                "statements": [{"sid": "StartWorkflow", "actions": ["glue:notifyEvent"], "resources": [workflow.arn]}],
-            },
-            self._child,
-        )
-        aws.cloudwatch.EventTarget(
-            f"{name}-start-workflow",
-            rule=rule.name,
-            arn=workflow.arn,
-            role_arn=role.arn,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[trigger]),
+            tags=self.tags,
+            opts=self.child,
         )
 
     def _schedule(self, name: str, schedule: str, job: aws.glue.Job) -> None:
@@ -449,31 +261,9 @@ class BatchPipeline(Component):
             type="SCHEDULED",
             schedule=schedule,
             actions=[{"job_name": job.name}],
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
-
-    def _role(self, name: str, log_groups: Sequence[pulumi.Input[str]], statements: Sequence[Statement]) -> ScopedRole:
-        logs: Statement = {
-            # Glue writes its logs under the role, and makes the group where there is none.
-            "sid": "WriteLogs",
-            "actions": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-            "resources": [arn for group in log_groups for arn in (group, pulumi.Output.concat(group, ":*"))],
-        }
-        return ScopedRole(
-            name,
-            {
-                "common": self._common,
-                "service": "glue.amazonaws.com",
-                "statements": [logs, *statements],
-                "source_account": aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id,
-            },
-            self._child,
-        )
-
-    @staticmethod
-    def _catalog_arn(database: aws.glue.CatalogDatabase) -> pulumi.Output[str]:
-        return database.arn.apply(lambda arn: arn.split(":database/")[0] + ":catalog")
 
     def _upload(self, name: str, args: BatchPipelineArgs, path: Path) -> pulumi.Output[str]:
         uploaded = aws.s3.BucketObjectv2(
@@ -481,7 +271,7 @@ class BatchPipeline(Component):
             bucket=args["code_bucket"],
             key=f"etl/{path.name}",
             source=pulumi.FileAsset(str(path)),
-            opts=self._child,
+            opts=self.child,
         )
         return pulumi.Output.concat("s3://", uploaded.bucket, "/", uploaded.key)
 

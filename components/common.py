@@ -57,16 +57,16 @@ class Component(pulumi.ComponentResource):
 
     def __init__(self, name: str, common: CommonArgs, opts: pulumi.ResourceOptions | None) -> None:
         super().__init__(f"recommender:index:{type(self).__name__}", name, {}, opts)
-        self._common = common
-        self._stack = COMMON_DEFAULTS | common.get("settings", {})
-        check_choice("common", "log_retention_days", self._stack["log_retention_days"], LOG_RETENTION_DAYS)
-        self._tags = stack_tags(self._stack["tags"])
-        self._kms_key_arn = common.get("kms_key_arn", self._stack.get("kms_key_arn"))
-        self._child = pulumi.ResourceOptions(parent=self)
+        self.common = common
+        self.stack = COMMON_DEFAULTS | common.get("settings", {})
+        check_choice("common", "log_retention_days", self.stack["log_retention_days"], LOG_RETENTION_DAYS)
+        self.tags = stack_tags(self.stack["tags"])
+        self.kms_key_arn = common.get("kms_key_arn", self.stack.get("kms_key_arn"))
+        self.child = pulumi.ResourceOptions(parent=self)
 
-    def _keeping_data(self) -> pulumi.ResourceOptions:
+    def keeping_data(self) -> pulumi.ResourceOptions:
         """Returns the options of a child that holds data: it is protected unless `force_destroy` is set."""
-        return pulumi.ResourceOptions(parent=self, protect=not self._stack["force_destroy"])
+        return pulumi.ResourceOptions(parent=self, protect=not self.stack["force_destroy"])
 
 
 PULUMI_SUFFIX = len("-1234567")

@@ -25,14 +25,14 @@ class Key(Component):
 
     def __init__(self, name: str, args: KeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, args.get("common", {}), opts)
-        options = self._keeping_data()
+        options = self.keeping_data()
         options.retain_on_delete = True
         key = aws.kms.Key(
             f"{name}-key",
             description=f"What the stack {pulumi.get_stack()} of {pulumi.get_project()} stores",
             enable_key_rotation=True,
             policy=self._policy(),
-            tags=self._tags,
+            tags=self.tags,
             opts=options,
         )
         self.arn = key.arn

@@ -73,10 +73,10 @@ class PythonFunction(Component):
         check_range(name, "memory_mb", args["memory_mb"], MEMORY_RANGE_MB)
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs",
-            retention_in_days=self._stack["log_retention_days"],
-            kms_key_id=self._kms_key_arn,
-            tags=self._tags,
-            opts=self._child,
+            retention_in_days=self.stack["log_retention_days"],
+            kms_key_id=self.kms_key_arn,
+            tags=self.tags,
+            opts=self.child,
         )
         role = self._role(name, args, logs)
         function = self._create(name, args, role, logs)
@@ -85,7 +85,7 @@ class PythonFunction(Component):
             name=ALIAS,
             function_name=function.name,
             function_version=function.version,
-            opts=self._child,
+            opts=self.child,
         )
         self.name = function.name
         self.arn = function.arn
@@ -132,20 +132,20 @@ class PythonFunction(Component):
             )
         return ScopedRole(
             name,
-            {"common": self._common, "service": "lambda.amazonaws.com", "statements": statements},
-            self._child,
+            {"common": self.common, "service": "lambda.amazonaws.com", "statements": statements},
+            self.child,
         )
 
     def _create(
         self, name: str, args: PythonFunctionArgs, role: ScopedRole, logs: aws.cloudwatch.LogGroup
     ) -> aws.lambda_.Function:
-        package = function_zip(args["source"], with_dependencies=self._stack["bundle_dependencies"])
+        package = function_zip(args["source"], with_dependencies=self.stack["bundle_dependencies"])
         code = aws.s3.BucketObjectv2(
             f"{name}-code",
             bucket=args["code_bucket"],
             key=f"functions/{package.name}",
             source=pulumi.FileAsset(str(package)),
-            opts=self._child,
+            opts=self.child,
         )
         links = args.get("links", [])
         variables = {variable: value for link in links for variable, value in link["variables"].items()}
@@ -165,7 +165,7 @@ class PythonFunction(Component):
             timeout=args["timeout_seconds"],
             memory_size=args["memory_mb"],
             environment={"variables": {**variables, **args.get("variables", {})}},
-            kms_key_arn=self._kms_key_arn,
+            kms_key_arn=self.kms_key_arn,
             vpc_config=(
                 {"subnet_ids": args["subnet_ids"], "security_group_ids": groups} if "subnet_ids" in args else None
             ),
@@ -173,6 +173,6 @@ class PythonFunction(Component):
             # The platform's own tracing: sampling and segments cost the code nothing.
             tracing_config={"mode": "Active"},
             publish=True,
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )

@@ -104,14 +104,14 @@ class ScopedRole(Component):
         role = aws.iam.Role(
             f"{name}-role",
             assume_role_policy=pulumi.Output.json_dumps({"Version": "2012-10-17", "Statement": [statement]}),
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
         policy = aws.iam.RolePolicy(
             f"{name}-policy",
             role=role.name,
             policy=policy_document(args["statements"]),
-            opts=self._child,
+            opts=self.child,
         )
         # A service that checks a role's permissions at creation (Firehose, Lambda in a VPC) must not come before them.
         self.arn = pulumi.Output.all(role.arn, policy.id).apply(lambda made: made[0])

@@ -119,18 +119,18 @@ class Network(Component):
             cidr_block=str(block),
             enable_dns_support=True,
             enable_dns_hostnames=True,
-            tags={**self._tags, "Name": name},
-            opts=self._child,
+            tags={**self.tags, "Name": name},
+            opts=self.child,
         )
         # The default security group allows everything among its members; emptied, nothing can lean on it.
-        aws.ec2.DefaultSecurityGroup(f"{name}-default-closed", vpc_id=vpc.id, tags=self._tags, opts=self._child)
+        aws.ec2.DefaultSecurityGroup(f"{name}-default-closed", vpc_id=vpc.id, tags=self.tags, opts=self.child)
         # Local Zones and Wavelength Zones are listed too where an account has opted in, and take no database.
         available = aws.get_availability_zones_output(
             state="available",
             filters=[{"name": "zone-type", "values": ["availability-zone"]}],
             opts=pulumi.InvokeOptions(parent=self),
         )
-        routes = aws.ec2.RouteTable(f"{name}-routes", vpc_id=vpc.id, tags=self._tags, opts=self._child)
+        routes = aws.ec2.RouteTable(f"{name}-routes", vpc_id=vpc.id, tags=self.tags, opts=self.child)
         subnets = []
         for index, subnet_block in zip(range(zones), block.subnets(SUBNET_BITS), strict=False):
             subnet = aws.ec2.Subnet(
@@ -139,11 +139,11 @@ class Network(Component):
                 cidr_block=str(subnet_block),
                 availability_zone=available.names.apply(partial(_zone, index)),
                 map_public_ip_on_launch=False,
-                tags={**self._tags, "Name": f"{name}-private-{index}"},
-                opts=self._child,
+                tags={**self.tags, "Name": f"{name}-private-{index}"},
+                opts=self.child,
             )
             association = aws.ec2.RouteTableAssociation(
-                f"{name}-private-{index}", subnet_id=subnet.id, route_table_id=routes.id, opts=self._child
+                f"{name}-private-{index}", subnet_id=subnet.id, route_table_id=routes.id, opts=self.child
             )
             subnets.append(pulumi.Output.all(subnet.id, association.id).apply(lambda made: str(made[0])))
         endpoint = aws.ec2.VpcEndpoint(
@@ -152,8 +152,8 @@ class Network(Component):
             service_name=pulumi.Output.concat("com.amazonaws.", region, ".s3"),
             vpc_endpoint_type="Gateway",
             route_table_ids=[routes.id],
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
         # Whoever runs in the subnets reaches S3 from the first moment on.
         return vpc.id, pulumi.Output.all(*subnets, endpoint.id).apply(lambda made: list(made[:-1]))
@@ -163,8 +163,8 @@ class Network(Component):
             f"{name}-s3-client",
             vpc_id=self.vpc_id,
             description="May open connections to S3",
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
         s3 = aws.ec2.get_managed_prefix_list_output(
             name=pulumi.Output.concat("com.amazonaws.", region, ".s3"), opts=pulumi.InvokeOptions(parent=self)
@@ -177,8 +177,8 @@ class Network(Component):
             ip_protocol="tcp",
             from_port=HTTPS_PORT,
             to_port=HTTPS_PORT,
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
         return group, rule
 
@@ -196,10 +196,10 @@ class Network(Component):
             f"{name}-endpoints",
             vpc_id=self.vpc_id,
             description="Interface endpoints",
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
-        rules = connect(self, f"{name}-endpoints", client.id, group.id, HTTPS_PORT, self._tags)
+        rules = connect(self, f"{name}-endpoints", client.id, group.id, HTTPS_PORT, self.tags)
         endpoints = [
             aws.ec2.VpcEndpoint(
                 f"{name}-{service}",
@@ -211,8 +211,8 @@ class Network(Component):
                 private_dns_enabled=True,
                 subnet_ids=self.subnet_ids,
                 security_group_ids=[group.id],
-                tags=self._tags,
-                opts=self._child,
+                tags=self.tags,
+                opts=self.child,
             )
             for service in services
         ]

@@ -101,14 +101,14 @@ class SourceDatabase(Component):
             f"{name}-client",
             vpc_id=args["placement"]["vpc_id"],
             description="May open connections to the source database",
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
         host: pulumi.Input[str] | None = settings.get("host")
         port: pulumi.Input[int] = settings["port"]
         if host is None:
             password = pulumi.Output.secret(
-                random.RandomPassword(f"{name}-password", length=32, special=False, opts=self._child).result
+                random.RandomPassword(f"{name}-password", length=32, special=False, opts=self.child).result
             )
             instance, rules = self._create(name, args["placement"], settings, password, client)
             host, port = instance.address, instance.port
@@ -154,7 +154,7 @@ class SourceDatabase(Component):
         seeder = PythonFunction(
             f"{name}-seeder",
             {
-                "common": self._common,
+                "common": self.common,
                 "source": "shop_seeder",
                 "description": "Fills the trial source database with the sample shop",
                 "code_bucket": args["code_bucket"],
@@ -170,7 +170,7 @@ class SourceDatabase(Component):
                 "subnet_ids": args["placement"]["subnet_ids"],
                 "security_group_ids": [client.id],
             },
-            self._child,
+            self.child,
         )
         aws.lambda_.Invocation(
             f"{name}-seed",
@@ -196,14 +196,14 @@ class SourceDatabase(Component):
             f"{name}-server",
             vpc_id=placement["vpc_id"],
             description="The trial source database",
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
-        rules = connect(self, name, client.id, server.id, MYSQL_PORT, self._tags)
+        rules = connect(self, name, client.id, server.id, MYSQL_PORT, self.tags)
         # RDS refuses to take a subnet group to another VPC.
         in_vpc = pulumi.ResourceOptions(parent=self, replacement_trigger=placement["vpc_id"])
         subnets = aws.rds.SubnetGroup(
-            f"{name}-subnets", subnet_ids=placement["subnet_ids"], tags=self._tags, opts=in_vpc
+            f"{name}-subnets", subnet_ids=placement["subnet_ids"], tags=self.tags, opts=in_vpc
         )
         instance = aws.rds.Instance(
             f"{name}-mysql",
@@ -213,7 +213,7 @@ class SourceDatabase(Component):
             allocated_storage=settings["storage_gb"],
             storage_type="gp3",
             storage_encrypted=True,
-            kms_key_id=self._kms_key_arn,
+            kms_key_id=self.kms_key_arn,
             db_name=settings["database"],
             username=settings["username"],
             password=password,
@@ -226,7 +226,7 @@ class SourceDatabase(Component):
             backup_retention_period=0,
             copy_tags_to_snapshot=True,
             apply_immediately=True,
-            tags=self._tags,
+            tags=self.tags,
             opts=in_vpc,
         )
         return instance, rules
@@ -240,8 +240,8 @@ class SourceDatabase(Component):
             ip_protocol="tcp",
             from_port=port,
             to_port=port,
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
 
     def _login(
@@ -255,9 +255,9 @@ class SourceDatabase(Component):
             content_type="application/json",
             # Always by KMS, and without a bucket key: each read is a Decrypt that CloudTrail has.
             server_side_encryption="aws:kms",
-            kms_key_id=self._kms_key_arn,
+            kms_key_id=self.kms_key_arn,
             bucket_key_enabled=False,
-            opts=self._child,
+            opts=self.child,
         )
 
 

@@ -42,9 +42,9 @@ class PrivateBucket(Component):
         holds_data = args.get("holds_data", True)
         bucket = aws.s3.Bucket(
             f"{name}-bucket",
-            force_destroy=self._stack["force_destroy"] or not holds_data,
-            tags=self._tags,
-            opts=self._keeping_data() if holds_data else self._child,
+            force_destroy=self.stack["force_destroy"] or not holds_data,
+            tags=self.tags,
+            opts=self.keeping_data() if holds_data else self.child,
         )
         # They go with the bucket, not before it: a bucket that is refused because it is full keeps its guards.
         self._guard = pulumi.ResourceOptions(parent=self, deleted_with=bucket)
@@ -79,11 +79,11 @@ class PrivateBucket(Component):
                 {
                     "apply_server_side_encryption_by_default": (
                         {"sse_algorithm": "AES256"}
-                        if self._kms_key_arn is None
-                        else {"sse_algorithm": "aws:kms", "kms_master_key_id": self._kms_key_arn}
+                        if self.kms_key_arn is None
+                        else {"sse_algorithm": "aws:kms", "kms_master_key_id": self.kms_key_arn}
                     ),
                     # One data key a bucket instead of one an object: KMS is called, and paid, far less.
-                    "bucket_key_enabled": self._kms_key_arn is not None,
+                    "bucket_key_enabled": self.kms_key_arn is not None,
                 }
             ],
             opts=self._guard,

@@ -124,8 +124,8 @@ class StreamingRecommender(Component):
         _check_ranges(settings)
         bucket = PrivateBucket(
             f"{name}-recommendations",
-            {"common": self._common, "expire_days": settings.get("expire_days")},
-            self._child,
+            {"common": self.common, "expire_days": settings.get("expire_days")},
+            self.child,
         )
         stream = self._stream(name, settings)
         inference = self._inference(name, args, settings)
@@ -137,10 +137,10 @@ class StreamingRecommender(Component):
             delivery = self._delivery(name, settings, bucket, Source(stream, transformation))
         else:
             delivery = self._delivery(name, settings, bucket, None)
-            by_kinesis = event_source_link(stream, delivery, bucket, self._kms_key_arn)
+            by_kinesis = event_source_link(stream, delivery, bucket, self.kms_key_arn)
             transformation = self._transformation(f"{name}-event-transformation", args, [to_inference, by_kinesis])
             map_event_source(
-                f"{name}-event-source", stream, transformation.alias_arn, bucket.arn, self._tags, self._child
+                f"{name}-event-source", stream, transformation.alias_arn, bucket.arn, self.tags, self.child
             )
         self.event_stream_name = stream.name
         self.delivery_stream_name = delivery.name
@@ -163,9 +163,9 @@ class StreamingRecommender(Component):
             stream_mode_details={"stream_mode": "PROVISIONED" if shards else "ON_DEMAND"},
             retention_period=settings["stream_retention_hours"],
             encryption_type="KMS",
-            kms_key_id=self._kms_key_arn or "alias/aws/kinesis",
-            tags=self._tags,
-            opts=self._keeping_data(),
+            kms_key_id=self.kms_key_arn or "alias/aws/kinesis",
+            tags=self.tags,
+            opts=self.keeping_data(),
         )
 
     def _inference(
@@ -174,7 +174,7 @@ class StreamingRecommender(Component):
         return PythonFunction(
             f"{name}-inference",
             {
-                "common": self._common,
+                "common": self.common,
                 "source": "model_inference",
                 "description": "Recommends items for a batch of users with the active model version",
                 "code_bucket": args["code_bucket"],
@@ -184,7 +184,7 @@ class StreamingRecommender(Component):
                 "subnet_ids": args["placement"]["subnet_ids"],
                 "security_group_ids": [args["placement"]["s3_client_security_group_id"]],
             },
-            self._child,
+            self.child,
         )
 
     def _transformation(self, name: str, args: StreamingRecommenderArgs, links: Sequence[Link]) -> PythonFunction:
@@ -192,7 +192,7 @@ class StreamingRecommender(Component):
         return PythonFunction(
             name,
             {
-                "common": self._common,
+                "common": self.common,
                 "source": "stream_transformation",
                 "description": "Turns a batch of events into recommendation records, with one inference call",
                 "code_bucket": args["code_bucket"],
@@ -200,7 +200,7 @@ class StreamingRecommender(Component):
                 "timeout_seconds": TRANSFORMATION_TIMEOUT_SECONDS,
                 "memory_mb": 512,
             },
-            self._child,
+            self.child,
         )
 
     def _delivery(
@@ -212,13 +212,13 @@ class StreamingRecommender(Component):
     ) -> aws.kinesis.FirehoseDeliveryStream:
         logs = aws.cloudwatch.LogGroup(
             f"{name}-delivery-logs",
-            retention_in_days=self._stack["log_retention_days"],
-            kms_key_id=self._kms_key_arn,
-            tags=self._tags,
-            opts=self._child,
+            retention_in_days=self.stack["log_retention_days"],
+            kms_key_id=self.kms_key_arn,
+            tags=self.tags,
+            opts=self.child,
         )
         log_stream = aws.cloudwatch.LogStream(
-            f"{name}-delivery-errors", name="S3Delivery", log_group_name=logs.name, opts=self._child
+            f"{name}-delivery-errors", name="S3Delivery", log_group_name=logs.name, opts=self.child
         )
         role = self._delivery_role(name, settings, bucket, source, logs)
         s3: aws.kinesis.FirehoseDeliveryStreamExtendedS3ConfigurationArgsDict = {
@@ -259,10 +259,10 @@ class StreamingRecommender(Component):
                 {"kinesis_stream_arn": source.stream.arn, "role_arn": role.arn} if source else None
             ),
             # Records from Kinesis are encrypted there, and Firehose refuses to be asked for it.
-            server_side_encryption=None if source else encryption(self._kms_key_arn),
+            server_side_encryption=None if source else encryption(self.kms_key_arn),
             extended_s3_configuration=s3,
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
 
     def _delivery_role(
@@ -293,19 +293,19 @@ class StreamingRecommender(Component):
                 "actions": ["logs:PutLogEvents"],
                 "resources": [pulumi.Output.concat(logs.arn, ":log-stream:*")],
             },
-            *use_key(self._kms_key_arn, write=True),
+            *use_key(self.kms_key_arn, write=True),
         ]
         if source:
             statements += read_and_transform(source)
         return ScopedRole(
             f"{name}-delivery",
             {
-                "common": self._common,
+                "common": self.common,
                 "service": "firehose.amazonaws.com",
                 "statements": statements,
                 "source_account": aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id,
             },
-            self._child,
+            self.child,
         )
 
 

@@ -10,6 +10,7 @@ import pulumi_random as random
 from components.common import INSTANCE_CLASS, CommonArgs, Component, check_name, check_range, check_text
 from components.function import PythonFunction, WatchedFunction
 from components.iam import Link, Statement, use_key
+from components.loading import load_on_manifest
 from components.network import PlacementArgs, connect
 from components.storage import PrivateBucket
 from contracts.environment import ML_ARTIFACTS_BUCKET, VECTOR_DB, VECTOR_DB_AUTH
@@ -37,9 +38,6 @@ MAX_INSTANCE_IDENTIFIER = 63
 
 FREE_INSIGHTS_DAYS = 7
 """The retention of Performance Insights that costs nothing."""
-
-DEAD_LETTER_DAYS = 14
-"""SQS's longest retention."""
 
 
 class VectorStoreSettings(TypedDict, total=False):
@@ -121,15 +119,13 @@ class VectorStore(Component):
         super().__init__(name, args.get("common", {}), opts)
         settings = VECTOR_STORE_DEFAULTS | args.get("settings", {})
         _check(name, settings)
-        bucket = PrivateBucket(
-            f"{name}-ml-artifacts", {"common": self._common, "notify_event_bridge": True}, self._child
-        )
+        bucket = PrivateBucket(f"{name}-ml-artifacts", {"common": self.common, "notify_event_bridge": True}, self.child)
         client = aws.ec2.SecurityGroup(
             f"{name}-client",
             vpc_id=args["placement"]["vpc_id"],
             description="May open connections to the vector store",
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
         self.password = self._password(name)
         instance, rules = self._database(name, args["placement"], settings, client)
@@ -141,12 +137,9 @@ class VectorStore(Component):
         self.client_security_group_id = client.id
         self.link = self._link(settings, bucket, instance)
         """What a function needs to read the artifacts and use the database."""
-        rule = self._manifest_rule(name, bucket)
-        dead_letters = self._dead_letters(name, rule)
-        loader = self._loader(name, args, dead_letters)
+        loader, dead_letters = load_on_manifest(self, name, bucket, self.link, args["placement"], args["code_bucket"])
         if settings["iam_authentication"]:
             self._let_roles_in(name, loader, instance, rules)
-        self._start_on_manifest(name, rule, loader, dead_letters)
         self.dead_letter_queue_name = dead_letters.name
         self.loader = loader.watched
         self.watched = {
@@ -178,7 +171,7 @@ class VectorStore(Component):
                 "actions": ["s3:GetObject"],
                 "resources": [pulumi.Output.concat(bucket.arn, "/*")],
             },
-            *use_key(self._kms_key_arn),
+            *use_key(self.kms_key_arn),
         ]
         if settings["iam_authentication"]:
             users = instance.arn.apply(lambda arn: arn.replace(":rds:", ":rds-db:").rsplit(":db:", 1)[0] + ":dbuser:")
@@ -220,20 +213,20 @@ class VectorStore(Component):
         """Returns the database, and the rules without which nobody reaches it."""
         vpc_id = placement["vpc_id"]
         server = aws.ec2.SecurityGroup(
-            f"{name}-server", vpc_id=vpc_id, description="The vector store", tags=self._tags, opts=self._child
+            f"{name}-server", vpc_id=vpc_id, description="The vector store", tags=self.tags, opts=self.child
         )
-        rules = connect(self, name, client.id, server.id, POSTGRES_PORT, self._tags)
+        rules = connect(self, name, client.id, server.id, POSTGRES_PORT, self.tags)
         # RDS refuses to take a subnet group to another VPC, so it is made anew there, and the database with it.
         in_vpc = pulumi.ResourceOptions(parent=self, replacement_trigger=vpc_id)
         subnet_ids = placement["subnet_ids"]
-        subnets = aws.rds.SubnetGroup(f"{name}-subnets", subnet_ids=subnet_ids, tags=self._tags, opts=in_vpc)
+        subnets = aws.rds.SubnetGroup(f"{name}-subnets", subnet_ids=subnet_ids, tags=self.tags, opts=in_vpc)
         # A snapshot's name is taken for as long as the snapshot is kept, so each database has its own: the keepers are
         # what replaces the database.
         suffix = random.RandomId(
             f"{name}-final-snapshot",
             byte_length=4,
-            keepers={"kms_key": self._kms_key_arn or "", "vpc": vpc_id},
-            opts=self._child,
+            keepers={"kms_key": self.kms_key_arn or "", "vpc": vpc_id},
+            opts=self.child,
         )
         protected = settings["deletion_protection"]
         instance = aws.rds.Instance(
@@ -244,12 +237,12 @@ class VectorStore(Component):
             allocated_storage=settings["storage_gb"],
             storage_type="gp3",
             storage_encrypted=True,
-            kms_key_id=self._kms_key_arn,
+            kms_key_id=self.kms_key_arn,
             parameter_group_name=self._parameters(name).name,
             iam_database_authentication_enabled=settings["iam_authentication"],
             performance_insights_enabled=True,
             performance_insights_retention_period=FREE_INSIGHTS_DAYS,
-            performance_insights_kms_key_id=self._kms_key_arn,
+            performance_insights_kms_key_id=self.kms_key_arn,
             db_name="recommender",
             username=MASTER_USER,
             password=self.password,
@@ -265,28 +258,28 @@ class VectorStore(Component):
             final_snapshot_identifier=pulumi.Output.concat(f"{name}-final-", suffix.hex),
             copy_tags_to_snapshot=True,
             auto_minor_version_upgrade=True,
-            tags=self._tags,
+            tags=self.tags,
             opts=pulumi.ResourceOptions(parent=self, protect=protected, replacement_trigger=vpc_id),
         )
         return instance, rules
 
     def _password(self, name: str) -> pulumi.Output[str]:
         password: pulumi.Output[str] = pulumi.Output.secret(
-            random.RandomPassword(f"{name}-password", length=32, special=False, opts=self._child).result
+            random.RandomPassword(f"{name}-password", length=32, special=False, opts=self.child).result
         )
         secret = aws.secretsmanager.Secret(
             f"{name}-login",
             description="User name and password of the vector store",
-            kms_key_id=self._kms_key_arn,
-            recovery_window_in_days=0 if self._stack["force_destroy"] else 30,
-            tags=self._tags,
-            opts=self._child,
+            kms_key_id=self.kms_key_arn,
+            recovery_window_in_days=0 if self.stack["force_destroy"] else 30,
+            tags=self.tags,
+            opts=self.child,
         )
         aws.secretsmanager.SecretVersion(
             f"{name}-login",
             secret_id=secret.id,
             secret_string=pulumi.Output.json_dumps({"username": MASTER_USER, "password": password}),
-            opts=self._child,
+            opts=self.child,
         )
         return password
 
@@ -304,113 +297,9 @@ class VectorStore(Component):
                 else {"name": parameter, "value": value}
                 for parameter, value in values.items()
             ],
-            tags=self._tags,
-            opts=self._child,
+            tags=self.tags,
+            opts=self.child,
         )
-
-    def _loader(self, name: str, args: VectorStoreArgs, dead_letters: aws.sqs.Queue) -> PythonFunction:
-        return PythonFunction(
-            f"{name}-loader",
-            {
-                "common": self._common,
-                "source": "embedding_loader",
-                "description": "Loads a model version's embeddings into PostgreSQL and switches over to it",
-                "code_bucket": args["code_bucket"],
-                "links": [self.link],
-                "statements": [
-                    {"sid": "ReportFailure", "actions": ["sqs:SendMessage"], "resources": [dead_letters.arn]},
-                    *self._encrypt_messages(),
-                ],
-                # The longest that Lambda allows: index builds of a million vectors on a small instance take minutes.
-                "timeout_seconds": 900,
-                "memory_mb": 512,
-                "subnet_ids": args["placement"]["subnet_ids"],
-                "security_group_ids": [args["placement"]["s3_client_security_group_id"]],
-            },
-            self._child,
-        )
-
-    def _manifest_rule(self, name: str, bucket: PrivateBucket) -> aws.cloudwatch.EventRule:
-        return aws.cloudwatch.EventRule(
-            f"{name}-manifest",
-            description="A model version's manifest, the last of its files, has arrived",
-            event_pattern=pulumi.Output.json_dumps(
-                {
-                    "source": ["aws.s3"],
-                    "detail-type": ["Object Created"],
-                    "detail": {"bucket": {"name": [bucket.name]}, "object": {"key": [{"suffix": "/manifest.json"}]}},
-                }
-            ),
-            tags=self._tags,
-            opts=self._child,
-        )
-
-    def _start_on_manifest(
-        self, name: str, rule: aws.cloudwatch.EventRule, loader: PythonFunction, dead_letters: aws.sqs.Queue
-    ) -> None:
-        # EventBridge's own queue takes what it cannot hand over; what the function fails at goes to the function's.
-        aws.lambda_.FunctionEventInvokeConfig(
-            f"{name}-load-failures",
-            function_name=loader.name,
-            qualifier=loader.alias_name,
-            maximum_retry_attempts=2,
-            destination_config={"on_failure": {"destination": dead_letters.arn}},
-            opts=self._child,
-        )
-        permission = aws.lambda_.Permission(
-            f"{name}-manifest",
-            action="lambda:InvokeFunction",
-            function=loader.name,
-            qualifier=loader.alias_name,
-            principal="events.amazonaws.com",
-            source_arn=rule.arn,
-            opts=self._child,
-        )
-        aws.cloudwatch.EventTarget(
-            f"{name}-load",
-            rule=rule.name,
-            arn=loader.alias_arn,
-            retry_policy={"maximum_retry_attempts": 3, "maximum_event_age_in_seconds": 3600},
-            dead_letter_config={"arn": dead_letters.arn},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
-        )
-
-    def _encrypt_messages(self) -> list[Statement]:
-        """Beside Decrypt, what who sends to an encrypted queue needs (SQS Developer Guide, "Key management")."""
-        key = self._kms_key_arn
-        return [{"sid": "EncryptFailure", "actions": ["kms:GenerateDataKey"], "resources": [key]}] if key else []
-
-    def _dead_letters(self, name: str, rule: aws.cloudwatch.EventRule) -> aws.sqs.Queue:
-        key = self._kms_key_arn
-        queue = aws.sqs.Queue(
-            f"{name}-load-dead-letters",
-            message_retention_seconds=DEAD_LETTER_DAYS * 24 * 3600,
-            sqs_managed_sse_enabled=None if key else True,
-            kms_master_key_id=key,
-            tags=self._tags,
-            opts=self._child,
-        )
-        aws.sqs.QueuePolicy(
-            f"{name}-load-dead-letters",
-            queue_url=queue.url,
-            policy=pulumi.Output.json_dumps(
-                {
-                    "Version": "2012-10-17",
-                    "Statement": [
-                        {
-                            "Sid": "UndeliveredEvents",
-                            "Effect": "Allow",
-                            "Principal": {"Service": "events.amazonaws.com"},
-                            "Action": "sqs:SendMessage",
-                            "Resource": queue.arn,
-                            "Condition": {"ArnEquals": {"aws:SourceArn": rule.arn}},
-                        }
-                    ],
-                }
-            ),
-            opts=self._child,
-        )
-        return queue
 
 
 def _check(name: str, settings: VectorStoreSettings) -> None:
