@@ -14,6 +14,7 @@ ITEM_EMBEDDINGS = "embeddings/item_embeddings.csv"
 USER_EMBEDDINGS = "embeddings/user_embeddings.csv"
 CHECKPOINT = "model/best_model.pth"
 USER_TOWER = "model/user_tower.onnx"
+ITEM_TOWER = "model/item_tower.onnx"
 SCALERS = (
     "scalers/user_ohe.pkl",
     "scalers/user_std_scaler.pkl",
@@ -48,6 +49,11 @@ MAX_EXCLUDED_ITEMS = 10_000
 RECENT_ITEMS_INPUT = "recent_items"
 RECENT_ITEMS_MASK_INPUT = "recent_items_mask"
 USER_VECTOR_OUTPUT = "user_vector"
+
+# The inputs of item_tower.onnx: one for each feature column of items, of the same types. It is how an item is embedded
+# that was not in training; one that was has its vector in ITEM_EMBEDDINGS. Without features of items there is no file.
+# Its output: item_vector float32 (batch, dim).
+ITEM_VECTOR_OUTPUT = "item_vector"
 
 MAX_DIM = 2000
 """The most numbers a vector may have: pgvector's limit for an HNSW index over `vector` (its README, section HNSW)."""

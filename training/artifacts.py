@@ -53,9 +53,7 @@ def write(
         contract.ITEM_EMBEDDINGS: _embeddings(data.items.ids, items),
         contract.USER_EMBEDDINGS: _embeddings(data.users.ids, users),
         contract.CHECKPOINT: _checkpoint(trained),
-        contract.USER_TOWER: onnx_export.user_tower(
-            trained.model.users, trained.inputs.shape.user_encodings, trained.settings.dim
-        ),
+        **_towers(trained),
         contract.ITEM_CATALOG: _csv(contract.ITEM_CATALOG_COLUMNS, _catalog(data)),
         contract.USER_CATALOG: _csv(contract.USER_CATALOG_COLUMNS, _users(data, recent)),
         contract.METRICS: json.dumps(metrics, indent=1).encode(),
@@ -145,6 +143,16 @@ def _checkpoint(trained: TrainedModel) -> bytes:
     buffer = io.BytesIO()
     torch.save({"weights": trained.model.state_dict(), "settings": asdict(trained.settings)}, buffer)
     return buffer.getvalue()
+
+
+def _towers(trained: TrainedModel) -> dict[str, bytes]:
+    shape = trained.inputs.shape
+    towers = {
+        contract.USER_TOWER: onnx_export.user_tower(trained.model.users, shape.user_encodings, trained.settings.dim)
+    }
+    if shape.item_encodings:
+        towers[contract.ITEM_TOWER] = onnx_export.item_tower(trained.model.items, shape.item_encodings)
+    return towers
 
 
 def _scalers(data: RatingData) -> dict[str, bytes]:

@@ -97,7 +97,13 @@ class ItemTower(nn.Module):
         `keep_ids` (n, 1) zeroes some ids in training, so that features learn to stand in for them.
         """
         known = self.rated[items] if keep_ids is None else self.rated[items] * keep_ids
-        vectors = self.ids(items) * known + self.features(features)
+        return self._scaled(self.ids(items) * known + self.features(features))
+
+    def unseen(self, features: Sequence[Tensor]) -> Tensor:
+        """(n, dim) the vectors of items of these features that no training has seen."""
+        return self._scaled(self.features(features))
+
+    def _scaled(self, vectors: Tensor) -> Tensor:
         return functional.normalize(vectors, dim=-1) if self.cosine else vectors
 
 

@@ -1,35 +1,52 @@
-"""Exports the user tower with its preprocessing: raw strings, numbers and vectors in, the user's vector out."""
+"""Exports the towers with their preprocessing: raw strings, numbers and recent items' vectors in, a vector out."""
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import onnx
 import torch
 from onnx import TensorProto, compose, helper
 from torch import Tensor, nn
 
-from contracts.artifacts import RECENT_ITEMS_INPUT, RECENT_ITEMS_MASK_INPUT, USER_VECTOR_OUTPUT
+from contracts.artifacts import (
+    ITEM_VECTOR_OUTPUT,
+    RECENT_ITEMS_INPUT,
+    RECENT_ITEMS_MASK_INPUT,
+    USER_VECTOR_OUTPUT,
+)
 from contracts.dataset import Kind
 from training.features import Encoding, index_of
-from training.model import UserTower
+from training.model import ItemTower, UserTower
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
 
 
+@dataclass(frozen=True)
+class _Input:
+    """An example value, and the names of the axes that may have any length."""
+
+    example: Tensor
+    axes: Mapping[int, str]
+
+
 def user_tower(tower: UserTower, encodings: tuple[Encoding, ...], dim: int) -> bytes:
     """A file with the inputs and the output that `contracts.artifacts` describes."""
-    core = _core(tower.eval(), encodings, dim)
-    lookups = _lookups([encoding for encoding in encodings if not encoding.column.kind.is_number])
-    if lookups is not None:
-        links = [(output.name, output.name) for output in lookups.graph.output]
-        core = compose.merge_models(lookups, core, io_map=links)
-    onnx.checker.check_model(core, full_check=True)
-    content: bytes = core.SerializeToString()
-    return content
+    axes = {0: "batch", 1: "n_recent"}
+    history = {
+        RECENT_ITEMS_INPUT: _Input(torch.zeros(2, 3, dim), axes),
+        RECENT_ITEMS_MASK_INPUT: _Input(torch.ones(2, 3), axes),
+    }
+    return _graph(_OfUsers(tower), history, encodings, USER_VECTOR_OUTPUT)
 
 
-class _Flat(nn.Module):
+def item_tower(tower: ItemTower, encodings: tuple[Encoding, ...]) -> bytes:
+    """The same for items: without an id, as an item is embedded that no training has seen. It needs a feature."""
+    return _graph(_OfItems(tower), {}, encodings, ITEM_VECTOR_OUTPUT)
+
+
+class _OfUsers(nn.Module):
     """The tower with its inputs side by side, as a graph has them."""
 
     def __init__(self, tower: UserTower) -> None:
@@ -41,28 +58,44 @@ class _Flat(nn.Module):
         return vector
 
 
-def _core(tower: UserTower, encodings: Sequence[Encoding], dim: int) -> onnx.ModelProto:
+class _OfItems(nn.Module):
+    """The tower of items without ids, with its inputs side by side."""
+
+    def __init__(self, tower: ItemTower) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, *features: Tensor) -> Tensor:
+        return self.tower.unseen(features)
+
+
+def _graph(module: nn.Module, history: Mapping[str, _Input], encodings: Sequence[Encoding], output: str) -> bytes:
+    inputs = {**history, **{_core_input(encoding): _input(encoding) for encoding in encodings}}
+    core = _core(module.eval(), inputs, output)
+    lookups = _lookups([encoding for encoding in encodings if not encoding.column.kind.is_number])
+    if lookups is not None:
+        links = [(index.name, index.name) for index in lookups.graph.output]
+        core = compose.merge_models(lookups, core, io_map=links)
+    onnx.checker.check_model(core, full_check=True)
+    content: bytes = core.SerializeToString()
+    return content
+
+
+def _core(module: nn.Module, inputs: Mapping[str, _Input], output: str) -> onnx.ModelProto:
     """The tower as traced from torch; text columns come in as indices."""
-    names = [RECENT_ITEMS_INPUT, RECENT_ITEMS_MASK_INPUT, *map(_core_input, encodings)]
-    example = (torch.zeros(2, 3, dim), torch.ones(2, 3), *map(_example, encodings))
-    axes = {name: {0: "batch"} for name in (*names, USER_VECTOR_OUTPUT)}
-    axes[RECENT_ITEMS_INPUT][1] = axes[RECENT_ITEMS_MASK_INPUT][1] = "n_recent"
-    for encoding in encodings:
-        if encoding.column.kind is Kind.TAGS:
-            axes[_core_input(encoding)][1] = f"n_{encoding.column.name}"
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter that torch prefers needs one more package; the tower is all plain operators.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Flat(tower).eval(),
-            example,
+            module,
+            tuple(given.example for given in inputs.values()),
             buffer,  # type: ignore[arg-type]
             dynamo=False,
             opset_version=OPSET,
-            input_names=names,
-            output_names=[USER_VECTOR_OUTPUT],
-            dynamic_axes=axes,
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_axes={name: dict(given.axes) for name, given in inputs.items()} | {output: {0: "batch"}},
         )
     core = onnx.load_from_string(buffer.getvalue())
     core.ir_version = IR_VERSION
@@ -73,10 +106,12 @@ def _core_input(encoding: Encoding) -> str:
     return encoding.column.name if encoding.column.kind.is_number else f"{encoding.column.name}:index"
 
 
-def _example(encoding: Encoding) -> Tensor:
+def _input(encoding: Encoding) -> _Input:
     if encoding.column.kind.is_number:
-        return torch.zeros(2)
-    return torch.zeros((2, 2) if encoding.column.kind is Kind.TAGS else (2,), dtype=torch.int64)
+        return _Input(torch.zeros(2), {0: "batch"})
+    if encoding.column.kind is Kind.TAGS:
+        return _Input(torch.zeros((2, 2), dtype=torch.int64), {0: "batch", 1: f"n_{encoding.column.name}"})
+    return _Input(torch.zeros(2, dtype=torch.int64), {0: "batch"})
 
 
 def _lookups(encodings: Sequence[Encoding]) -> onnx.ModelProto | None:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts import artifacts as contract
-from functions.shared.serving.tower import ModelError, UserTower, dataset_of
+from functions.shared.serving.graph import ModelError
+from functions.shared.serving.tower import UserTower, dataset_of
 from training.data import EntityTable, RatingData
 from training.errors import TrainingError
 from training.histories import Cases, Indices, histories

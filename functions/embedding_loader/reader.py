@@ -15,6 +15,7 @@ from contracts.artifacts import (
     ITEM_CATALOG,
     ITEM_CATALOG_COLUMNS,
     ITEM_EMBEDDINGS,
+    ITEM_TOWER,
     MAX_EXCLUDED_ITEMS,
     MAX_LENGTH,
     MIN_LENGTH,
@@ -66,8 +67,8 @@ def check(bucket: ArtifactBucket, manifest: Manifest) -> None:
             raise ManifestError(f"{name}: expected {count} rows, as the manifest counts, found {found}")
     _check_unique(ITEM_CATALOG, ([id_.encode()] for id_, *_ in item_catalog(bucket, manifest)))
     _check_unique(USER_CATALOG, ([id_.encode()] for id_, *_ in user_catalog(bucket, manifest)))
-    if USER_TOWER in manifest.files:
-        bucket.read(manifest, USER_TOWER)
+    for tower in manifest.files.keys() & {USER_TOWER, ITEM_TOWER}:
+        bucket.read(manifest, tower)
 
 
 def _check_unique(name: str, chunks: Iterable[list[bytes]]) -> int:

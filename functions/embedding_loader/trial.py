@@ -1,17 +1,17 @@
-"""Tries a version before it is switched to: runs its tower, and answers a batch through the code that serves.
+"""Tries a version before it is switched to: runs its towers, and answers a batch through the code that serves.
 
 It needs no other function: the loader's subnets reach the database and S3 only (docs/adr/0011).
 """
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from psycopg import sql
 
-from contracts.artifacts import MIN_LENGTH, NORMS_FACTOR, Manifest, has_length
+from contracts.artifacts import MAX_LENGTH, MIN_LENGTH, NORMS_FACTOR, Manifest, has_length
 from contracts.dataset import Column
 from contracts.events import CUSTOMER, IN_CART, MAX_HISTORY, PRODUCT, Strategy
 from functions.shared import versions
@@ -20,13 +20,13 @@ from functions.shared.database import Connection
 from functions.shared.serving import store
 from functions.shared.serving.recommend import recommend
 from functions.shared.serving.requests import MODEL_HISTORY, read_request
-from functions.shared.serving.tower import UserTower, load_model
+from functions.shared.serving.tower import ItemTower, UserTower, load_item_tower, load_model
 from functions.shared.vectors import Vectors
 
 TRIED_USERS, TRIED_ITEMS = 100, MAX_HISTORY
 LIMIT = 10
 AGREEMENT = 1e-3
-"""The most that a user's vector may differ, relative to its length, between a run alone and one in a batch."""
+"""The most that a tower's vector may differ, relative to its length, between a run alone and one in a batch."""
 COSINE_ROUNDING = 1e-3
 TOWER_SECONDS = 5.0
 """For all cases of the trial, 32 to 112 users, of which a trained tower runs thousands a second. Inference cannot
@@ -59,6 +59,9 @@ def try_version(connection: Connection, bucket: ArtifactBucket, manifest: Manife
         raise TrialError(f"{manifest.version}: expected items in stock, found none: every answer would be empty")
     if model.tower is not None:
         _try_tower(model.tower, _histories(tables, users, items), manifest)
+    item_tower = load_item_tower(bucket, manifest)
+    if item_tower is not None:
+        _try_item_tower(item_tower, manifest)
     requests = [read_request(request) for request in _requests(model.tower, users, items)]
     answers = recommend(tables, model.tower, requests, LIMIT)
     excluded = tables.excluded_counts(users)
@@ -88,19 +91,9 @@ def _try_tower(tower: UserTower, histories: Sequence[Vectors], manifest: Manifes
     cases: list[tuple[dict[str, Any], Vectors]] = [({}, history) for history in histories]
     cases += [(user, history) for user in _users(tower) for history in histories[:3]]
     users, recent = [user for user, _ in cases], [history for _, history in cases]
-    start = time.monotonic()
-    vectors = tower.vectors(users, recent)
-    seconds = time.monotonic() - start
-    if seconds > TOWER_SECONDS:
-        raise TrialError(
-            f"{manifest.version}: user tower: expected {len(users)} vectors in {TOWER_SECONDS:g} s,"
-            f" it took {seconds:.1f} s"
-        )
-    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
-    if not all(has_length(length, "inner_product") for length in lengths):
-        raise TrialError(
-            f"{manifest.version}: user tower: expected finite vectors, found lengths up to {lengths.max()}"
-        )
+    vectors, lengths = _try_run(
+        "user tower", lambda some: tower.vectors(users[some], recent[some]), len(cases), manifest
+    )
     with_history = np.array([len(history) > 0 for history in recent])
     low, high = manifest.norms.get("users", (MIN_LENGTH * NORMS_FACTOR, np.inf))
     found = lengths[with_history] if tower.has_items else lengths
@@ -109,13 +102,43 @@ def _try_tower(tower: UserTower, histories: Sequence[Vectors], manifest: Manifes
             f"{manifest.version}: user tower: expected vectors about as long as the stored users', {low:g} to {high:g},"
             f" found {found.min():g} to {found.max():g}"
         )
-    for n in range(3):
-        alone = tower.vectors(users[n : n + 1], recent[n : n + 1])[0]
-        if np.abs(alone - vectors[n]).max() > AGREEMENT * max(1.0, lengths[n]):
-            raise TrialError(f"{manifest.version}: user tower: expected one vector for a user, alone or among others")
     distinct = np.unique(vectors[with_history], axis=0)
     if tower.has_items and len(distinct) == 1 and len({history.tobytes() for history in recent if len(history)}) > 1:
         raise TrialError(f"{manifest.version}: user tower: expected vectors that differ, found one for every history")
+
+
+def _try_item_tower(tower: ItemTower, manifest: Manifest) -> None:
+    """Runs the tower for an item of which nothing is known, and for items of values that no training has seen."""
+    names = {column.source or column.name: column for column in tower.columns}
+    items: list[dict[str, Any]] = [{}]
+    items += [{name: _feature(column, value) for name, column in names.items()} for value in NUMBERS_TRIED]
+    _, lengths = _try_run("item tower", lambda some: tower.vectors(items[some]), len(items), manifest)
+    low = 0.0 if manifest.similarity == "inner_product" else MIN_LENGTH
+    high = manifest.norms.get("items", (0.0, MAX_LENGTH / NORMS_FACTOR))[1] * NORMS_FACTOR
+    if lengths.min() < low or lengths.max() > high:
+        raise TrialError(
+            f"{manifest.version}: item tower: expected vectors of lengths {low:g} to {high:g}, as the store takes,"
+            f" found {lengths.min():g} to {lengths.max():g}"
+        )
+
+
+def _try_run(name: str, run: Callable[[slice], Vectors], count: int, manifest: Manifest) -> tuple[Vectors, Any]:
+    """Runs a tower for `count` cases, and for the first three alone. Returns the vectors and their lengths."""
+    start = time.monotonic()
+    vectors = run(slice(None))
+    seconds = time.monotonic() - start
+    if seconds > TOWER_SECONDS:
+        raise TrialError(
+            f"{manifest.version}: {name}: expected {count} vectors in {TOWER_SECONDS:g} s, it took {seconds:.1f} s"
+        )
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    if not all(has_length(length, "inner_product") for length in lengths):
+        raise TrialError(f"{manifest.version}: {name}: expected finite vectors, found lengths up to {lengths.max()}")
+    for n in range(3):
+        alone = run(slice(n, n + 1))[0]
+        if np.abs(alone - vectors[n]).max() > AGREEMENT * max(1.0, lengths[n]):
+            raise TrialError(f"{manifest.version}: {name}: expected the same vector alone and among others")
+    return vectors, lengths
 
 
 def _users(tower: UserTower) -> Iterator[dict[str, Any]]:

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from contracts.artifacts import (
     ITEM_CATALOG,
     ITEM_EMBEDDINGS,
+    ITEM_TOWER,
     MANIFEST,
     USER_CATALOG,
     USER_EMBEDDINGS,
@@ -28,10 +29,10 @@ from contracts.artifacts import (
 from functions.embedding_loader import trial
 from functions.embedding_loader.trial import TrialError
 from functions.shared import versions
-from functions.shared.serving.tower import ModelError
+from functions.shared.serving.graph import ModelError
 from tests.functions.conftest import Store, versions_of
 from tests.functions.lambdas import act, infer, load, request
-from tests.functions.worlds import DIM, embeddings_csv, user_tower, world
+from tests.functions.worlds import DIM, embeddings_csv, item_tower, user_tower, world
 
 GOOD, BAD = "20261101T000000Z-000001", "20261102T000000Z-000002"
 SHOP = world(BAD, seed=2)
@@ -64,21 +65,32 @@ def _publish(store: Store, row: Row) -> None:
 
 
 def tower(edit: Callable[[Any], Any]) -> Row:
-    """The good version with its tower's graph changed."""
-    model = onnx.load_from_string(user_tower(DIM))
+    """The good version with its user tower's graph changed."""
+    return Row("user tower", {USER_TOWER: _edited(user_tower(DIM), edit)})
+
+
+def of_items(edit: Callable[[Any], Any]) -> Row:
+    """The good version with its item tower's graph changed."""
+    return Row("item tower", {ITEM_TOWER: _edited(item_tower(DIM), edit)})
+
+
+def _edited(content: bytes, edit: Callable[[Any], Any]) -> bytes:
+    model = onnx.load_from_string(content)
     edit(model.graph)
-    return Row("user tower", {USER_TOWER: model.SerializeToString()})
+    edited: bytes = model.SerializeToString()
+    return edited
 
 
 def _last(graph: Any, operator: str, constant: Any = None, **attributes: Any) -> None:
     """One more operation at the graph's end."""
+    told = graph.output[0].name
     for node in graph.node:
-        node.output[:] = ["before" if name == USER_VECTOR_OUTPUT else name for name in node.output]
+        node.output[:] = ["before" if name == told else name for name in node.output]
     inputs = ["before"]
     if constant is not None:
         graph.initializer.append(numpy_helper.from_array(constant, "constant"))
         inputs.append("constant")
-    graph.node.append(helper.make_node(operator, inputs, [USER_VECTOR_OUTPUT], **attributes))
+    graph.node.append(helper.make_node(operator, inputs, [told], **attributes))
 
 
 def _times(graph: Any, factor: float) -> None:
@@ -105,12 +117,13 @@ def _same_for_all(graph: Any) -> None:
     graph.node.append(helper.make_node("Add", ["zeros", "one"], [USER_VECTOR_OUTPUT]))
 
 
-def _mixes_users(graph: Any) -> None:
+def _mixes_rows(graph: Any) -> None:
+    told = graph.output[0].name
     for node in graph.node:
-        node.output[:] = ["before" if name == USER_VECTOR_OUTPUT else name for name in node.output]
+        node.output[:] = ["before" if name == told else name for name in node.output]
     graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "axis_0"))
     graph.node.append(helper.make_node("ReduceSum", ["before", "axis_0"], ["all"], keepdims=1))
-    graph.node.append(helper.make_node("Add", ["before", "all"], [USER_VECTOR_OUTPUT]))
+    graph.node.append(helper.make_node("Add", ["before", "all"], [told]))
 
 
 def _slow(graph: Any) -> None:
@@ -141,7 +154,7 @@ def _rename(graph: Any, old: str, new: str) -> None:
 
 def _rename_output(graph: Any) -> None:
     for node in graph.node:
-        node.output[:] = ["vector" if name == USER_VECTOR_OUTPUT else name for name in node.output]
+        node.output[:] = ["vector" if name == graph.output[0].name else name for name in node.output]
     graph.output[0].name = "vector"
 
 
@@ -166,7 +179,8 @@ def _fixed(graph: Any, axis: int, size: int) -> None:
 
 def _no_care_for_missing(graph: Any) -> None:
     """A missing number is NaN, and so is all that is computed with it."""
-    next(node for node in graph.node if node.op_type == "Where").input[1] = "creditLimit"
+    where = next(node for node in graph.node if node.op_type == "Where")
+    where.input[1] = where.input[2]
 
 
 def _no_care_for_no_history(graph: Any) -> None:
@@ -260,7 +274,7 @@ ROWS: dict[str, Row] = {
     "longer than declared": _longer_than_declared(),
     "another dimension": Row("user tower", {USER_TOWER: user_tower(DIM // 2)}),
     "one vector for all": tower(_same_for_all),
-    "vectors of other users mixed in": tower(_mixes_users),
+    "vectors of other users mixed in": tower(_mixes_rows),
     "doubles": tower(_double),
     "another rank": tower(_another_rank),
     "no output of the name": tower(_rename_output),
@@ -272,6 +286,23 @@ ROWS: dict[str, Row] = {
     "three items at a time": tower(partial(_fixed, axis=1, size=3)),
     "NaN where a number is missing": tower(_no_care_for_missing),
     "NaN where there is no history": tower(_no_care_for_no_history),
+    # The tower of items.
+    "item tower: garbage": Row("ONNX Runtime cannot load it", {ITEM_TOWER: b"\x00garbage" * 100}),
+    "item tower: the users'": Row("item tower: expected the inputs", {ITEM_TOWER: user_tower(DIM)}),
+    "item tower: NaN": of_items(partial(_times, factor=float("nan"))),
+    "item tower: zeros": of_items(partial(_times, factor=0.0)),
+    "item tower: vectors of 1e30": of_items(partial(_times, factor=1e30)),
+    "item tower: NaN where a number is missing": of_items(_no_care_for_missing),
+    "item tower: another dimension": Row("item tower: expected float32", {ITEM_TOWER: item_tower(DIM // 2)}),
+    "item tower: other items mixed in": of_items(_mixes_rows),
+    "item tower: no output of the name": of_items(_rename_output),
+    "item tower: an input too many": of_items(_one_more_input),
+    "item tower: a feature of another kind": Row(
+        "item tower: expected the inputs", manifest=_set("dataset > items > columns > productLine", "numeric")
+    ),
+    "item tower: another file's digest": Row(
+        "expected sha256", manifest=_set(f"files > {ITEM_TOWER}", hashlib.sha256(b"").hexdigest())
+    ),
     # The dataset specification.
     "dataset null": Row("expected a dataset specification", manifest=_set("dataset", None)),
     "dataset a text": Row("dataset", manifest=_set("dataset", "garbage")),

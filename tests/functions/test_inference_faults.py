@@ -26,9 +26,10 @@ from functions.shared import environment, versions
 from functions.shared.database import CERTIFICATES, DatabaseUnavailableError, KeptConnection, encryption
 from functions.shared.environment import SettingError
 from functions.shared.serving import inference as warm
+from functions.shared.serving.graph import ModelError
 from functions.shared.serving.requests import RequestError, read_request
 from functions.shared.serving.store import Store as Tables
-from functions.shared.serving.tower import ModelError, UserTower
+from functions.shared.serving.tower import UserTower
 from functions.shared.versions import NoActiveVersionError
 from tests.functions.conftest import Store
 from tests.functions.lambdas import LIMIT, LambdaService, act, deliver, infer, load, request

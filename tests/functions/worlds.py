@@ -22,7 +22,7 @@ DIM = 8
 
 @dataclass(frozen=True)
 class World:
-    """A model version. `tower` is the ONNX model's content, `None` for artifacts without one."""
+    """A model version. The towers are ONNX models' content, `None` for artifacts without one."""
 
     version: str
     item_ids: Sequence[str]
@@ -34,6 +34,7 @@ class World:
     recent: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: Mapping[str, Sequence[str]] = field(default_factory=dict)
     tower: bytes | None = None
+    item_tower: bytes | None = None
     with_catalog: bool = True
 
     @property
@@ -78,6 +79,8 @@ class World:
             files[artifacts.USER_CATALOG] = csv_bytes(artifacts.USER_CATALOG_COLUMNS, rows)
         if self.tower is not None:
             files[artifacts.USER_TOWER] = self.tower
+        if self.item_tower is not None:
+            files[artifacts.ITEM_TOWER] = self.item_tower
         return files
 
     def manifest(self, files: Mapping[str, bytes] | None = None, version: str = "") -> artifacts.Manifest:
@@ -103,6 +106,7 @@ def world(version: str, n_items: int = 60, n_users: int = 20, seed: int = 1, **c
     items, users = clustered(dice, n_items), clustered(dice, n_users)
     recent = {user: dice.choice(item_ids, size=3, replace=False).tolist() for user in user_ids}
     made = World(version, item_ids, items, user_ids, users, recent=recent, tower=user_tower(DIM))
+    made = replace(made, item_tower=item_tower(DIM))
     return replace(made, **changes)
 
 
@@ -171,8 +175,39 @@ def user_tower(dim: int) -> bytes:
         node("Mul", ["city_2d", "second"], ["city_part"]),
         node("Sum", ["mean", "credit_part", "city_part"], [artifacts.USER_VECTOR_OUTPUT]),
     ]
-    output = helper.make_tensor_value_info(artifacts.USER_VECTOR_OUTPUT, TensorProto.FLOAT, ["batch", dim])
-    graph = helper.make_graph(nodes, "user_tower", inputs, [output], initializers)
+    return _model("user_tower", nodes, inputs, artifacts.USER_VECTOR_OUTPUT, dim, initializers)
+
+
+def item_tower(dim: int) -> bytes:
+    """The contract's graph: buyPrice / 1000 (none: 0.001) and 1. All features are inputs, as in a trained tower."""
+    constant, node = numpy_helper.from_array, helper.make_node
+    inputs = [
+        helper.make_tensor_value_info(
+            column.name, TensorProto.FLOAT if column.kind.is_number else TensorProto.STRING, ["batch"]
+        )
+        for column in DATASET.items.features
+    ]
+    initializers = [
+        constant(np.array([1], np.int64), "axis_1"),
+        constant(np.array(1, np.float32), "one"),
+        constant(np.array(1e3, np.float32), "thousand"),
+        constant(np.eye(dim, dtype=np.float32)[:1], "first"),
+        constant(np.eye(dim, dtype=np.float32)[1:2], "second"),
+    ]
+    nodes = [
+        node("IsNaN", ["buyPrice"], ["no_price"]),
+        node("Where", ["no_price", "one", "buyPrice"], ["price"]),
+        node("Div", ["price", "thousand"], ["thousands"]),
+        node("Unsqueeze", ["thousands", "axis_1"], ["price_2d"]),
+        node("Mul", ["price_2d", "first"], ["price_part"]),
+        node("Add", ["price_part", "second"], [artifacts.ITEM_VECTOR_OUTPUT]),
+    ]
+    return _model("item_tower", nodes, inputs, artifacts.ITEM_VECTOR_OUTPUT, dim, initializers)
+
+
+def _model(name: str, nodes: Any, inputs: Any, output: str, dim: int, initializers: Any) -> bytes:
+    outputs = [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", dim])]
+    graph = helper.make_graph(nodes, name, inputs, outputs, initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
     onnx.checker.check_model(model)
     content: bytes = model.SerializeToString()

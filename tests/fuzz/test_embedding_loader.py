@@ -12,7 +12,7 @@ from contracts.artifacts import MANIFEST, ManifestError
 from functions.embedding_loader import handler as loader
 from functions.embedding_loader.trial import TrialError
 from functions.shared.s3 import ObjectUnavailableError
-from functions.shared.serving.tower import ModelError
+from functions.shared.serving.graph import ModelError
 from functions.shared.versions import UnknownVersionError
 from tests.functions.lambdas import Context, act, infer, load, request
 from tests.functions.worlds import world

@@ -24,7 +24,7 @@ def test_a_version_holds_every_file_and_the_manifest_names_each_with_its_digest(
     there = {path.relative_to(published.folder).as_posix() for path in published.folder.rglob("*") if path.is_file()}
     required = {
         contract.ITEM_EMBEDDINGS, contract.USER_EMBEDDINGS, contract.CHECKPOINT, contract.USER_TOWER,
-        contract.ITEM_CATALOG, contract.USER_CATALOG, contract.METRICS, *contract.SCALERS,
+        contract.ITEM_TOWER, contract.ITEM_CATALOG, contract.USER_CATALOG, contract.METRICS, *contract.SCALERS,
     }  # fmt: skip
     assert required <= set(manifest.files)
     assert there == set(manifest.files) | {contract.MANIFEST}

@@ -13,9 +13,10 @@ from functions.shared.artifacts import ArtifactBucket
 from functions.shared.database import Connection, KeptConnection, ended_at
 from functions.shared.deadline import Deadline
 from functions.shared.serving import store
+from functions.shared.serving.graph import ModelError
 from functions.shared.serving.recommend import recommend
 from functions.shared.serving.requests import Request, RequestError, read_request, request_id
-from functions.shared.serving.tower import Model, ModelError, load_model
+from functions.shared.serving.tower import Model, load_model
 from functions.shared.telemetry import Logger, Metrics, count
 
 STATEMENT_SECONDS = 20.0

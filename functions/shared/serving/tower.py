@@ -1,32 +1,32 @@
-"""The user tower: raw features and the vectors of recent items in, user vectors out (ONNX Runtime)."""
+"""The towers as they are served: raw features in, vectors out. A user's also reads the vectors of recent items."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from contracts import features
-from contracts.artifacts import RECENT_ITEMS_INPUT, RECENT_ITEMS_MASK_INPUT, USER_TOWER, USER_VECTOR_OUTPUT, Manifest
-from contracts.dataset import Column, Dataset, DatasetError, Kind, from_dict
+from contracts.artifacts import (
+    ITEM_TOWER,
+    ITEM_VECTOR_OUTPUT,
+    RECENT_ITEMS_INPUT,
+    RECENT_ITEMS_MASK_INPUT,
+    USER_TOWER,
+    USER_VECTOR_OUTPUT,
+    Manifest,
+)
+from contracts.dataset import Column, Dataset, DatasetError, from_dict
 from functions.shared.artifacts import ArtifactBucket
+from functions.shared.serving.graph import FeatureValue, Graph, ModelError, is_missing
 from functions.shared.vectors import Vectors
 
 RUN_ROWS = 512
-"""Users of one run of the tower: its memory does not grow with the batch."""
+"""Users or items of one run of a tower: its memory does not grow with the batch."""
 
 SAME = 1e-5
 """Vectors that differ by no more than this share of their length are the same, rounded otherwise."""
-
-NUMBERS, TEXTS = "tensor(float)", "tensor(string)"
-"""ONNX Runtime's names of the types of inputs."""
-
-
-class ModelError(ValueError):
-    """A model that does not fit its manifest."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,19 @@ def load_model(bucket: ArtifactBucket, manifest: Manifest) -> Model:
     return Model(manifest, UserTower(bucket.read(manifest, USER_TOWER), dataset))
 
 
+def load_item_tower(bucket: ArtifactBucket, manifest: Manifest) -> "ItemTower | None":
+    """The tower that embeds an item no training has seen, if the version has one.
+
+    Raises `ManifestError` or `ModelError` where it cannot be run.
+    """
+    if ITEM_TOWER not in manifest.files:
+        return None
+    dataset = dataset_of(manifest)
+    if dataset is None:
+        raise ModelError(f"{manifest.version}: expected a dataset specification beside the item tower, found none")
+    return ItemTower(bucket.read(manifest, ITEM_TOWER), dataset, manifest.dim)
+
+
 def dataset_of(manifest: Manifest) -> Dataset | None:
     """The manifest's dataset specification, if it has one. Raises `ModelError` where it cannot be read."""
     if manifest.dataset is None:
@@ -59,24 +72,42 @@ def dataset_of(manifest: Manifest) -> Dataset | None:
         raise ModelError(f"manifest of {manifest.version}: expected a dataset specification: {error}") from error
 
 
+class ItemTower:
+    """The item tower of one version. Raises `ModelError` where its inputs are not the dataset's features of items."""
+
+    def __init__(self, model: bytes, dataset: Dataset, dim: int) -> None:
+        self._columns, self._dim = dataset.items.features, dim
+        self._graph = Graph("item tower", model, self._columns, ITEM_VECTOR_OUTPUT)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The features that it reads: each one's raw value is under the name of its source's column."""
+        return self._columns
+
+    def vectors(self, items: Sequence[Mapping[str, Any]]) -> Vectors:
+        """(len(items), dim). An item is its row of the source: raw values by column, what is not there is missing.
+
+        Raises `ModelError` where the tower gives something else, or cannot run.
+        """
+        parts = [np.empty((0, self._dim), dtype=np.float32)]
+        for start in range(0, len(items), RUN_ROWS):
+            rows = [self._row(item) for item in items[start : start + RUN_ROWS]]
+            parts.append(self._graph.run(rows, {}, self._dim))
+        return np.concatenate(parts)
+
+    def _row(self, item: Mapping[str, Any]) -> list[FeatureValue]:
+        today = datetime.now(UTC).date()
+        return [features.value(column, item.get(column.source or column.name), today) for column in self._columns]
+
+
 class UserTower:
     """The tower of one version. Raises `ModelError` where its inputs are not what the dataset specification says."""
 
     def __init__(self, model: bytes, dataset: Dataset) -> None:
-        options = onnxruntime.SessionOptions()
-        # A function has about one CPU: more threads would only wait for each other.
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has a class for each reason, and no common one
-            raise ModelError(f"user tower: ONNX Runtime cannot load it: {error}") from error
-        inputs = {given.name: given for given in self._session.get_inputs()}
-        self._has_mask = RECENT_ITEMS_MASK_INPUT in inputs
-        self.has_items = RECENT_ITEMS_INPUT in inputs
         self._columns = dataset.users.features
-        self._check(inputs)
-        self._tag_counts = {name: given.shape[1] for name, given in inputs.items() if len(given.shape) == 2}
+        history = (RECENT_ITEMS_INPUT, RECENT_ITEMS_MASK_INPUT)
+        self._graph = Graph("user tower", model, self._columns, USER_VECTOR_OUTPUT, history)
+        self.has_items = RECENT_ITEMS_INPUT in self._graph.others
         self._event_key = {column: key for key, column in dataset.event_features.items()}
 
     @property
@@ -87,7 +118,7 @@ class UserTower:
 
     def has_features(self, user: Mapping[str, Any]) -> bool:
         """Returns True if the event has a value for any feature."""
-        return not all(_is_missing(self._value(column, user)) for column in self._columns)
+        return not all(map(is_missing, self._row(user)))
 
     def knows(self, users: Sequence[Mapping[str, Any]], dim: int) -> list[bool]:
         """For each user without a history: True if the model makes anything of the event's features.
@@ -109,53 +140,19 @@ class UserTower:
         ]
         return np.concatenate(parts)
 
-    def _check(self, inputs: Mapping[str, Any]) -> None:
-        expected = {column.name: NUMBERS if column.kind.is_number else TEXTS for column in self._columns}
-        found = {name: given.type for name, given in inputs.items()}
-        history = {name: NUMBERS for name in (RECENT_ITEMS_INPUT, RECENT_ITEMS_MASK_INPUT) if name in inputs}
-        if found != expected | history:
-            raise ModelError(f"user tower: expected the inputs {expected | history}, found {found}")
-        outputs = [given.name for given in self._session.get_outputs()]
-        if USER_VECTOR_OUTPUT not in outputs:
-            raise ModelError(f"user tower: expected the output {USER_VECTOR_OUTPUT}, found {outputs}")
-
     def _run(self, users: Sequence[Mapping[str, Any]], recent: Sequence[Vectors]) -> Vectors:
-        inputs: dict[str, Any] = {column.name: self._feature(column, users) for column in self._columns}
-        if self.has_items:
-            inputs[RECENT_ITEMS_INPUT], mask = _pad(recent)
-            if self._has_mask:
-                inputs[RECENT_ITEMS_MASK_INPUT] = mask
-        try:
-            output: Vectors = self._session.run([USER_VECTOR_OUTPUT], inputs)[0]
-        except Exception as error:  # ONNX Runtime has a class for each reason, and no common one
-            raise ModelError(f"user tower: it cannot be run: {error}") from error
-        expected = (len(users), recent[0].shape[1])
-        if output.shape != expected or output.dtype != np.float32:
-            raise ModelError(f"user tower: expected float32 vectors {expected}, found {output.dtype} {output.shape}")
-        return output
+        history = {}
+        if self._graph.others:
+            history = dict(zip((RECENT_ITEMS_INPUT, RECENT_ITEMS_MASK_INPUT), _pad(recent), strict=True))
+        return self._graph.run([self._row(user) for user in users], history, recent[0].shape[1])
 
-    def _value(self, column: Column, user: Mapping[str, Any]) -> Any:
-        key = self._event_key.get(column.source or column.name)
-        return features.value(column, None if key is None else user.get(key), datetime.now(UTC).date())
-
-    def _feature(self, column: Column, users: Sequence[Mapping[str, Any]]) -> Any:
-        values = [self._value(column, user) for user in users]
-        if column.kind is Kind.TAGS:
-            return _pad_tags(values, self._tag_counts.get(column.name))
-        return np.array(values, dtype=np.float32 if column.kind.is_number else object)
-
-
-def _is_missing(value: float | str | tuple[str, ...]) -> bool:
-    return math.isnan(value) if isinstance(value, float) else not value
-
-
-def _pad_tags(tags: Sequence[Sequence[str]], width: int | str | None) -> Any:
-    """(len(tags), width) of text; the model says the width, or leaves it open."""
-    columns = width if isinstance(width, int) else max(1, max(map(len, tags)))
-    padded = np.full((len(tags), columns), "", dtype=object)
-    for row, values in enumerate(tags):
-        padded[row, : min(len(values), columns)] = values[:columns]
-    return padded
+    def _row(self, user: Mapping[str, Any]) -> list[FeatureValue]:
+        today = datetime.now(UTC).date()
+        keys = (self._event_key.get(column.source or column.name) for column in self._columns)
+        return [
+            features.value(column, None if key is None else user.get(key), today)
+            for column, key in zip(self._columns, keys, strict=True)
+        ]
 
 
 def _pad(recent: Sequence[Vectors]) -> tuple[Vectors, Vectors]:
