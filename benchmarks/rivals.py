@@ -1,16 +1,14 @@
-"""What the model is measured beside: popularity, item-kNN, EASE, iALS and BPR, each with a small grid of settings."""
+"""What the model is measured beside besides the baselines of every run: iALS and BPR, each with a small grid."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import numpy as np
 from implicit.als import AlternatingLeastSquares
 from implicit.bpr import BayesianPersonalizedRanking
 from scipy import sparse
 
-from training.baselines import EASE_MAX_ITEMS, ease_weights, neighbour_weights
 from training.data import RatingData
 from training.exclusion import rating_matrix
 from training.histories import Cases, Flags, Indices
@@ -51,21 +49,6 @@ def fit(rival: Rival, setting: Setting, data: RatingData, cases: Cases, seed: in
     return lambda chunk: recommender(cases.user[chunk])
 
 
-def _popularity(seen: sparse.csr_matrix, seed: int) -> Recommender:
-    counts = np.asarray(seen.sum(0), dtype=np.float32)
-    return lambda users: np.repeat(counts, len(users), axis=0)
-
-
-def _item_knn(seen: sparse.csr_matrix, seed: int, neighbours: int, shrinkage: float) -> Recommender:
-    weights = neighbour_weights(seen, neighbours, shrinkage)
-    return lambda users: np.asarray((seen[users] @ weights).todense(), dtype=np.float32)
-
-
-def _ease(seen: sparse.csr_matrix, seed: int, regularisation: float) -> Recommender:
-    weights = ease_weights(seen, regularisation)
-    return lambda users: np.asarray(seen[users] @ weights, dtype=np.float32)
-
-
 def _ials(seen: sparse.csr_matrix, seed: int, **options: Any) -> Recommender:
     """Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", 2008."""
     return _factors(AlternatingLeastSquares(num_threads=1, random_state=seed, **options), seen)
@@ -82,9 +65,6 @@ def _factors(model: Any, seen: sparse.csr_matrix) -> Recommender:
 
 
 RIVALS: Mapping[str, Rival] = {
-    "popularity": Rival(_popularity, {}),
-    "item-kNN": Rival(_item_knn, {"neighbours": [20, 50, 100, 200], "shrinkage": [10.0, 50.0]}),
-    "EASE": Rival(_ease, {"regularisation": [30.0, 100.0, 200.0, 500.0, 1000.0]}),
     "iALS": Rival(_ials, {"factors": [32, 64, 128], "regularization": [1.0, 5.0, 10.0, 20.0], "alpha": [1.0, 5.0]}),
     "BPR": Rival(
         _bpr,
@@ -96,8 +76,3 @@ RIVALS: Mapping[str, Rival] = {
         },
     ),
 }
-
-
-def rivals(data: RatingData) -> Mapping[str, Rival]:
-    """Those that the data are small enough for."""
-    return {name: rival for name, rival in RIVALS.items() if name != "EASE" or len(data.items) <= EASE_MAX_ITEMS}

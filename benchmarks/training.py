@@ -1,24 +1,26 @@
-"""The model beside popularity, item-kNN, EASE, iALS and BPR, on the same split of the same ratings.
+"""The model beside the baselines of every run, iALS and BPR, on the same split of the same ratings.
 
 python -m benchmarks.training [--data FOLDER --dataset FILE] [--seeds 7 8 9]
 
 Without `--data` the ratings are generated, in the size of MovieLens-100K; with it they are read from training data as
 the ETL job writes them. Each user's last liked item is held out and looked for among all items that the user has not
-rated (`training.histories.split`). The rivals' settings are chosen by a grid on the validation items; the model has
-none to choose, its early stopping reads the same items. Each row is fitted in a process of its own, on one thread
+rated (`training.histories.split`). The rivals' settings are chosen by a grid on the validation items; the model's
+early stopping reads the same items. The model, iALS and BPR are fitted in a process of their own each, on one thread
 for the rivals: `seconds` is the fit with the chosen settings (of the model: the whole run, which trains a model to be
-measured and one to be served), `memory` the most that the process ever held, libraries and data included. Figures are
-means over the seeds; ± is the standard deviation of NDCG between them.
+measured and one to be served, and tunes the baselines), `memory` the most that the process ever held, libraries and
+data included. Figures are means over the seeds; ± is the standard deviation of NDCG between them.
 """
 
 import argparse
 import multiprocessing
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -30,6 +32,7 @@ from training.data import RatingData, from_table, load
 from training.metrics import K
 
 MODEL = "two towers"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[7])
     arguments = parser.parse_args()
     data = load(arguments.data, datasets.load(arguments.dataset)) if arguments.data else _generated()
-    from benchmarks.rivals import rivals
+    from benchmarks.rivals import RIVALS
 
-    results = {MODEL: [_alone(_measure_model, data, seed) for seed in arguments.seeds]}
-    for name in rivals(data):
+    runs = [_alone(_measure_model, data, seed) for seed in arguments.seeds]
+    results = {name: [run[name] for run in runs] for name in runs[0]}
+    for name in RIVALS:
         results[name] = [_alone(_measure_rival, data, seed, name) for seed in arguments.seeds]
     console = Console()
     console.print(_table(results, data, arguments.seeds))
-    for name, runs in results.items():
-        console.print(f"{name}: {runs[0].setting}")
+    for name, measured in results.items():
+        console.print(f"{name}: {measured[0].setting}")
 
 
 def _generated() -> RatingData:
@@ -66,20 +70,24 @@ def _generated() -> RatingData:
     return from_table(worlds.films(n_users=943, n_films=1682, mean=105), worlds.FILMS, "generated films")
 
 
-def _alone(measure: Callable[..., Measured], *arguments: object) -> Measured:
+def _alone(measure: Callable[..., T], *arguments: object) -> T:
     """In a process of its own, so that one's memory is not the next one's."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measure, *arguments).result()
 
 
-def _measure_model(data: RatingData, seed: int) -> Measured:
+def _measure_model(data: RatingData, seed: int) -> dict[str, Measured]:
+    """The model, and the baselines of its run."""
     from training import pipeline
     from training.fit import Settings
 
     start = time.perf_counter()
     metrics = pipeline.train(data, Settings(seed=seed)).metrics
     seconds = time.perf_counter() - start
-    return _measured(metrics["all"]["model"], seconds, f"{metrics['training']['epochs']} epochs")
+    settings = metrics["baselines"]["settings"]
+    found = {name: _measured(metrics["all"][name], nan, nan, _text(setting)) for name, setting in settings.items()}
+    epochs = f"{metrics['training']['epochs']} epochs"
+    return {MODEL: _measured(metrics["all"]["model"], seconds, _megabytes(), epochs), **found}
 
 
 def _measure_rival(data: RatingData, seed: int, name: str) -> Measured:
@@ -95,12 +103,19 @@ def _measure_rival(data: RatingData, seed: int, name: str) -> Measured:
         seconds = time.perf_counter() - start
     popularity = np.bincount(data.item[parts.test.known], minlength=len(data.items)) / parts.test.known.sum()
     found = summary(rank(scorer, parts.test, data), popularity)
-    return _measured(found, seconds, ", ".join(f"{key} {value}" for key, value in setting.items()))
+    return _measured(found, seconds, _megabytes(), _text(setting))
 
 
-def _measured(found: dict[str, float | int], seconds: float, setting: str) -> Measured:
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _measured(found: Mapping[str, float], seconds: float, megabytes: float, setting: str) -> Measured:
     return Measured(found[f"ndcg@{K}"], found[f"recall@{K}"], found["coverage"], seconds, megabytes, setting)
+
+
+def _megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _text(setting: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in setting.items())
 
 
 def _table(results: dict[str, list[Measured]], data: RatingData, seeds: list[int]) -> Table:

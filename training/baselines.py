@@ -1,72 +1,168 @@
-"""What a data scientist would try first: popularity, item-kNN and EASE, on the same split as the model."""
+"""What a data scientist would try first, each tuned on the validation items of the same split as the model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from training.data import RatingData
+from training import linear
+from training.data import DAY, RatingData
 from training.exclusion import rating_matrix
-from training.histories import Cases, Indices
-from training.metrics import Scorer, Scores
+from training.histories import Cases, Flags, Indices, Split
+from training.metrics import Scorer, Scores, rank
 
-EASE_REGULARISATION = 100.0
-EASE_MAX_ITEMS = 8_000
-"""EASE inverts an items × items matrix: of so many, three of 0.5 GB are held at once. Past this it is left out."""
-BLOCK = 256
-"""Items whose neighbours are looked for at once: memory is bounded by BLOCK × items, also where one user likes all."""
-NEIGHBOURS = 100
-SHRINKAGE = 10.0
-
-
-def baselines(data: RatingData, cases: Cases) -> Mapping[str, Scorer]:
-    """The baselines, fitted on what is known when the cases are asked."""
-    liked = rating_matrix(data, cases.known & data.liked)
-    counts = np.asarray(liked.sum(0)).ravel().astype(np.float32)
-    chosen = {
-        "popularity": lambda chunk: np.tile(counts, (len(chunk), 1)),
-        "item-kNN": _linear(liked, neighbour_weights(liked), cases),
-    }
-    if len(data.items) <= EASE_MAX_ITEMS:
-        chosen["EASE"] = _linear(liked, ease_weights(liked), cases)
-    return chosen
+POPULARITY = "popularity"
+FADES = (0.98, 0.95, 0.9, 0.8, 0.6)
+"""How much an item of the history counts of the one after it."""
+EASE_REGULARISATIONS = (100.0, 300.0, 30.0, 1000.0)
+"""The usual one first: it is tried where there is work for one only."""
+TUNE_CASES = 1_000
+"""Validation items that settings are chosen by; of more, so many are drawn."""
+TUNE_WORK = 4e12
+"""Floating-point operations that trying settings may take, a minute or two on two cores. A limit of time would choose
+another setting on another day."""
+RECENT_DAYS = 30.0
 
 
-def _linear(liked: sparse.csr_matrix, weights: npt.NDArray[np.float32] | sparse.csr_matrix, cases: Cases) -> Scorer:
+@dataclass(frozen=True)
+class Tuned:
+    """A baseline with the setting of the best validation NDCG, fitted to what is known when the cases are asked."""
+
+    scorer: Scorer
+    setting: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """By name, in the order in which they are shown. `notes` says what was left out, and why."""
+
+    by_name: Mapping[str, Tuned]
+    notes: tuple[str, ...]
+
+
+def baselines(data: RatingData, parts: Split) -> Baselines:
+    """Tuned on the split's validation items, fitted for its test items."""
+    tune = _sample(parts.validation, len(data.user))
+    found = {POPULARITY: Tuned(_popularity(data, parts.test))}
+    if data.dated:
+        found[f"{POPULARITY}, {RECENT_DAYS:g} days"] = Tuned(_recent_popularity(data, parts.test))
+    found["item-kNN"] = _best(_neighbours, _NEIGHBOURS, data, tune, parts.test)
+    notes = []
+    if len(data.items) <= linear.EASE_MAX_ITEMS:
+        found |= _ease(data, tune, parts.test)
+    else:
+        notes.append(f"EASE is left out: {len(data.items):,} items, {linear.EASE_MAX_ITEMS:,} at most")
+    return Baselines(found, tuple(notes))
+
+
+def _sample(cases: Cases, seed: int) -> Cases:
+    if len(cases.user) <= TUNE_CASES:
+        return cases
+    some = np.sort(np.random.default_rng(seed).choice(len(cases.user), TUNE_CASES, replace=False))
+    return replace(cases, user=cases.user[some], item=cases.item[some])
+
+
+_Fit = Callable[..., Scorer]
+_NEIGHBOURS = tuple(
+    {"only_liked": liked, "neighbours": neighbours, "shrinkage": shrinkage}
+    for liked, neighbours, shrinkage in product((True, False), (100, 20, 200), (10.0, 50.0))
+)
+
+
+def _best(fit: _Fit, settings: tuple[Mapping[str, Any], ...], data: RatingData, tune: Cases, test: Cases) -> Tuned:
+    def ndcg(setting: Mapping[str, Any]) -> float:
+        return _ndcg(fit(data, tune, **setting), tune, data)
+
+    best = max(settings, key=ndcg) if len(tune.user) else settings[0]
+    return Tuned(fit(data, test, **best), best)
+
+
+def _ndcg(scorer: Scorer, cases: Cases, data: RatingData) -> float:
+    return float(rank(scorer, cases, data).ndcg.mean()) if len(cases.user) else 0.0
+
+
+def _popularity(data: RatingData, cases: Cases) -> Scorer:
+    counts = np.bincount(data.item[cases.known & data.liked], minlength=len(data.items)).astype(np.float32)
+    return lambda chunk: np.tile(counts, (len(chunk), 1))
+
+
+def _recent_popularity(data: RatingData, cases: Cases) -> Scorer:
+    """Likes in the days before a case is asked; the whole popularity decides among items of as many."""
+    assert data.time is not None, "only asked for where ratings have a time"
+    known = np.flatnonzero(cases.known & data.liked)
+    known = known[np.argsort(data.time[known], kind="stable")]
+    time, item, n_items = data.time[known], data.item[known], len(data.items)
+    ever = np.bincount(item, minlength=n_items) / (1.0 + len(item))
+    asked = cases.times(data)
+    first, end = np.searchsorted(time, asked - RECENT_DAYS * DAY), np.searchsorted(time, asked)
+
     def score(chunk: Indices) -> Scores:
-        product = liked[cases.user[chunk]] @ weights
-        return np.asarray(product.todense() if sparse.issparse(product) else product, dtype=np.float32)
+        scores, counts, begin, stop = np.empty((len(chunk), n_items), dtype=np.float32), np.zeros(n_items), 0, 0
+        for row in np.argsort(asked[chunk], kind="stable"):  # the window moves forward only
+            counts += np.bincount(item[stop : end[chunk[row]]], minlength=n_items)
+            counts -= np.bincount(item[begin : first[chunk[row]]], minlength=n_items)
+            begin, stop = int(first[chunk[row]]), int(end[chunk[row]])
+            scores[row] = counts + ever
+        return scores
 
     return score
 
 
-def neighbour_weights(
-    liked: sparse.csr_matrix, neighbours: int = NEIGHBOURS, shrinkage: float = SHRINKAGE
-) -> sparse.csr_matrix:
-    """(n_items, n_items) cosine similarity, shrunk where few users liked both, each item's nearest kept."""
-    n_items = liked.shape[1]
-    norms = np.sqrt(np.asarray(liked.sum(0)).ravel()) + 1e-9
-    by_item, blocks = liked.T.tocsr(), []
-    for begin in range(0, n_items, BLOCK):
-        coo = (by_item[begin : begin + BLOCK] @ liked).tocoo()
-        others = coo.row + begin != coo.col
-        row, column, together = coo.row[others], coo.col[others], coo.data[others]
-        values = together / (norms[row + begin] * norms[column] + shrinkage)
-        order = np.lexsort((column, -values, row))
-        first = np.searchsorted(row[order], row[order])
-        kept = order[np.arange(len(order)) - first < neighbours]
-        blocks.append((values[kept], column[kept], row[kept] + begin))
-    values, column, row = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    # row i holds i's nearest items; a candidate i is scored by the liked ones among them: the transpose.
-    return sparse.csr_matrix((values, (column, row)), shape=(n_items, n_items))
+def _neighbours(data: RatingData, cases: Cases, *, only_liked: bool, neighbours: int, shrinkage: float) -> Scorer:
+    liked = rating_matrix(data, _chosen(data, cases, only_liked))
+    return _scorer(liked, linear.neighbour_weights(liked, neighbours, shrinkage), cases)
 
 
-def ease_weights(liked: sparse.csr_matrix, regularisation: float = EASE_REGULARISATION) -> npt.NDArray[np.float32]:
-    """(n_items, n_items). Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", 2019."""
-    gram = np.asarray((liked.T @ liked).todense(), dtype=np.float64)
-    gram[np.diag_indices_from(gram)] += regularisation
-    inverse = np.linalg.inv(gram)
-    weights = -inverse / np.diag(inverse)
-    weights[np.diag_indices_from(weights)] = 0.0
-    return weights.astype(np.float32)
+def _ease(data: RatingData, tune: Cases, test: Cases) -> dict[str, Tuned]:
+    """EASE, and where ratings have a time EASE with a fading history: the same weights, more for what is recent."""
+    fades = (1.0, *FADES) if data.time is not None else (1.0,)
+    found = {}
+    for only_liked, regularisation in _ease_settings(data, len(tune.user) * len(fades)):
+        weights = _ease_weights(data, tune, only_liked, regularisation)
+        for fade in fades:
+            ndcg = _ndcg(_fading(data, tune, weights, only_liked, fade), tune, data)
+            found[only_liked, regularisation, fade] = ndcg
+    named = {"EASE": (1.0,)} | ({"EASE, fading history": fades} if len(fades) > 1 else {})
+    return {name: _fitted_ease(data, test, found, allowed) for name, allowed in named.items()}
+
+
+def _fitted_ease(
+    data: RatingData, test: Cases, found: Mapping[tuple[bool, float, float], float], fades: tuple[float, ...]
+) -> Tuned:
+    only_liked, regularisation, fade = max((key for key in found if key[2] in fades), key=found.__getitem__)
+    weights = _ease_weights(data, test, only_liked, regularisation)
+    setting = {"only_liked": only_liked, "regularisation": regularisation, "fade": fade}
+    return Tuned(_fading(data, test, weights, only_liked, fade), setting)
+
+
+def _ease_settings(data: RatingData, scored: int) -> Iterator[tuple[bool, float]]:
+    """As many as there is work for, one at least: an inverse takes n³ operations, to score a user history × items."""
+    history = len(data.user) / len(data.users)
+    work = len(data.items) ** 3 + 2.0 * scored * history * len(data.items)
+    choices = [(True, False)[: 2 if (~data.liked).any() else 1], EASE_REGULARISATIONS]
+    settings = [(liked, regularisation) for regularisation in choices[1] for liked in choices[0]]
+    yield from settings[: max(1, int(TUNE_WORK / work))]
+
+
+def _ease_weights(data: RatingData, cases: Cases, only_liked: bool, regularisation: float) -> npt.NDArray[np.float32]:
+    return linear.ease_weights(rating_matrix(data, _chosen(data, cases, only_liked)), regularisation)
+
+
+def _fading(data: RatingData, cases: Cases, weights: npt.NDArray[np.float32], only_liked: bool, fade: float) -> Scorer:
+    return _scorer(linear.fading_matrix(data, _chosen(data, cases, only_liked), fade), weights, cases)
+
+
+def _chosen(data: RatingData, cases: Cases, only_liked: bool) -> Flags:
+    return cases.known & data.liked if only_liked else cases.known
+
+
+def _scorer(seen: sparse.csr_matrix, weights: npt.NDArray[np.float32] | sparse.csr_matrix, cases: Cases) -> Scorer:
+    def score(chunk: Indices) -> Scores:
+        scored = seen[cases.user[chunk]] @ weights
+        return np.asarray(scored.todense() if sparse.issparse(scored) else scored, dtype=np.float32)
+
+    return score

@@ -21,6 +21,8 @@ from training import numbers
 from training.errors import TrainingError
 from training.storage import Folder, folder
 
+DAY = 86_400 * 1e6
+"""In microseconds, which moments are in."""
 READERS = 16
 """Files read at once: over S3 a read is mostly waiting."""
 
@@ -54,6 +56,8 @@ class RatingData:
     item: npt.NDArray[np.int64]
     rating: npt.NDArray[np.float64]
     time: npt.NDArray[np.float64] | None
+    dated: bool = False
+    """True if `time` is in microseconds since 1970; a column of numbers has an order, of a unit that nobody knows."""
     notes: tuple[str, ...] = ()
     """What was read otherwise than it is written, a line for each column."""
 
@@ -118,6 +122,7 @@ def from_table(
         item[order],
         rating[order],
         None if time is None else time[order],
+        bool(ratings.time) and _is_dated(table[names["ratings", ratings.time]]),
         _notes(columns, users, items),
     )
     _check_learnable(data, source)
@@ -305,6 +310,10 @@ def _feature_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(column.type):
         return pc.if_else(pc.less_equal(pc.abs(column), features.MAX_NUMBER), column, None)
     return pa.chunked_array([pa.array(map(features.number, column.to_pylist()), pa.float64())])
+
+
+def _is_dated(column: pa.ChunkedArray) -> bool:
+    return pa.types.is_temporal(column.type) or (pa.types.is_string(column.type) and not _all_numbers(column))
 
 
 def _all_numbers(column: pa.ChunkedArray) -> bool:

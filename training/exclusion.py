@@ -8,11 +8,8 @@ from scipy import sparse
 
 from contracts.artifacts import MAX_EXCLUDED_ITEMS
 from contracts.dataset import Exclude
-from training.data import RatingData
+from training.data import DAY, RatingData
 from training.histories import Cases, Flags
-
-DAY = 86_400 * 1e6
-"""In microseconds, which times of ratings are in where the dataset has `exclude_days`."""
 
 
 def excluded(data: RatingData, known: Flags, now: npt.NDArray[np.float64] | None = None) -> sparse.csr_matrix:
@@ -33,8 +30,7 @@ def excluded_from(data: RatingData, cases: Cases) -> sparse.csr_matrix:
     if data.time is None:
         return excluded(data, cases.known)
     now = np.full(len(data.users), _latest(data))
-    held_out = np.isin(data.user * len(data.items) + data.item, cases.user * len(data.items) + cases.item)
-    now[data.user[held_out]] = data.time[held_out]
+    now[cases.user] = cases.times(data)
     return excluded(data, cases.known, now)
 
 

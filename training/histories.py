@@ -43,6 +43,14 @@ class Cases:
     known: Flags
     """(n_ratings,) the ratings that are known when the case is asked."""
 
+    def times(self, data: RatingData) -> npt.NDArray[np.float64]:
+        """(n_cases,) when the held-out items were rated. Ratings must have a time."""
+        assert data.time is not None
+        pairs = data.user * len(data.items) + data.item
+        by_pair = np.argsort(pairs, kind="stable")
+        place = np.searchsorted(pairs, self.user * len(data.items) + self.item, sorter=by_pair)
+        return data.time[by_pair[place]]
+
 
 @dataclass(frozen=True)
 class Split:

@@ -1,6 +1,6 @@
 """Metrics over the full ranking: every item that would be served to a user is a candidate, none are sampled."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,8 @@ from training.exclusion import excluded_from
 from training.histories import Cases, Indices
 
 K = 10
+ERROR = "standard_error"
+"""Of the mean NDCG over the cases: 95 of 100 times the NDCG of more cases is within twice as much."""
 CHUNK = 1024
 """Users ranked at once: bounds memory to CHUNK × items."""
 
@@ -53,6 +55,17 @@ def _chunks(scorer: Scorer, cases: Cases, data: RatingData) -> Iterator[tuple[In
         yield chunk, scores
 
 
+def figure(values: Mapping[str, float], name: str) -> str:
+    """A figure of a summary as text; of NDCG with its standard error."""
+    error = f" ± {values[ERROR]:.4f}" if name == f"ndcg@{K}" and ERROR in values else ""
+    return f"{values.get(name, float('nan')):.4f}{error}"
+
+
+def standard_error(values: npt.NDArray[np.float64]) -> float:
+    """Of the mean of values (n,); 0 where there are too few to tell."""
+    return float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
+
+
 def summary(ranking: Ranking, popularity: npt.NDArray[np.float64]) -> dict[str, float | int]:
     """The means over cases. `popularity` (n_items,) is each item's share of the known ratings.
 
@@ -66,6 +79,7 @@ def summary(ranking: Ranking, popularity: npt.NDArray[np.float64]) -> dict[str, 
     return {
         "cases": len(ranking.rank),
         f"ndcg@{K}": float(ranking.ndcg.mean()),
+        ERROR: standard_error(ranking.ndcg),
         f"recall@{K}": hits,  # one item is held out a user, so it is found whole or not at all
         f"hit_rate@{K}": hits,
         "coverage": len(np.unique(ranking.top)) / len(popularity),

@@ -123,7 +123,7 @@ def train(
     """Measures a model that was trained without the held-out ratings, then trains the one to serve on all ratings."""
     inputs, parts = Inputs(data, settings), split(data, settings.seed)
     tested, curve = _test_run(data, parts, inputs, settings, work, progress)
-    evaluation = evaluate(tested, inputs, data, parts.test)
+    evaluation = evaluate(tested, inputs, data, parts)
     epochs = curve.best_epoch or settings.epochs
     final = Trainer(data, np.ones(len(data.user), dtype=bool), inputs, settings).run(
         epochs,
@@ -148,7 +148,7 @@ def evaluate_version(data: str, dataset: Dataset, location: str, seed: int = Set
     Only ratings that the version was not trained on tell what it is worth: give it newer data than its own.
     """
     ratings = load(data, dataset)
-    return version_metrics(served.load(location), ratings, split(ratings, seed).test)
+    return version_metrics(served.load(location), ratings, split(ratings, seed))
 
 
 def _test_run(

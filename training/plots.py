@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 from contracts.dataset import Kind
 from training.data import RatingData
 from training.evaluate import NDCG
+from training.metrics import ERROR
 from training.scoring import Vectors
 
 mpl.use("Agg")
@@ -53,15 +54,18 @@ def _learning_curves(training: Mapping[str, Any]) -> Figure:
 
 
 def _metrics(metrics: Mapping[str, Any]) -> Figure:
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    parts = {"all": "all cases", "cold_items": "cold items", "cold_users": "cold users"}
-    for axes, (part, title) in zip(figure.subplots(1, 3, sharey=True), parts.items(), strict=True):
+    titles = {"all": "all cases", "cold_items": "cold items", "cold_users": "cold users"}
+    parts = {part: title for part, title in titles.items() if metrics[part]["model"]["cases"] or part == "all"}
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    for axes, (part, title) in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True):
         values = {name: result.get(NDCG, 0.0) for name, result in metrics[part].items()}
         colours = ["tab:blue" if name == "model" else "lightgrey" for name in values]
-        bars = axes.bar(list(values), list(values.values()), color=colours)
-        axes.bar_label(bars, fmt="%.3f", fontsize=8)
-        axes.tick_params(axis="x", labelrotation=30, labelsize=8)
-        axes.set(title=f"{title} ({metrics[part]['model']['cases']})", ylabel=NDCG if part == "all" else "")
+        errors = [2 * result.get(ERROR, 0.0) for result in metrics[part].values()]
+        bars = axes.barh(list(values), list(values.values()), xerr=errors, color=colours, ecolor="grey", capsize=2)
+        axes.bar_label(bars, fmt="%.3f", fontsize=8, padding=3)
+        axes.tick_params(labelsize=8)
+        axes.invert_yaxis()
+        axes.set(title=f"{title} ({metrics[part]['model']['cases']})", xlabel=f"{NDCG} ± 2 standard errors")
     return figure
 
 

@@ -9,6 +9,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from training import pipeline
+from training.evaluate import standing
+from training.metrics import ERROR, figure
 
 STAGES = {"test": "Training (to be tested)", "final": "Training (to be served)"}
 
@@ -30,8 +32,12 @@ def progress_bars() -> Iterator[pipeline.Progress]:
 def print_metrics(metrics: Mapping[str, Any]) -> None:
     """The model beside the baselines, a row each."""
     results = metrics["all"]
-    names = [name for name in results["model"] if name != "cases"]
+    names = [name for name in results["model"] if name not in ("cases", ERROR)]
     shown = Table("", *names, title=f"{results['model']['cases']} held-out items, full ranking")
     for model, values in results.items():
-        shown.add_row(model, *(f"{values.get(name, float('nan')):.4f}" for name in names))
-    Console().print(shown)
+        shown.add_row(model, *(figure(values, name) for name in names))
+    console = Console()
+    console.print(shown)
+    console.print(standing(metrics), highlight=False, soft_wrap=True)
+    for note in metrics["baselines"]["notes"]:
+        console.print(note, highlight=False, soft_wrap=True)

@@ -11,10 +11,10 @@ import numpy as np
 from contracts.dataset import Dataset, Exclude, Kind
 from training import scoring
 from training.data import RatingData
-from training.evaluate import NDCG
+from training.evaluate import NDCG, standing
 from training.exclusion import excluded
 from training.history import History
-from training.metrics import K
+from training.metrics import ERROR, K, figure
 from training.scoring import Vectors
 
 EXAMPLES = 6
@@ -51,6 +51,7 @@ def page(
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Model report {escape(version)}</title><style>{STYLE}</style></head>
 <body><h1>Model report</h1>
+<p><strong>{escape(standing(metrics))}</strong> {escape(". ".join(metrics["baselines"]["notes"]))}</p>
 <p>Version {escape(version)}, made on {_date(version)}, of {escape(shop)}.</p>
 <p>{counts}; {int(data.liked.sum()):,} of them liked ({escape(rated)}). {metrics["recommendable"]:,} items are in stock,
 and can be recommended{_except(dataset)}. Trained for {metrics["training"]["epochs"]} epochs.</p>
@@ -101,10 +102,10 @@ def _table(results: Mapping[str, Mapping[str, float]], title: str, what: str) ->
     heading = f"<h2>{title}</h2><p>{cases} cases: {what}.</p>"
     if not cases:
         return heading
-    names = [name for name in results["model"] if name != "cases"]
+    names = [name for name in results["model"] if name not in ("cases", ERROR)]
     rows = "".join(
         f'<tr class="{escape(model)}"><td>{escape(model)}</td>'
-        + "".join(f'<td class="number">{values[name]:.4f}</td>' for name in names)
+        + "".join(f'<td class="number">{figure(values, name)}</td>' for name in names)
         + "</tr>"
         for model, values in results.items()
     )

@@ -1,0 +1,65 @@
+"""Linear models of items by items: their nearest neighbours, and EASE. None holds more than it says it does."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.linalg import lapack
+
+from training.data import RatingData
+from training.exclusion import rating_matrix
+from training.histories import Flags
+
+EASE_MAX_ITEMS = 8_000
+"""EASE inverts an items × items matrix, in its place: 0.5 GB of so many, and as much for the weights."""
+BLOCK = 256
+"""Items whose neighbours are looked for at once: memory is bounded by BLOCK × items, also where one user likes all."""
+
+
+def fading_matrix(data: RatingData, known: Flags, fade: float) -> sparse.csr_matrix:
+    """(n_users, n_items): 1 for a user's last known item, `fade` for the one before, `fade`² before that."""
+    user = data.user[known]  # sorted, each user's oldest first
+    age = np.searchsorted(user, user, side="right") - 1 - np.arange(len(user))
+    matrix = rating_matrix(data, known)
+    weights = np.maximum(fade ** age.astype(np.float64), np.finfo(np.float32).tiny).astype(np.float32)
+    return sparse.csr_matrix((weights, (user, data.item[known])), shape=matrix.shape)
+
+
+def neighbour_weights(liked: sparse.csr_matrix, neighbours: int, shrinkage: float) -> sparse.csr_matrix:
+    """(n_items, n_items) cosine similarity, shrunk where few users liked both, each item's nearest kept."""
+    n_items = liked.shape[1]
+    norms = np.sqrt(np.asarray(liked.sum(0)).ravel()) + 1e-9
+    by_item, blocks = liked.T.tocsr(), []
+    for begin in range(0, n_items, BLOCK):
+        coo = (by_item[begin : begin + BLOCK] @ liked).tocoo()
+        others = coo.row + begin != coo.col
+        row, column, together = coo.row[others], coo.col[others], coo.data[others]
+        values = together / (norms[row + begin] * norms[column] + shrinkage)
+        order = np.lexsort((column, -values, row))
+        first = np.searchsorted(row[order], row[order])
+        kept = order[np.arange(len(order)) - first < neighbours]
+        blocks.append((values[kept], column[kept], row[kept] + begin))
+    values, column, row = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    # row i holds i's nearest items; a candidate i is scored by the liked ones among them: the transpose.
+    return sparse.csr_matrix((values, (column, row)), shape=(n_items, n_items))
+
+
+def ease_weights(liked: sparse.csr_matrix, regularisation: float) -> npt.NDArray[np.float32]:
+    """(n_items, n_items). Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", 2019.
+
+    The inverse by Cholesky's decomposition, in the place of the matrix (LAPACK: dpotrf, dpotri).
+    """
+    n_items, by_item = liked.shape[1], liked.T.tocsr()
+    gram = np.empty((n_items, n_items), order="F")
+    for begin in range(0, n_items, BLOCK):
+        block = slice(begin, begin + BLOCK)
+        gram[:, block] = (by_item[block] @ liked).toarray().T
+    gram[np.diag_indices(n_items)] += regularisation
+    factor, failed = lapack.dpotrf(gram, lower=1, overwrite_a=1)
+    inverse, singular = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    if failed or singular:
+        raise ArithmeticError(f"EASE: regularisation {regularisation:g} is too small to invert the matrix of items")
+    weights = inverse.astype(np.float32)  # below the diagonal; above it there is nothing yet
+    weights += np.tril(weights, -1).T
+    weights /= -np.diag(weights).copy()
+    weights[np.diag_indices(n_items)] = 0.0
+    return weights
