@@ -143,8 +143,8 @@ def _ease_settings(data: RatingData, scored: int) -> Iterator[tuple[bool, float]
     """As many as there is work for, one at least: an inverse takes n³ operations, to score a user history × items."""
     history = len(data.user) / len(data.users)
     work = len(data.items) ** 3 + 2.0 * scored * history * len(data.items)
-    choices = [(True, False)[: 2 if (~data.liked).any() else 1], EASE_REGULARISATIONS]
-    settings = [(liked, regularisation) for regularisation in choices[1] for liked in choices[0]]
+    liked = (True, False) if (~data.liked).any() else (True,)
+    settings = [(only, regularisation) for regularisation in EASE_REGULARISATIONS for only in liked]
     yield from settings[: max(1, int(TUNE_WORK / work))]
 
 

@@ -122,7 +122,7 @@ def from_table(
         item[order],
         rating[order],
         None if time is None else time[order],
-        bool(ratings.time) and _is_dated(table[names["ratings", ratings.time]]),
+        ratings.time is not None and _is_dated(table[names["ratings", ratings.time]]),
         _notes(columns, users, items),
     )
     _check_learnable(data, source)

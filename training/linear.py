@@ -58,7 +58,7 @@ def ease_weights(liked: sparse.csr_matrix, regularisation: float) -> npt.NDArray
     inverse, singular = lapack.dpotri(factor, lower=1, overwrite_c=1)
     if failed or singular:
         raise ArithmeticError(f"EASE: regularisation {regularisation:g} is too small to invert the matrix of items")
-    weights = inverse.astype(np.float32)  # below the diagonal; above it there is nothing yet
+    weights: npt.NDArray[np.float32] = inverse.astype(np.float32)  # below the diagonal; above it there is nothing yet
     weights += np.tril(weights, -1).T
     weights /= -np.diag(weights).copy()
     weights[np.diag_indices(n_items)] = 0.0

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from contracts.artifacts import ITEM_EMBEDDINGS, MAX_EXCLUDED_ITEMS, USER_EMBEDDINGS, Manifest
 from contracts.events import MAX_HISTORY
-from functions.embedding_loader import reader, trial
+from functions.embedding_loader import reader, search_quality, trial
 from functions.shared import versions
 from functions.shared.artifacts import ArtifactBucket, Published
 from functions.shared.database import Connection
@@ -120,7 +120,9 @@ def load(connection: Connection, bucket: ArtifactBucket, published: Published) -
         build(connection, manifest, stages)
         with _stage(stages, "trial"):
             trial.try_version(connection, bucket, manifest)
-        if versions.register(connection, manifest.version, published.text, published.at):
+        with _stage(stages, "search"):
+            search = search_quality.measure(connection, manifest)
+        if versions.register(connection, manifest.version, published.text, published.at, search):
             versions.switch(connection, manifest.version)
     return stages
 

@@ -18,7 +18,9 @@ CREATE TABLE IF NOT EXISTS recommender.model_version (
     loaded_at   timestamptz NOT NULL DEFAULT now(),
     published_at timestamptz NOT NULL DEFAULT now(),
     activated_at timestamptz,
-    pinned      boolean NOT NULL DEFAULT false
+    pinned      boolean NOT NULL DEFAULT false,
+    ef_search   integer,
+    index_recall real
 );
 CREATE TABLE IF NOT EXISTS recommender.active_version (
     only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -29,6 +31,7 @@ CREATE TABLE IF NOT EXISTS recommender.active_version (
 """`model_version` has a row for each version that is loaded completely; `active_version` is the pointer.
 
 `published_at` is when the manifest came to the bucket, `activated_at` when the version was last switched to (or null).
+`ef_search` is how far its searches go, `index_recall` what they find so (null: an earlier release loaded it).
 """
 
 _UPGRADE = """
@@ -41,6 +44,7 @@ UPDATE recommender.model_version m SET activated_at = a.since
 FROM recommender.active_version a WHERE a.version = m.version
 """
 """A registry that was made before these columns were."""
+_UPGRADE_SEARCH = "ALTER TABLE recommender.model_version ADD COLUMN ef_search integer, ADD COLUMN index_recall real"
 
 _ACTIVE = """
 SELECT a.version, CASE WHEN a.version IS DISTINCT FROM %s THEN m.manifest END
@@ -91,6 +95,14 @@ class UnknownVersionError(ValueError):
 
 
 @dataclass(frozen=True)
+class SearchQuality:
+    """`ef_search` is how many candidates a search of the index keeps; `recall`@10 is beside an exact scan."""
+
+    ef_search: int
+    recall: float
+
+
+@dataclass(frozen=True)
 class VersionTables:
     """The names of a version's schema and tables, quoted for SQL."""
 
@@ -133,18 +145,29 @@ def active(connection: Connection, known: str | None = None) -> tuple[str, str |
 def prepare(connection: Connection) -> None:
     """Makes the registry where it is missing, or was made by an earlier release."""
     connection.execute(REGISTRY)
-    row = connection.execute(
-        "SELECT FROM pg_attribute WHERE attrelid = 'recommender.model_version'::regclass AND attname = 'pinned'"
-    ).fetchone()
-    if row is None:
-        connection.execute(_UPGRADE)
+    for column, upgrade in (("pinned", _UPGRADE), ("ef_search", _UPGRADE_SEARCH)):
+        if not _has_column(connection, "recommender.model_version", column):
+            connection.execute(upgrade)
 
 
 def has_exclusions(connection: Connection, version: str) -> bool:
     """Whether a version's `recent_items` has the column `excluded`: it has not if an earlier release loaded it."""
+    return _has_column(connection, f"{schema_name(version)}.recent_items", "excluded")
+
+
+def ef_search(connection: Connection, version: str) -> int | None:
+    """How far a version's searches go; None where nobody has measured it."""
+    if not _has_column(connection, "recommender.model_version", "ef_search"):
+        return None
     row = connection.execute(
-        "SELECT FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'excluded'",
-        (f"{schema_name(version)}.recent_items",),
+        "SELECT ef_search FROM recommender.model_version WHERE version = %s", (version,)
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def _has_column(connection: Connection, table: str, column: str) -> bool:
+    row = connection.execute(
+        "SELECT FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s", (table, column)
     ).fetchone()
     return row is not None
 
@@ -168,15 +191,18 @@ def before(connection: Connection) -> list[tuple[str, str]]:
     return connection.execute(_BEFORE).fetchall()
 
 
-def register(connection: Connection, version: str, manifest: str, published_at: datetime) -> bool:
+def register(
+    connection: Connection, version: str, manifest: str, published_at: datetime, search: SearchQuality | None = None
+) -> bool:
     """Adds a version that is loaded completely; returns whether none that is there was published after it.
 
     Two of the same second count in the order in which they are loaded: S3 tells no more than seconds.
     """
     row = connection.execute("SELECT max(published_at) FROM recommender.model_version").fetchone()
     connection.execute(
-        "INSERT INTO recommender.model_version (version, manifest, published_at) VALUES (%s, %s, %s)",
-        (version, manifest, published_at),
+        "INSERT INTO recommender.model_version (version, manifest, published_at, ef_search, index_recall)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        (version, manifest, published_at, *((search.ef_search, search.recall) if search else (None, None))),
     )
     return row is None or row[0] is None or published_at >= row[0]
 

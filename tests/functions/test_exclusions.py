@@ -16,8 +16,8 @@ from tests.functions.lambdas import LIMIT, infer, load, request
 from tests.functions.worlds import world
 from tests.training import worlds
 from training import artifacts, pipeline
-from training.data import RatingData, from_table
-from training.exclusion import DAY, excluded, excluded_from
+from training.data import DAY, RatingData, from_table
+from training.exclusion import excluded, excluded_from
 from training.fit import Settings
 from training.histories import histories, split
 from training.metrics import K, rank

@@ -8,15 +8,17 @@ import pyarrow as pa
 import pytest
 from scipy import sparse
 
+from contracts.dataset import Dataset
 from tests.training import worlds
 from training import baselines as under_test
 from training import linear
 from training.baselines import baselines
 from training.data import DAY, RatingData, from_table
 from training.evaluate import standing
+from training.exclusion import rating_matrix
 from training.histories import split
 from training.linear import ease_weights, fading_matrix, neighbour_weights
-from training.metrics import rank
+from training.metrics import Scorer, rank
 
 
 def test_neighbours_found_in_blocks_are_the_nearest_of_all() -> None:
@@ -59,8 +61,8 @@ def test_ease_takes_two_matrices_of_items_whatever_one_account_likes() -> None:
     assert peak < 2.2 * 8 * 2_000**2, f"{peak / 1e6:.0f} MB"
 
 
-def films(**changes: object) -> RatingData:
-    return from_table(worlds.films(n_users=150, n_films=150, mean=30), replace(worlds.FILMS, **changes), "films")
+def films(dataset: Dataset = worlds.FILMS) -> RatingData:
+    return from_table(worlds.films(n_users=150, n_films=150, mean=30), dataset, "films")
 
 
 def test_of_a_fading_history_the_latest_item_counts_one_and_each_before_it_less() -> None:
@@ -70,7 +72,7 @@ def test_of_a_fading_history_the_latest_item_counts_one_and_each_before_it_less(
     for user in (0, 7, 149):
         items = data.item[known & (data.user == user)][::-1]
         assert faded[user, items].toarray().ravel() == pytest.approx(0.5 ** np.arange(len(items)))
-    assert (fading_matrix(data, known, 1.0) != linear.rating_matrix(data, known)).nnz == 0
+    assert (fading_matrix(data, known, 1.0) != rating_matrix(data, known)).nnz == 0
 
 
 def test_popularity_of_thirty_days_counts_the_likes_of_the_days_before_a_case_is_asked() -> None:
@@ -91,7 +93,7 @@ def test_a_time_of_numbers_has_no_days_and_no_time_has_no_fading_history() -> No
     numbered = table.set_column(place, "seen_at", table["seen_at"].cast(pa.int64()))
     data = from_table(numbered, worlds.FILMS, "films")
     assert list(baselines(data, split(data, 7)).by_name) == ["popularity", "item-kNN", "EASE", "EASE, fading history"]
-    data = films(ratings=replace(worlds.FILMS.ratings, time=None))
+    data = films(replace(worlds.FILMS, ratings=replace(worlds.FILMS.ratings, time=None)))
     assert list(baselines(data, split(data, 7)).by_name) == ["popularity", "item-kNN", "EASE"]
 
 
@@ -107,7 +109,7 @@ def test_settings_are_those_of_the_best_validation_ndcg_where_there_is_work_for_
     usual = baselines(data, asked_again).by_name["EASE"]
     assert usual.setting == {"only_liked": True, "regularisation": 100.0, "fade": 1.0}
 
-    def ndcg(scorer: under_test.Scorer) -> float:
+    def ndcg(scorer: Scorer) -> float:
         return float(rank(scorer, parts.validation, data).ndcg.mean())
 
     assert ndcg(tuned["EASE, fading history"].scorer) >= ndcg(tuned["EASE"].scorer) >= ndcg(usual.scorer)
@@ -119,7 +121,7 @@ def test_what_is_too_large_for_ease_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     data = films()
     found = baselines(data, split(data, 7))
     assert "EASE" not in found.by_name
-    assert found.notes == ("EASE is left out: 150 items, 100 at most",)
+    assert found.notes == (f"EASE is left out: {len(data.items)} items, 100 at most",)
 
 
 @pytest.mark.parametrize(

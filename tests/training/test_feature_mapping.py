@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from contracts import features
 from contracts.dataset import Column, Kind
+from functions.shared.serving.graph import FeatureValue, tensor
 from functions.shared.serving.tower import UserTower
 from tests.training.worlds import CLASSIC
 from training.data import _values
@@ -58,12 +59,15 @@ def trained(column: Column, told: Any) -> Any:
 
 
 def served(column: Column, said: Any) -> Any:
-    tower = UserTower.__new__(UserTower)
-    tower._event_key = {column.name: "key"}
-    tower._tag_counts = {}
-    user = json.loads(json.dumps({"key": said}))
-    (value,) = tower._feature(column, [user])
+    (value,) = tensor(column, [served_value(column, column.name, json.loads(json.dumps({"key": said})))])
     return tuple(filter(None, value)) if column.kind is Kind.TAGS else value
+
+
+def served_value(column: Column, source: str, user: dict[str, Any]) -> FeatureValue:
+    tower = UserTower.__new__(UserTower)
+    tower._columns, tower._event_key = (column,), {source: "key"}
+    (value,) = tower._row(user)
+    return value
 
 
 def same(one: Any, other: Any) -> bool:
@@ -133,9 +137,6 @@ def test_a_postal_code_keeps_its_zeros_and_a_name_its_dots() -> None:
 def test_the_parts_of_a_date_are_the_same_in_training_and_serving() -> None:
     dated = replace(CLASSIC.users, columns=(Column("joined", Kind.DATE),))
     for column in dated.features:
-        tower = UserTower.__new__(UserTower)
-        tower._event_key = {"joined": "key"}
-        tower._tag_counts = {}
-        (said,) = tower._feature(column, [{"key": "2020-02-29T10:00:00Z"}])
+        (said,) = tensor(column, [served_value(column, "joined", {"key": "2020-02-29T10:00:00Z"})])
         (told,) = _values(pa.table({"joined": ["2020-02-29"]}), column, "lake")
         assert same(told, said), column.name

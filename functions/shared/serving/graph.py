@@ -53,7 +53,7 @@ class Graph:
         """
         inputs: dict[str, Any] = {name: value for name, value in others.items() if name in self.others}
         for place, column in enumerate(self._columns):
-            inputs[column.name] = self._tensor(column, [row[place] for row in rows])
+            inputs[column.name] = tensor(column, [row[place] for row in rows], self._tag_counts.get(column.name))
         try:
             output: Vectors = self._session.run([self._output], inputs)[0]
         except Exception as error:  # ONNX Runtime has a class for each reason, and no common one
@@ -72,10 +72,12 @@ class Graph:
         if self._output not in outputs:
             raise ModelError(f"{self._name}: expected the output {self._output}, found {outputs}")
 
-    def _tensor(self, column: Column, values: Sequence[Any]) -> Any:
-        if column.kind is Kind.TAGS:
-            return _pad_tags(values, self._tag_counts.get(column.name))
-        return np.array(values, dtype=np.float32 if column.kind.is_number else object)
+
+def tensor(column: Column, values: Sequence[FeatureValue], tag_count: int | str | None = None) -> Any:
+    """(len(values),) of a column, or (len(values), tag_count) of tags; the longest counts where the graph leaves it."""
+    if column.kind is Kind.TAGS:
+        return _pad_tags([value for value in values if isinstance(value, tuple)], tag_count)
+    return np.array(values, dtype=np.float32 if column.kind.is_number else object)
 
 
 def is_missing(value: FeatureValue) -> bool:

@@ -19,8 +19,8 @@ from functions.shared.database import Connection
 from functions.shared.vectors import VectorArray, Vectors, register, unpack
 
 EF_SEARCH = 30
-"""Candidates that a search of the index keeps: recall@10 above 0.99 at 100,000 items (docs/vector-store.md), which
-leaves room for larger catalogues and for vectors that lie less well."""
+"""Candidates that a search of the index keeps at least, and for a version of which nobody has measured how many it
+takes (functions/embedding_loader/search_quality.py)."""
 MAX_SCAN_TUPLES = 1_000_000
 SCAN_MEMORY = 4
 """How far a search goes: beyond the nearest 10,000 items, all of them excluded (pgvector's README: Iterative Index
@@ -127,6 +127,7 @@ def prepare(connection: Connection) -> None:
     except psycopg.errors.UndefinedObject:
         raise versions.NoActiveVersionError from None
     connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}")
+    _in_force.pop(connection, None)
     # With a filter, the scan goes on until there are as many results as asked for, also where thousands of the nearest
     # items are excluded. A search that ends earlier needs neither the tuples nor the memory (a multiple of work_mem).
     connection.execute("SET hnsw.iterative_scan = strict_order")
@@ -146,7 +147,11 @@ class Store:
         self._cursor = connection.cursor(binary=True)
         self._version = version
         self._similarity = similarity
-        self._has_exclusions = _has_exclusions(connection, version)
+        asked = _asked_once(connection, version)
+        self._has_exclusions = asked.has_exclusions
+        if asked.ef_search != _in_force.get(connection, EF_SEARCH):
+            connection.execute(f"SET hnsw.ef_search = {asked.ef_search}")
+            _in_force[connection] = asked.ef_search
         self._offset = versions.SCORE_OFFSET[similarity]
         self.dim = dim
 
@@ -235,14 +240,25 @@ def _statement(template: str, version: str, similarity: str, limit: int, has_exc
     return composed.as_bytes(None)
 
 
-_asked: WeakKeyDictionary[Connection, dict[str, bool]] = WeakKeyDictionary()
+@dataclass(frozen=True)
+class _Asked:
+    """What a version's own rows say of how it is searched."""
+
+    has_exclusions: bool
+    ef_search: int
 
 
-def _has_exclusions(connection: Connection, version: str) -> bool:
+_asked: WeakKeyDictionary[Connection, dict[str, _Asked]] = WeakKeyDictionary()
+_in_force: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
+"""`hnsw.ef_search` of a connection, where it is not the one that `prepare` sets."""
+
+
+def _asked_once(connection: Connection, version: str) -> _Asked:
     """Asked once for a connection and a version."""
     answers = _asked.setdefault(connection, {})
     if version not in answers:
-        answers[version] = versions.has_exclusions(connection, version)
+        has_exclusions = versions.has_exclusions(connection, version)
+        answers[version] = _Asked(has_exclusions, versions.ef_search(connection, version) or EF_SEARCH)
     return answers[version]
 
 
