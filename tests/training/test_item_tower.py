@@ -37,7 +37,8 @@ def random_items(model: TrainedModel) -> EntityTable:
         else:
             values = random.choice(words, ITEMS)
         columns[encoding.column.name] = values
-    return EntityTable(tuple(map(str, range(ITEMS))), columns)
+    ranges = {encoding.column.name: encoding.numbers for encoding in model.inputs.shape.item_encodings}
+    return EntityTable(tuple(map(str, range(ITEMS))), columns, ranges)
 
 
 def rows(table: EntityTable) -> list[dict[str, object]]:
