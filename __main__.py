@@ -20,8 +20,7 @@ source = components.SourceDatabase(
         "settings": config.source,
         "password": config.source_password,
         "placement": network.placement,
-        "code_bucket": code.name,
-        "code_bucket_arn": code.arn,
+        "code": code.reference,
     },
 )
 
@@ -32,8 +31,7 @@ batch = components.BatchPipeline(
         "settings": config.batch,
         "placement": network.placement,
         "source": source.link,
-        "code_bucket": code.name,
-        "code_bucket_arn": code.arn,
+        "code": code.reference,
         "dataset_file": config.dataset_file,
         "training_data_name": config.load_dataset().name,
     },
@@ -41,12 +39,7 @@ batch = components.BatchPipeline(
 
 vectors = components.VectorStore(
     "vectors",
-    {
-        "common": common,
-        "settings": config.vectors,
-        "placement": network.placement,
-        "code_bucket": code.name,
-    },
+    {"common": common, "settings": config.vectors, "placement": network.placement, "code": code.reference},
 )
 
 stream = components.StreamingRecommender(
@@ -56,7 +49,7 @@ stream = components.StreamingRecommender(
         "settings": config.stream,
         "placement": network.placement,
         "store": vectors.link,
-        "code_bucket": code.name,
+        "code": code.reference,
     },
 )
 
@@ -67,11 +60,7 @@ components.Monitoring(
         "settings": config.monitoring,
         "event_stream_name": stream.event_stream_name,
         "delivery_stream_name": stream.delivery_stream_name,
-        "functions": {
-            "loader": vectors.loader,
-            "inference": stream.inference,
-            "transformation": stream.transformation,
-        },
+        "functions": [vectors.loader, stream.inference, stream.transformation],
         "dead_letter_queue_name": vectors.dead_letter_queue_name,
         "database": vectors.watched,
         "glue_job_name": batch.glue_job_name,

@@ -8,7 +8,7 @@ from components.iam import Link, ScopedRole, ScopedRoleArgs, Statement
 from components.monitoring import Monitoring, MonitoringArgs, MonitoringSettings
 from components.network import Network, NetworkArgs, NetworkSettings, PlacementArgs
 from components.source_database import SourceDatabase, SourceDatabaseArgs, SourceDatabaseSettings
-from components.storage import PrivateBucket, PrivateBucketArgs
+from components.storage import BucketReference, PrivateBucket, PrivateBucketArgs
 from components.streaming_recommender import (
     Delivery,
     StreamingRecommender,
@@ -21,6 +21,7 @@ __all__ = [
     "BatchPipeline",
     "BatchPipelineArgs",
     "BatchPipelineSettings",
+    "BucketReference",
     "CommonArgs",
     "CommonSettings",
     "Delivery",

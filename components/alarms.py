@@ -55,9 +55,10 @@ def stream_alarms(event_stream: pulumi.Input[str], delivery_stream: pulumi.Input
     ]
 
 
-def function_alarms(label: str, function: WatchedFunction) -> list[Alarm]:
-    """Returns the alarms of a function, which they name by its label."""
-    by_name, timeout = {"FunctionName": function["name"]}, function["timeout_seconds"]
+def function_alarms(function: WatchedFunction) -> list[Alarm]:
+    """Returns the alarms of a function."""
+    label, timeout = function["label"], function["timeout_seconds"]
+    by_name = {"FunctionName": function["name"]}
     fails = f"{label} fails at some of its calls: its log says why."
     throttled = f"{label} is throttled: the account's or the function's concurrency is used up."
     slow = f"{label} takes over 80% of its timeout of {timeout} s: give it memory, or smaller batches."

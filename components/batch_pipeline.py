@@ -13,7 +13,7 @@ from components.glue import LIST_BUCKET, catalog_arn, glue_role, job_logs, netwo
 from components.iam import Link, Statement, use_key
 from components.network import PlacementArgs
 from components.packaging import ROOT, package_zip
-from components.storage import PrivateBucket
+from components.storage import BucketReference, PrivateBucket
 
 GLUE_VERSION = "5.1"
 JOB_SCRIPT = ROOT / "etl" / "ratings_etl.py"
@@ -78,9 +78,8 @@ class BatchPipelineArgs(TypedDict):
     source: Link
     """The source database. Its variable `login_uri` is the `s3://…` URI of a JSON object with `url`, `username` and
     `password`."""
-    code_bucket: pulumi.Input[str]
+    code: BucketReference
     """The bucket that the job's code is uploaded to."""
-    code_bucket_arn: pulumi.Input[str]
     dataset_file: str
     """The path of dataset.toml, relative to the project."""
     training_data_name: str
@@ -194,7 +193,7 @@ class BatchPipeline(Component):
             {
                 "sid": "ReadCode",
                 "actions": ["s3:GetObject"],
-                "resources": [pulumi.Output.concat(args["code_bucket_arn"], "/etl/*")],
+                "resources": [pulumi.Output.concat(args["code"]["arn"], "/etl/*")],
             },
             {
                 "sid": "ListDataLake",
@@ -268,7 +267,7 @@ class BatchPipeline(Component):
     def _upload(self, name: str, args: BatchPipelineArgs, path: Path) -> pulumi.Output[str]:
         uploaded = aws.s3.BucketObjectv2(
             name,
-            bucket=args["code_bucket"],
+            bucket=args["code"]["name"],
             key=f"etl/{path.name}",
             source=pulumi.FileAsset(str(path)),
             opts=self.child,

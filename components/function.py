@@ -23,6 +23,8 @@ class PythonFunctionArgs(TypedDict):
     """A function's code, size, network and links."""
 
     common: NotRequired[CommonArgs]
+    label: str
+    """What alarms and the dashboard call the function, such as `loader`."""
     source: str
     """The folder below `functions/`."""
     description: str
@@ -45,8 +47,10 @@ class PythonFunctionArgs(TypedDict):
 
 
 class WatchedFunction(TypedDict):
-    """The name and timeout of a function, for its alarms."""
+    """A function, for its alarms."""
 
+    label: str
+    """What alarms and the dashboard call it."""
     name: pulumi.Input[str]
     """Physical name, by which CloudWatch names the function's metrics."""
     timeout_seconds: int
@@ -91,7 +95,7 @@ class PythonFunction(Component):
         self.arn = function.arn
         self.alias_arn = alias.arn
         self.alias_name = alias.name
-        self.watched = {"name": self.name, "timeout_seconds": args["timeout_seconds"]}
+        self.watched = {"label": args["label"], "name": self.name, "timeout_seconds": args["timeout_seconds"]}
         self.register_outputs(
             {"name": self.name, "arn": self.arn, "aliasArn": self.alias_arn, "aliasName": self.alias_name}
         )

@@ -41,6 +41,7 @@ def _loader(
         f"{name}-loader",
         {
             "common": owner.common,
+            "label": "loader",
             "source": "embedding_loader",
             "description": "Loads a model version's embeddings into PostgreSQL and switches over to it",
             "code_bucket": code_bucket,

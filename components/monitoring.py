@@ -1,7 +1,7 @@
 """Watching the system: one topic, an alarm for each way in which it fails, one dashboard along a record's way."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 import pulumi
@@ -42,8 +42,7 @@ class MonitoringArgs(TypedDict):
     settings: NotRequired[MonitoringSettings]
     event_stream_name: pulumi.Input[str]
     delivery_stream_name: pulumi.Input[str]
-    functions: Mapping[str, WatchedFunction]
-    """Label in alarms and dashboard → the function's name and timeout."""
+    functions: Sequence[WatchedFunction]
     dead_letter_queue_name: pulumi.Input[str]
     database: WatchedDatabase
     glue_job_name: pulumi.Input[str]
@@ -69,7 +68,7 @@ class Monitoring(Component):
         topic = self._topic(name, email)
         alarms = [
             *stream_alarms(args["event_stream_name"], args["delivery_stream_name"]),
-            *(alarm for label, watched in args["functions"].items() for alarm in function_alarms(label, watched)),
+            *(alarm for function in args["functions"] for alarm in function_alarms(function)),
             *version_alarms(args["dead_letter_queue_name"]),
             *database_alarms(args["database"], connections),
         ]
@@ -161,7 +160,7 @@ class Monitoring(Component):
         stream = ["StreamName", args["event_stream_name"]]
         delivery = ["DeliveryStreamName", args["delivery_stream_name"]]
         database = ["DBInstanceIdentifier", args["database"]["identifier"]]
-        lambdas = [["FunctionName", watched["name"]] for watched in args["functions"].values()]
+        lambdas = [["FunctionName", function["name"]] for function in args["functions"]]
         rows: list[tuple[str, str, list[list[pulumi.Input[str]]]]] = [
             ("1 · events come in", "Sum", [["AWS/Kinesis", "IncomingRecords", *stream]]),
             ("2 · they wait (ms)", "Maximum", [["AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", *stream]]),

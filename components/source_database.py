@@ -12,6 +12,7 @@ from components.common import INSTANCE_CLASS, CommonArgs, Component, check_range
 from components.function import PythonFunction
 from components.iam import Link
 from components.network import PlacementArgs, connect
+from components.storage import BucketReference
 from contracts.environment import SOURCE_DB
 
 MYSQL_PORT = 3306
@@ -73,9 +74,8 @@ class SourceDatabaseArgs(TypedDict):
     password: NotRequired[pulumi.Input[str] | None]
     """Password of the existing database's user. It is kept as a secret."""
     placement: PlacementArgs
-    code_bucket: pulumi.Input[str]
+    code: BucketReference
     """The bucket that the login, and the seeding function's code, are uploaded to."""
-    code_bucket_arn: pulumi.Input[str]
 
 
 class SourceDatabase(Component):
@@ -121,7 +121,7 @@ class SourceDatabase(Component):
         url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}{3}", host, port, settings["database"], options)
         login = self._login(name, args, {"url": url, "username": settings["username"], "password": password})
         self.login_uri = pulumi.Output.concat("s3://", login.bucket, "/", login.key)
-        self.login_arn = pulumi.Output.concat(args["code_bucket_arn"], "/", LOGIN_KEY)
+        self.login_arn = pulumi.Output.concat(args["code"]["arn"], "/", LOGIN_KEY)
         self.client_security_group_id = client.id
         self.register_outputs(
             {
@@ -155,9 +155,10 @@ class SourceDatabase(Component):
             f"{name}-seeder",
             {
                 "common": self.common,
+                "label": "seeder",
                 "source": "shop_seeder",
                 "description": "Fills the trial source database with the sample shop",
-                "code_bucket": args["code_bucket"],
+                "code_bucket": args["code"]["name"],
                 "variables": {
                     SOURCE_DB.host: instance.address,
                     SOURCE_DB.port: instance.port.apply(str),
@@ -249,7 +250,7 @@ class SourceDatabase(Component):
     ) -> aws.s3.BucketObjectv2:
         return aws.s3.BucketObjectv2(
             f"{name}-login",
-            bucket=args["code_bucket"],
+            bucket=args["code"]["name"],
             key=LOGIN_KEY,
             content=pulumi.Output.json_dumps({**login, "password": pulumi.Output.secret(login["password"])}),
             content_type="application/json",

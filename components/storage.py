@@ -28,6 +28,15 @@ class PrivateBucketArgs(TypedDict):
     """True sends the bucket's events to EventBridge. Default: false."""
 
 
+class BucketReference(TypedDict):
+    """A bucket, for a component that puts objects into it."""
+
+    name: pulumi.Input[str]
+    """Such as `code-bucket-0a1b2c3`."""
+    arn: pulumi.Input[str]
+    """Such as `arn:aws:s3:::code-bucket-0a1b2c3`."""
+
+
 class PrivateBucket(Component):
     """An S3 bucket that is private, encrypted, versioned and reached over TLS only."""
 
@@ -59,6 +68,11 @@ class PrivateBucket(Component):
         self.name = pulumi.Output.all(bucket.id, *guards).apply(lambda made: made[0])
         self.arn = bucket.arn
         self.register_outputs({"name": self.name, "arn": self.arn})
+
+    @property
+    def reference(self) -> BucketReference:
+        """The bucket's name and ARN together."""
+        return {"name": self.name, "arn": self.arn}
 
     def _block_public_access(self, name: str, bucket: aws.s3.Bucket) -> aws.s3.BucketPublicAccessBlock:
         return aws.s3.BucketPublicAccessBlock(

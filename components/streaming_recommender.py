@@ -13,7 +13,7 @@ from components.firehose import Source, encryption, processor, read_and_transfor
 from components.function import PythonFunction, WatchedFunction
 from components.iam import Link, ScopedRole, Statement, use_key
 from components.network import PlacementArgs
-from components.storage import PrivateBucket
+from components.storage import BucketReference, PrivateBucket
 from contracts.environment import MODEL_INFERENCE_FUNCTION, RECOMMENDATION_LIMIT
 
 RECOMMENDATIONS_PREFIX = "recommendations/!{timestamp:yyyy/MM/dd/HH}/"
@@ -104,7 +104,8 @@ class StreamingRecommenderArgs(TypedDict):
     placement: PlacementArgs
     store: Link
     """The vector store."""
-    code_bucket: pulumi.Input[str]
+    code: BucketReference
+    """The bucket that the functions' code is uploaded to."""
 
 
 class StreamingRecommender(Component):
@@ -175,9 +176,10 @@ class StreamingRecommender(Component):
             f"{name}-inference",
             {
                 "common": self.common,
+                "label": "inference",
                 "source": "model_inference",
                 "description": "Recommends items for a batch of users with the active model version",
-                "code_bucket": args["code_bucket"],
+                "code_bucket": args["code"]["name"],
                 "links": [args["store"]],
                 "timeout_seconds": INFERENCE_TIMEOUT_SECONDS,
                 "memory_mb": settings["inference_memory_mb"],
@@ -193,9 +195,10 @@ class StreamingRecommender(Component):
             name,
             {
                 "common": self.common,
+                "label": "transformation",
                 "source": "stream_transformation",
                 "description": "Turns a batch of events into recommendation records, with one inference call",
-                "code_bucket": args["code_bucket"],
+                "code_bucket": args["code"]["name"],
                 "links": links,
                 "timeout_seconds": TRANSFORMATION_TIMEOUT_SECONDS,
                 "memory_mb": 512,

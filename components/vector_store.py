@@ -12,7 +12,7 @@ from components.function import PythonFunction, WatchedFunction
 from components.iam import Link, Statement, use_key
 from components.loading import load_on_manifest
 from components.network import PlacementArgs, connect
-from components.storage import PrivateBucket
+from components.storage import BucketReference, PrivateBucket
 from contracts.environment import ML_ARTIFACTS_BUCKET, VECTOR_DB, VECTOR_DB_AUTH
 
 POSTGRES_PORT = 5432
@@ -82,7 +82,8 @@ class VectorStoreArgs(TypedDict):
     common: NotRequired[CommonArgs]
     settings: NotRequired[VectorStoreSettings]
     placement: PlacementArgs
-    code_bucket: pulumi.Input[str]
+    code: BucketReference
+    """The bucket that the functions' code is uploaded to."""
 
 
 class WatchedDatabase(TypedDict):
@@ -137,7 +138,7 @@ class VectorStore(Component):
         self.client_security_group_id = client.id
         self.link = self._link(settings, bucket, instance)
         """What a function needs to read the artifacts and use the database."""
-        loader, dead_letters = load_on_manifest(self, name, bucket, self.link, args["placement"], args["code_bucket"])
+        loader, dead_letters = load_on_manifest(self, name, bucket, self.link, args["placement"], args["code"]["name"])
         if settings["iam_authentication"]:
             self._let_roles_in(name, loader, instance, rules)
         self.dead_letter_queue_name = dead_letters.name

@@ -7,7 +7,7 @@ import pytest
 
 from components import BatchPipeline, CommonArgs, Link
 from local.graph.recorder import Graph, build
-from tests.components.shared import COMMON, PLACEMENT
+from tests.components.shared import CODE, COMMON, PLACEMENT
 
 LOGIN = "arn:aws:s3:::code/source/login.json"
 SOURCE: Link = {
@@ -23,8 +23,7 @@ def pipeline(common: CommonArgs = COMMON, **settings: Any) -> Graph:
         "settings": settings,
         "placement": PLACEMENT,
         "source": SOURCE,
-        "code_bucket": "code",
-        "code_bucket_arn": "arn:aws:s3:::code",
+        "code": CODE,
         "dataset_file": "dataset.toml",
         "training_data_name": "ratings-ml-training",
     }

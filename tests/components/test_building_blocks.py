@@ -48,6 +48,7 @@ def test_a_bucket_keeps_replaced_versions_for_a_while_and_its_content_unless_ask
 def test_a_function_that_lambda_would_reject_is_refused_at_once(wrong: Any, message: str) -> None:
     args: Any = {
         "common": COMMON,
+        "label": "inference",
         "source": "model_inference",
         "description": "",
         "code_bucket": "code",

@@ -21,7 +21,7 @@ def monitoring(instance_class: str = "db.t4g.micro", **settings: Any) -> Graph:
         "settings": settings,
         "event_stream_name": "events",
         "delivery_stream_name": "delivery",
-        "functions": {"loader": {"name": "loader-1", "timeout_seconds": 900}},
+        "functions": [{"label": "loader", "name": "loader-1", "timeout_seconds": 900}],
         "dead_letter_queue_name": "dead",
         "database": {"identifier": "db", "instance_class": instance_class, "storage_gb": 20},
         "glue_job_name": "job",

@@ -8,7 +8,7 @@ import pytest
 
 from components import CommonArgs, SourceDatabase, SourceDatabaseArgs, SourceDatabaseSettings
 from local.graph.recorder import Graph, build, without_secrets
-from tests.components.shared import COMMON, KEY, PLACEMENT
+from tests.components.shared import CODE, COMMON, KEY, PLACEMENT
 
 
 def source(password: str | None = None, common: CommonArgs = COMMON, **settings: Any) -> Graph:
@@ -18,8 +18,7 @@ def source(password: str | None = None, common: CommonArgs = COMMON, **settings:
             "settings": cast("SourceDatabaseSettings", settings),
             "password": password,
             "placement": PLACEMENT,
-            "code_bucket": "code",
-            "code_bucket_arn": "arn:aws:s3:::code",
+            "code": CODE,
         }
         pulumi.export("login_uri", SourceDatabase("source", args).login_uri)
 

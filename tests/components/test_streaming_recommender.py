@@ -9,7 +9,7 @@ from components import Link, StreamingRecommender
 from components.streaming_recommender import INFERENCE_TIMEOUT_SECONDS, TRANSFORMATION_TIMEOUT_SECONDS
 from functions.shared import environment
 from local.graph.recorder import Graph, build
-from tests.components.shared import COMMON, PLACEMENT
+from tests.components.shared import CODE, COMMON, PLACEMENT
 
 FIREHOSE_WAITS_SECONDS = 300
 
@@ -23,7 +23,7 @@ def recommender(**settings: Any) -> Graph:
         "settings": settings,
         "placement": PLACEMENT,
         "store": STORE,
-        "code_bucket": "code",
+        "code": CODE,
     }
     return build(lambda: StreamingRecommender("stream", args))
 

@@ -8,11 +8,11 @@ import pytest
 from components import CommonArgs, VectorStore
 from components.vector_store import IAM_USER
 from local.graph.recorder import Graph, build
-from tests.components.shared import COMMON, KEY, PLACEMENT
+from tests.components.shared import CODE, COMMON, KEY, PLACEMENT
 
 
 def vector_store(common: CommonArgs = COMMON, **settings: Any) -> Graph:
-    args: Any = {"common": common, "settings": settings, "placement": PLACEMENT, "code_bucket": "code"}
+    args: Any = {"common": common, "settings": settings, "placement": PLACEMENT, "code": CODE}
     return build(lambda: VectorStore("vectors", args))
 
 
