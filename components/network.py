@@ -23,9 +23,8 @@ class NetworkSettings(TypedDict, total=False):
     """Settings of the network, as given under `recommender:network` in the stack's configuration."""
 
     zones: int
-    """Availability zones to spread subnets over, 2 or 3. Fewer than a live stack has takes the last subnet
-    away. Where a database lives in it, RDS refuses (ModifyDBSubnetGroup: SubnetAlreadyInUse), before anything is
-    deleted: go back to 3."""
+    """Availability zones to spread subnets over, 2 or 3. Fewer than a live stack has are refused: RDS does not
+    give up a subnet that a database may live in."""
     cidr_block: str
     """IPv4 addresses of the new VPC, /16 to /24."""
     vpc_id: str

@@ -11,6 +11,7 @@ import pulumi_random as random
 from components.common import INSTANCE_CLASS, CommonArgs, Component, check_range, check_text
 from components.function import PythonFunction
 from components.iam import Link
+from components.live_changes import refusing, storage_grows, zones_stay
 from components.network import PlacementArgs, connect
 from components.storage import BucketReference
 from contracts.environment import SOURCE_DB
@@ -50,7 +51,7 @@ class SourceDatabaseSettings(TypedDict, total=False):
     sample_shop_seed: int
     """Seed of the sample shop's random numbers: another seed gives another shop."""
     storage_gb: int
-    """Storage of the trial database in GiB, 20 to 65,536; RDS can only increase it."""
+    """Storage of the trial database in GiB, 20 to 65,536; less than a live one has is refused."""
 
 
 SOURCE_DEFAULTS: SourceDatabaseSettings = {
@@ -204,7 +205,10 @@ class SourceDatabase(Component):
         # RDS refuses to take a subnet group to another VPC.
         in_vpc = pulumi.ResourceOptions(parent=self, replacement_trigger=placement["vpc_id"])
         subnets = aws.rds.SubnetGroup(
-            f"{name}-subnets", subnet_ids=placement["subnet_ids"], tags=self.tags, opts=in_vpc
+            f"{name}-subnets",
+            subnet_ids=placement["subnet_ids"],
+            tags=self.tags,
+            opts=pulumi.ResourceOptions.merge(in_vpc, refusing(f"{name}-subnets", zones_stay)),
         )
         instance = aws.rds.Instance(
             f"{name}-mysql",
@@ -228,7 +232,7 @@ class SourceDatabase(Component):
             copy_tags_to_snapshot=True,
             apply_immediately=True,
             tags=self.tags,
-            opts=in_vpc,
+            opts=pulumi.ResourceOptions.merge(in_vpc, refusing(f"{name}-mysql", storage_grows)),
         )
         return instance, rules
 

@@ -12,6 +12,7 @@ from components.event_source import event_source_link, map_event_source
 from components.firehose import Source, encryption, processor, read_and_transform
 from components.function import PythonFunction, WatchedFunction
 from components.iam import Link, ScopedRole, Statement, use_key
+from components.live_changes import backup_stays, refusing, shards_by_half_or_double
 from components.network import PlacementArgs
 from components.storage import BucketReference, PrivateBucket
 from contracts.environment import MODEL_INFERENCE_FUNCTION, RECOMMENDATION_LIMIT
@@ -58,7 +59,8 @@ class StreamingRecommenderSettings(TypedDict, total=False):
     """`firehose_transform` or `event_source`. The latter has no buffer before the function: lower latency, more calls,
     and the processor's buffer settings have no effect."""
     shards: int
-    """Provisioned shards (1 MB or 1,000 records a second in, each); 0: on demand."""
+    """Provisioned shards (1 MB or 1,000 records a second in, each); 0: on demand. A change of a live stream is at most
+    to double or half."""
     stream_retention_hours: int
     """Hours that events stay on the stream, 24 to 8,760."""
     processor_buffer_mb: float
@@ -76,7 +78,7 @@ class StreamingRecommenderSettings(TypedDict, total=False):
     """True compresses the recommendations with GZIP."""
     backup_source: bool
     """True also keeps the incoming events on S3, under `source/`. Firehose does not allow to switch it off again (API
-    reference, S3BackupMode): such an `up` fails at the delivery stream."""
+    reference, S3BackupMode), so that is refused."""
     expire_days: int
     """Days after which recommendations are deleted. Default: never."""
 
@@ -166,7 +168,9 @@ class StreamingRecommender(Component):
             encryption_type="KMS",
             kms_key_id=self.kms_key_arn or "alias/aws/kinesis",
             tags=self.tags,
-            opts=self.keeping_data(),
+            opts=pulumi.ResourceOptions.merge(
+                self.keeping_data(), refusing(f"{name}-events", shards_by_half_or_double)
+            ),
         )
 
     def _inference(
@@ -265,7 +269,7 @@ class StreamingRecommender(Component):
             server_side_encryption=None if source else encryption(self.kms_key_arn),
             extended_s3_configuration=s3,
             tags=self.tags,
-            opts=self.child,
+            opts=pulumi.ResourceOptions.merge(self.child, refusing(f"{name}-delivery", backup_stays)),
         )
 
     def _delivery_role(

@@ -10,6 +10,7 @@ import pulumi_random as random
 from components.common import INSTANCE_CLASS, CommonArgs, Component, check_name, check_range, check_text
 from components.function import PythonFunction, WatchedFunction
 from components.iam import Link, Statement, use_key
+from components.live_changes import backups_stay, refusing, storage_grows, zones_stay
 from components.loading import load_on_manifest
 from components.network import PlacementArgs, connect
 from components.storage import BucketReference, PrivateBucket
@@ -46,14 +47,15 @@ class VectorStoreSettings(TypedDict, total=False):
     instance_class: str
     """Instance class of the database, `db.<type>.<size>`."""
     storage_gb: int
-    """Storage of the database in GiB, 20 to 65,536; RDS can only increase it."""
+    """Storage of the database in GiB, 20 to 65,536; less than a live one has is refused."""
     multi_az: bool
     """True keeps a standby in a second availability zone."""
     iam_authentication: bool
     """True lets functions log in to the database by their IAM role instead of a password. It can be switched on and off
     while events flow; until the functions have their new settings, batches are tried again."""
     backup_retention_days: int
-    """Days that automatic backups are kept, 0 to 35; 0 means no backups."""
+    """Days that automatic backups are kept, 0 to 35; 0 means no backups, and is refused on a live, protected
+    database, whose backups it would delete."""
     deletion_protection: bool
     """True lets AWS refuse to delete the database, and the engine refuse to delete or replace it before it changes
     anything. Another network, or `customer_managed_key` on a live stack, needs a new, empty database."""
@@ -219,8 +221,12 @@ class VectorStore(Component):
         rules = connect(self, name, client.id, server.id, POSTGRES_PORT, self.tags)
         # RDS refuses to take a subnet group to another VPC, so it is made anew there, and the database with it.
         in_vpc = pulumi.ResourceOptions(parent=self, replacement_trigger=vpc_id)
-        subnet_ids = placement["subnet_ids"]
-        subnets = aws.rds.SubnetGroup(f"{name}-subnets", subnet_ids=subnet_ids, tags=self.tags, opts=in_vpc)
+        subnets = aws.rds.SubnetGroup(
+            f"{name}-subnets",
+            subnet_ids=placement["subnet_ids"],
+            tags=self.tags,
+            opts=pulumi.ResourceOptions.merge(in_vpc, refusing(f"{name}-subnets", zones_stay)),
+        )
         # A snapshot's name is taken for as long as the snapshot is kept, so each database has its own: the keepers are
         # what replaces the database.
         suffix = random.RandomId(
@@ -260,7 +266,10 @@ class VectorStore(Component):
             copy_tags_to_snapshot=True,
             auto_minor_version_upgrade=True,
             tags=self.tags,
-            opts=pulumi.ResourceOptions(parent=self, protect=protected, replacement_trigger=vpc_id),
+            opts=pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions(parent=self, protect=protected, replacement_trigger=vpc_id),
+                refusing(f"{name}-postgres", storage_grows, backups_stay),
+            ),
         )
         return instance, rules
 

@@ -18,7 +18,7 @@ import pulumi
 import pulumi.runtime
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockMonitor, Mocks, set_mocks
-from pulumi.runtime.settings import SETTINGS, set_root_resource
+from pulumi.runtime.settings import SETTINGS, _shutdown_callbacks, set_root_resource
 from pulumi.runtime.stack import wait_for_rpcs
 
 from emulator.errors import LocalRunError
@@ -140,8 +140,11 @@ async def _run(
     SETTINGS.outputs.clear()
     pulumi.runtime.set_all_config(dict(stack.config))
     set_mocks(mocks, project=stack.project, stack=stack.name, preview=preview, monitor=monitor)
-    program()
-    await wait_for_rpcs()
+    try:
+        program()
+        await wait_for_rpcs()
+    finally:
+        await _shutdown_callbacks()  # type: ignore[no-untyped-call]  # of hooks, which only the engine calls
     root = pulumi.runtime.get_root_resource()
     assert root is not None
     outputs = {}

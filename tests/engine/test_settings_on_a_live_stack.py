@@ -1,6 +1,7 @@
 """Each setting, changed on a stack that lives: what it replaces, and that nothing that holds data goes unannounced."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, is_typeddict
 
@@ -14,7 +15,7 @@ from components.network import NETWORK_DEFAULTS
 from components.source_database import SOURCE_DEFAULTS
 from components.streaming_recommender import STREAM_DEFAULTS
 from components.vector_store import VECTOR_STORE_DEFAULTS
-from emulator.program import read_stack
+from emulator.program import ROOT, read_stack
 from tests.engine.cloud import DATABASE, DELIVERY, INVOCATION, KEY, Call
 from tests.engine.resource_types import HOLDS_DATA
 from tests.engine.stacks import Change, EngineStack, running
@@ -53,6 +54,16 @@ REPLACES: dict[str, tuple[Any, set[str]]] = {
 }
 """What a change on the dev stack replaces of what holds data, delivers or seeds; the plumbing around is not listed. All
 other settings replace nothing."""
+
+REFUSED: dict[str, tuple[Any, Any, str, str]] = {
+    "vectors.storage_gb": (100, 40, "vectors-postgres", "storage_gb: expected at least 100"),
+    "source.storage_gb": (40, 20, "source-mysql", "storage_gb: expected at least 40"),
+    "vectors.backup_retention_days": (7, 0, "vectors-postgres", "backup_retention_days: expected 1 or more, got 0"),
+    "network.zones": (3, 2, "vectors-subnets", "zones: expected at least 3"),
+    "stream.backup_source": (True, False, "stream-delivery", "backup_source: expected true"),
+    "stream.shards": (2, 5, "stream-events", "shards: expected 1 to 4"),
+}
+"""Changes that AWS would not make, or that lose data: from, to, the resource that stays, and what the program says."""
 
 NOT_ALONE = {
     "dataset_file": "another shop's data, by the etl's own tests",
@@ -161,18 +172,46 @@ def test_a_key_for_a_live_stack_is_refused_and_possible_in_two_steps(new_stack: 
     assert list(stack.cloud.snapshots.values()) == [None], "the old one leaves its last snapshot"
 
 
-def test_a_zone_that_the_database_lives_in_is_not_taken_away(new_stack: Callable[..., EngineStack]) -> None:
+def test_what_is_refused_is_documented() -> None:
+    section = (ROOT / "docs" / "deploying.md").read_text().partition("## What a live stack refuses")[2]
+    rows = [line for line in section.partition("\n\nWhat would")[0].splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`(\w+\.\w+)`", " ".join(row.split("|")[1] for row in rows))) == REFUSED.keys()
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineStack]:
+    """A stack with a trial source, and with all that `REFUSED` starts from."""
+    with running(tmp_path_factory.mktemp("grown"), "dev") as stack:
+        stack.configure(GROWN)
+        stack.up()
+        stack.cloud.forget_calls()
+        yield stack
+
+
+GROWN = {"vectors.deletion_protection": True, **{setting: before for setting, (before, *_) in REFUSED.items()}}
+
+
+@pytest.mark.parametrize("setting", REFUSED)
+def test_what_aws_does_not_take_back_is_refused_before_anything_changes(grown: EngineStack, setting: str) -> None:
+    _, after, resource, message = REFUSED[setting]
+    grown.configure({**GROWN, setting: after})
+    with pytest.raises(CommandError, match=message) as refused:
+        grown.preview()
+    assert "Traceback" not in str(refused.value)
+    with pytest.raises(CommandError, match=message):
+        grown.up()  # the Automation API's, which has no preview
+    assert resource not in grown.cloud.called("update")
+    assert grown.cloud.called("delete") == []
+    grown.configure(GROWN)
+    grown.up()
+
+
+def test_backups_are_given_up_together_with_the_protection(new_stack: Callable[..., EngineStack]) -> None:
     stack = new_stack("prod")
     stack.up()
-    stack.cloud.forget_calls()
-    stack.cloud.fail_once = "vectors-subnets"  # RDS: SubnetAlreadyInUse
-    stack.configure({"network.zones": 2})
-    with pytest.raises(CommandError, match="vectors-subnets"):
-        stack.up()
-    assert stack.cloud.called("delete") == []
-    stack.configure({})
+    stack.configure({"vectors.backup_retention_days": 0, "vectors.deletion_protection": False})
     stack.up()
-    assert len(stack.cloud.of("aws:ec2/subnet:Subnet")) == 3
+    assert stack.cloud.one(DATABASE, "vectors").inputs["backupRetentionPeriod"] == 0
 
 
 def test_the_old_way_in_works_until_the_delivery_stream_reads_by_itself(new_stack: Callable[..., EngineStack]) -> None:
@@ -189,16 +228,3 @@ def test_the_old_way_in_works_until_the_delivery_stream_reads_by_itself(new_stac
     assert ends.index("stream-event-source") < ends.index("stream-event-transformation-policy")
     assert ends.index("stream-event-source") < ends.index("stream-delivery")
     assert len(stack.cloud.of(DELIVERY)) == 1
-
-
-def test_a_backup_that_firehose_does_not_give_up_fails_at_the_delivery_stream_alone(
-    new_stack: Callable[..., EngineStack],
-) -> None:
-    stack = new_stack("prod")
-    stack.up()
-    stack.configure({"stream.backup_source": False})
-    with pytest.raises(CommandError, match="cannot be updated from Enabled to Disabled"):
-        stack.up()
-    stack.configure({})
-    stack.up()
-    assert stack.cloud.called("delete") == []
