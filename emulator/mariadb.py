@@ -84,6 +84,10 @@ class MariaDB:
     def running(self) -> bool:
         return self._process.running
 
+    @property
+    def ended(self) -> str | None:
+        return self._process.ended
+
     def _answers(self) -> bool:
         """Whether the master user can log in: the port is open before that."""
         user, password, _ = self._login

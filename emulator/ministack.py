@@ -98,6 +98,10 @@ class MiniStack:
         """Stops the server and, being in its process group, the functions that it runs."""
         self._process.stop()
 
+    @property
+    def ended(self) -> str | None:
+        return self._process.ended
+
     def client(self, service: str, credentials: Credentials | None = None, *, config: Config | None = None) -> Any:
         """A boto3 client with these credentials (the run's root by default), one for each, safe between threads.
 

@@ -75,6 +75,10 @@ class Postgres:
     def running(self) -> bool:
         return self._service.running
 
+    @property
+    def ended(self) -> str | None:
+        return self._service.ended
+
     def start(self) -> None:
         """Makes the data folder if there is none, and starts. Raises `LocalRunError`."""
         if self._programs is None:

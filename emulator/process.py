@@ -191,6 +191,14 @@ class ServiceProcess:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def ended(self) -> str | None:
+        """Tells of a process that ended before it was stopped."""
+        process = self._process
+        if process is None or process.poll() is None:
+            return None
+        return f"{self.name} has ended by itself (exit {process.returncode}); log {self.log}:\n{log_tail(self.log)}"
+
+    @property
     def pid(self) -> int:
         assert self._process is not None, f"{self.name} was not started"
         return self._process.pid

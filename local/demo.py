@@ -17,6 +17,7 @@ from local.streaming import Streaming
 from local.summary import count_lists, show_examples, show_places, write_records
 from local.switchover import MIN_EVENTS, Switchover
 from local.ui import Stages
+from local.watch import watched
 from operations.recommendations import Record
 
 
@@ -27,7 +28,7 @@ def run(options: Options, place: Path, console: Console) -> int:
         with stages.stage("services") as stage:
             cloud = services.enter_context(running_services(place, options.stack.config["aws:region"]))
             stage.result = "AWS, emulated by MiniStack with IAM enforced"
-        services.enter_context(folder.watched(place))
+        services.enter_context(watched(place, cloud))
         with stages.stage("pulumi program") as stage:
             deployment = deploy(cloud, options.stack)
             stage.result = (

@@ -5,9 +5,7 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -23,7 +21,6 @@ STATE = ("aws", "glue", "mysql", "postgres", "quality", "error.log", "recommenda
 NEEDED_BYTES = 500_000_000
 """Free space that a run needs, with some to spare: one of the sample shop leaves 170 MB behind."""
 FULL_BYTES = 2_000_000
-WATCH_SECONDS = 2.0
 PREFIX = "recommender-"
 
 
@@ -58,33 +55,6 @@ def note_model(folder: Path, version: Path, made_of: Any) -> None:
     """Has the next run on the folder use this model version, a folder below it."""
     note = {"version": str(version.relative_to(folder)), "made_of": made_of}
     (folder / MODEL_NOTE).write_text(json.dumps(note), encoding="utf-8")
-
-
-@contextlib.contextmanager
-def watched(folder: Path) -> Iterator[None]:
-    """Ends the run when its disk is full: a service or Spark would wait for space, some of them for hours.
-
-    Only inside `running_services`, which turns SIGTERM into an exception. Raises `LocalRunError`.
-    """
-    full, over = threading.Event(), threading.Event()
-
-    def watch() -> None:
-        while not over.wait(WATCH_SECONDS):
-            if disk_is_full(folder):
-                full.set()
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
-
-    thread = threading.Thread(target=watch, name="disk", daemon=True)
-    thread.start()
-    try:
-        yield
-    except KeyboardInterrupt:
-        if full.is_set():
-            raise LocalRunError(f"no space left on the disk of {folder}") from None
-        raise
-    finally:
-        over.set()
 
 
 def disk_is_full(folder: Path) -> bool:

@@ -23,6 +23,10 @@ class Database(Protocol):
     def start(self) -> None: ...
     def stop(self) -> None: ...
 
+    @property
+    def ended(self) -> str | None:
+        """Tells of a server that ended before it was stopped."""
+
 
 @dataclass(frozen=True)
 class DatabaseInstance:
@@ -60,6 +64,12 @@ class Cloud:
     def __post_init__(self) -> None:
         self.event_rules = EventRules(self.aws)
         self.event_rules.on_workflow(lambda name: crawlers(fired_by_event(self.glue_triggers.values(), name)))
+
+    @property
+    def ended(self) -> str | None:
+        """Tells of a service that ended before it was stopped: nothing that needs it can go on."""
+        told = [self.aws.ended, *(instance.server.ended for instance in list(self.databases.values()))]
+        return next(filter(None, told), None)
 
     def client(self, service: str) -> Any:
         """A client with the run's root credentials: the deployer's, never a part's."""

@@ -11,7 +11,6 @@ import pytest
 from emulator.errors import LocalRunError
 from emulator.program import ROOT
 from local import folder
-from local.session import terminated_as_interrupt
 
 MADE_OF = {"shop": ["db", 3306], "seed": 1}
 Usage = namedtuple("Usage", "total used free")
@@ -81,14 +80,3 @@ def test_a_folder_that_a_run_made_for_nothing_is_removed() -> None:
         (place / "training.log").touch()
     assert place.exists()
     shutil.rmtree(place)
-
-
-def test_a_disk_that_becomes_full_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "disk_is_full", lambda _: True)
-    monkeypatch.setattr(folder, "WATCH_SECONDS", 0.05)
-    with (
-        pytest.raises(LocalRunError, match="no space left on the disk"),
-        terminated_as_interrupt(),
-        folder.watched(tmp_path),
-    ):
-        subprocess.run(["sleep", "60"], check=False)
