@@ -36,6 +36,9 @@ USER_CATALOG_COLUMNS = ("id", "recent_items", "excluded_items")
 the most recently rated first. Where ratings have no time, it holds only items that the user liked. `excluded_items` is
 a JSON list of the items that are not recommended to the user again, in any order. An earlier release wrote the file
 without this column: then nothing is excluded."""
+MAX_RECENT_ITEMS = 50
+"""How many items of a customer's history, together with a session's, the user tower reads: the latest ones. More in
+`recent_items` are left out."""
 MAX_EXCLUDED_ITEMS = 10_000
 """How many items are excluded for one user: the most recently rated ones."""
 

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from contracts.artifacts import MAX_RECENT_ITEMS
 from contracts.dataset import Kind
 from training.features import Encoding
 
-MAX_RECENT = 50
+MAX_RECENT = MAX_RECENT_ITEMS
 """Recent items that the user tower reads; older ones are left out."""
 
 

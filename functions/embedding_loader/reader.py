@@ -18,6 +18,7 @@ from contracts.artifacts import (
     ITEM_TOWER,
     MAX_EXCLUDED_ITEMS,
     MAX_LENGTH,
+    MAX_RECENT_ITEMS,
     MIN_LENGTH,
     USER_CATALOG,
     USER_CATALOG_COLUMNS,
@@ -33,8 +34,8 @@ from functions.shared.artifacts import ArtifactBucket
 from functions.shared.vectors import Vectors
 
 CHUNK_ROWS = 4096
-USER_CATALOG_ROWS = 64
-"""A chunk of customers, each of whom may have `MAX_EXCLUDED_ITEMS` items."""
+USER_CATALOG_ROWS = 8
+"""A chunk of customers, each of whom may have two lists of `MAX_EXCLUDED_ITEMS` ids: 10 MB of the longest ones."""
 NORM_TOLERANCE = 1e-3
 """Tolerance of the declared lengths, relative to them: numbers lose precision when they are written as text."""
 
@@ -42,7 +43,7 @@ _numbers = msgspec.json.Decoder(list[list[float]])
 _list_of_ids = msgspec.json.Decoder(list[str])
 
 # Else 131,072 characters, which a list of 10,000 ids has more of. The limit is the process's own (Python: csv).
-csv.field_size_limit(MAX_EXCLUDED_ITEMS * (MAX_ID_CHARACTERS + len('"",')))
+csv.field_size_limit(len("[]") + MAX_EXCLUDED_ITEMS * (MAX_ID_CHARACTERS + len('"", ')))
 
 
 @dataclass(frozen=True)
@@ -155,12 +156,16 @@ def item_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[s
 
 
 def user_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[str, list[str], list[str]]]:
-    """(id, recent items, excluded items); nothing where the version has no catalog. Raises `ManifestError`."""
+    """(id, the latest `MAX_RECENT_ITEMS` recent items, excluded items); nothing where the version has no catalog.
+
+    Raises `ManifestError`.
+    """
     row, before = 1, USER_CATALOG_COLUMNS[:-1]
     for rows in _chunks(bucket, manifest, USER_CATALOG, USER_CATALOG_COLUMNS, before, chunk_rows=USER_CATALOG_ROWS):
         _check_ids(USER_CATALOG, row, [values[0] for values in rows])
         for number, (id_, recent, *excluded) in enumerate(rows, row):
-            yield id_, _ids(number, "recent_items", recent), _ids(number, "excluded_items", *excluded)
+            recent_items = _ids(number, "recent_items", recent)[:MAX_RECENT_ITEMS]
+            yield id_, recent_items, _ids(number, "excluded_items", *excluded)
         row += len(rows)
 
 
@@ -176,6 +181,11 @@ def _ids(row: int, column: str, text: str = "[]") -> list[str]:
     if len(ids) > MAX_EXCLUDED_ITEMS:
         raise ManifestError(
             f"{USER_CATALOG}: row {row}: {column}: expected {MAX_EXCLUDED_ITEMS:,} ids at most, found {len(ids):,}"
+        )
+    if (longest := max(map(len, ids), default=0)) > MAX_ID_CHARACTERS:
+        raise ManifestError(
+            f"{USER_CATALOG}: row {row}: {column}: expected ids of {MAX_ID_CHARACTERS} characters at most, "
+            f"found one of {longest:,}"
         )
     return ids
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from psycopg import sql
 
-from contracts.artifacts import MAX_LENGTH, MIN_LENGTH, NORMS_FACTOR, Manifest, has_length
+from contracts.artifacts import MAX_LENGTH, MAX_RECENT_ITEMS, MIN_LENGTH, NORMS_FACTOR, Manifest, has_length
 from contracts.dataset import Column
 from contracts.events import CUSTOMER, IN_CART, MAX_HISTORY, PRODUCT, Strategy
 from functions.shared import versions
@@ -19,7 +19,7 @@ from functions.shared.artifacts import ArtifactBucket
 from functions.shared.database import Connection
 from functions.shared.serving import store
 from functions.shared.serving.recommend import recommend
-from functions.shared.serving.requests import MODEL_HISTORY, read_request
+from functions.shared.serving.requests import read_request
 from functions.shared.serving.tower import ItemTower, UserTower, load_item_tower, load_model
 from functions.shared.vectors import Vectors
 
@@ -80,8 +80,8 @@ def _ids(connection: Connection, table: sql.Identifier, limit: int) -> list[str]
 
 def _histories(tables: store.Store, users: Sequence[str], items: Sequence[str]) -> list[Vectors]:
     """No item, one, as many as a tower is given, and what the stored users have; each (n, dim)."""
-    recent = [user.recent_items[:MODEL_HISTORY] for user in tables.users(users).values()]
-    asked = [[], items[:1], items[:MODEL_HISTORY], *recent]
+    recent = [user.recent_items for user in tables.users(users).values()]
+    asked = [[], items[:1], items[:MAX_RECENT_ITEMS], *recent]
     known = tables.items(dict.fromkeys((item for history in asked for item in history), False))
     return [tables.unpack([known[item].vector for item in history if item in known]) for history in asked]
 

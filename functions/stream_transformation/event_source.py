@@ -7,10 +7,11 @@ record.
 """
 
 import base64
+import itertools
 import json
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,13 @@ from functions.stream_transformation.transform import Raw, Transformed
 
 PUT_RECORDS, PUT_BYTES, RECORD_BYTES = 500, 4 * 1024 * 1024, 1000 * 1024
 """The most records and bytes of a PutRecordBatch call, and the most bytes of a record (Amazon Data Firehose quota)."""
+
+NOTHING_TO_RETRY: dict[str, Any] = {"batchItemFailures": []}
+"""The answer by which Lambda tries no record of the batch again."""
+
+EVENTS_AT_ONCE = 2000
+"""The most events that are in work at a time. A record of 1 MiB may hold 200,000 packed events, and an event in work
+takes a hundred times the bytes of the smallest one."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 3.0
 
@@ -104,19 +112,22 @@ class FailureBucket:
         self._client.put_object(Bucket=self._bucket, Key=key, Body="".join(f"{line}\n" for line in lines).encode())
 
 
-def read(event: Mapping[str, Any]) -> list[Raw]:
-    """Returns the records of Kinesis' event; records that a producer packed into one are returned one by one."""
-    return [raw for record in event["Records"] for raw in _read(record)]
+def read(event: Mapping[str, Any]) -> Iterator[list[Raw]]:
+    """Yields the records of Kinesis' event, `EVENTS_AT_ONCE` at a time; what a producer packed into one is unpacked."""
+    raws = (raw for record in event["Records"] for raw in _read(record))
+    while batch := list(itertools.islice(raws, EVENTS_AT_ONCE)):
+        yield batch
 
 
-def _read(record: Mapping[str, Any]) -> list[Raw]:
+def _read(record: Mapping[str, Any]) -> Iterator[Raw]:
     source = record["kinesis"]
     number, data = source["sequenceNumber"], decode(source["data"])
     shard_id = record.get("eventID", "").partition(":")[0]
     arrival_ms = round(1000 * source.get("approximateArrivalTimestamp", 0))
     parts: Sequence[bytes | None] = (unpack(data) if data else None) or [data]
-    ids = [packed_id(number, place) for place in range(len(parts))]
-    return [Raw(id_, part, id_, shard_id, arrival_ms) for id_, part in zip(ids, parts, strict=True)]
+    for place, part in enumerate(parts):
+        id_ = packed_id(number, place)
+        yield Raw(id_, part, id_, shard_id, arrival_ms)
 
 
 def deliver(
@@ -126,8 +137,8 @@ def deliver(
     bucket: FailureBucket,
     function_arn: str,
     deadline: Deadline,
-) -> dict[str, Any]:
-    """Keeps failed records, puts the lines of all others, and returns an answer by which Lambda tries no record again.
+) -> None:
+    """Keeps failed records, and puts the lines of all others.
 
     Adds lines that are too long for Firehose to `result.failures`. Raises `DeliveryError`, or what the bucket raises.
     """
@@ -136,7 +147,6 @@ def deliver(
     if failed := [record for record in records if record.id in result.failures]:
         bucket.keep(failed, result.failures, function_arn)
     stream.put([line for record, line in lines if record.id not in result.failures], deadline)
-    return {"batchItemFailures": []}
 
 
 def firehose_client() -> Any:

@@ -37,13 +37,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deadline = Deadline.of(context, MARGIN_SECONDS)
     with timed(metrics, "Transformation"):
         if "Records" in event:
-            records = event_source.read(event)
-            result = transform(records, _warm_client(), deadline)
-            answer = event_source.deliver(
-                records, result, _warm_writer(), _warm_bucket(), context.invoked_function_arn, deadline
-            )
-            _measure(result, len(records))
-            return answer
+            for records in event_source.read(event):
+                result = transform(records, _warm_client(), deadline)
+                event_source.deliver(
+                    records, result, _warm_writer(), _warm_bucket(), context.invoked_function_arn, deadline
+                )
+                _measure(result, len(records))
+            return event_source.NOTHING_TO_RETRY
         result = transform(firehose.read(event), _warm_client(), deadline)
         answer = firehose.answer(event, result)
         _measure(result, len(answer["records"]))

@@ -70,11 +70,12 @@ def test_each_caller_outlives_whom_it_calls() -> None:
     assert INFERENCE_TIMEOUT_SECONDS < TRANSFORMATION_TIMEOUT_SECONDS < FIREHOSE_WAITS_SECONDS
 
 
-def test_functions_are_published_on_arm_with_logs_that_expire() -> None:
+def test_functions_are_published_on_arm_and_traced_with_logs_that_expire() -> None:
     graph = recommender()
     for function in graph.of("lambda/function:Function"):
         assert function.inputs["architectures"] == ["arm64"]
         assert function.inputs["publish"] is True
+        assert function.inputs["tracingConfig"] == {"mode": "Active"}
         group = function.inputs["loggingConfig"]["logGroup"]
         assert group in {f"{node.name}-name" for node in graph.of("LogGroup")}
     assert {node.inputs["retentionInDays"] for node in graph.of("LogGroup")} == {14}

@@ -335,6 +335,10 @@ ROWS: dict[str, Row] = {
     "too many excluded items": Row(
         "10,000 ids at most", {USER_CATALOG: _line(1, '100,[],"[' + ",".join(['""1""'] * 10_001) + ']"')}
     ),
+    "too many recent items": Row(
+        "10,000 ids at most", {USER_CATALOG: _line(1, '100,"[' + ",".join(['""1""'] * 10_001) + ']",[]')}
+    ),
+    "a recent item that no index holds": Row("512 characters", {USER_CATALOG: _line(1, f'100,"[""{"x" * 513}""]",[]')}),
     "items of 1e20": Row("expected a length", {ITEM_EMBEDDINGS: _vectors(1e20)}),
     "items of 1e-20": Row("expected a length", {ITEM_EMBEDDINGS: _vectors(1e-20)}),
     "customers of zeros": Row(

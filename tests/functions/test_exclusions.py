@@ -23,7 +23,7 @@ from training.histories import histories, split
 from training.metrics import K, rank
 from training.scoring import scorer
 
-V1 = "20261101T000000Z-000001"
+V1, V2 = "20261101T000000Z-000001", "20261102T000000Z-000002"
 
 
 def _ids(answer: dict) -> list[str]:  # type: ignore[type-arg]
@@ -98,6 +98,21 @@ def test_a_history_of_ten_thousand_items_is_loaded_and_left_out(store: Store) ->
     load(store.bucket, V1)
     (answer,) = infer(request(customer_number="100"))["responses"]
     assert _ids(answer) == shop.best(shop.user("100"), LIMIT, rated)
+
+
+def test_of_a_long_history_what_the_model_reads_is_stored_and_no_more(store: Store) -> None:
+    """A batch of 500 such customers would bring inference 500 times the whole history."""
+    shop = world(V1)
+    latest = [*shop.item_ids][: contract.MAX_RECENT_ITEMS]
+    answers = []
+    for version, more in ((V1, 0), (V2, 5_000)):
+        recent = [*latest, *(f"an item of an earlier catalogue {n}" for n in range(more))]
+        replace(shop, version=version, recent={"100": recent}).publish(store.s3, store.bucket)
+        load(store.bucket, version)
+        answers.append(infer(request(customer_number="100", city="Nantes"))["responses"])
+        query = sql.SQL("SELECT item_ids FROM {} WHERE user_id = '100'").format(versions.tables(version).recent_items)
+        assert store.connection.execute(query).fetchall() == [(latest,)]
+    assert answers[0] == answers[1]
 
 
 def _films(serving: Serving, n_users: int = 40) -> RatingData:

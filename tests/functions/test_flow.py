@@ -1,6 +1,7 @@
 """From a manifest to recommendation records: the three functions together, on real PostgreSQL and S3."""
 
 import json
+import re
 
 import pytest
 
@@ -70,6 +71,31 @@ def test_the_strategy_says_what_an_answer_rests_on(store: Store) -> None:
     assert _ids(features) == shop.best(expected_user_vector([], 1000, "Nantes"), LIMIT)
     assert _ids(nothing) == ["I59", "I58", "I57", "I56", "I55"]
     assert nothing["similar_items"] == []
+
+
+def test_similar_items_are_for_the_cart_else_for_the_latest_known_of_the_last_three_browsed(store: Store) -> None:
+    world(V1, out_of_stock=frozenset({"I3"})).publish(store.s3, store.bucket)
+    load(store.bucket, V1)
+    answer = infer(
+        request("cart", items=["I1"], cart=["I5", "no such"]),
+        request("browsed", items=["I1", "I7", "no such"]),
+        request("long ago", items=["I1", "none", "such", "here"]),
+        request("nothing known", cart=["no such"]),
+    )
+    similar = [response["similar_items"] for response in answer["responses"]]
+    assert [[entry["product_code"] for entry in entries] for entries in similar] == [["I5"], ["I7"], [], []]
+    for entries, seen in zip(similar, [{"I1", "I5"}, {"I1", "I7"}, (), ()], strict=True):
+        for entry in entries:
+            assert not {item["id"] for item in entry["similar_items"]} & {"I3", *seen}
+
+
+def test_the_models_metrics_are_those_of_the_documentation(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    world(V1).publish(store.s3, store.bucket)
+    load(store.bucket, V1)
+    capsys.readouterr()
+    infer(request("known", customer_number="100"), {"id": "bad"})
+    counted = set(re.findall(r'"Name":"(\w+)"', capsys.readouterr().out))
+    assert counted == {"BatchSize", "InferenceMilliseconds", "AnswersPersonalized", "AnswersError"}
 
 
 def test_without_a_user_tower_stored_vectors_serve(store: Store) -> None:

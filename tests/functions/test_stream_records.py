@@ -1,22 +1,22 @@
 """Whatever bytes come off the stream: as many answers as records, and no record costs another."""
 
 import base64
-import hashlib
 import json
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.aggregation import MAGIC, unpack
-from contracts.events import original, replayed
+from contracts.events import Strategy, original, replayed
+from emulator.program import ROOT
 from functions.shared.limits import ResponseTooLargeError
 from functions.shared.serving.requests import RequestError, read_request
 from functions.stream_transformation import event_source
 from functions.stream_transformation import handler as stream
 from functions.stream_transformation.inference import InferenceClient, InferenceError
-from tests.functions.lambdas import LIMIT, Context, LambdaService, deliver, firehose_event, packed
+from tests.functions.lambdas import LIMIT, Context, LambdaService, deliver, firehose_event
 
 GOOD = json.dumps({"session_id": "s", "customer_number": 1, "browse_history": [{"product_code": "I1"}]}).encode()
 
@@ -94,8 +94,54 @@ def test_any_bytes_and_any_json_cost_no_other_record(poison: list[bytes]) -> Non
 )
 def test_a_malformed_event_fails_alone(poison: bytes) -> None:
     service = Recommender()
-    assert [result for result, _ in deliver(service, GOOD, poison, GOOD)][::2] == ["Ok", "Ok"]
+    assert [result for result, _ in deliver(service, GOOD, poison, GOOD)] == ["Ok", "ProcessingFailed", "Ok"]
     assert len(service.calls) == 1
+
+
+def test_an_event_that_inference_refuses_fails_alone() -> None:
+    class Choosy(Recommender):
+        def run(self, event: Any) -> Any:
+            answer = super().run(event)
+            answer["responses"][1] = {"id": answer["responses"][1]["id"], "error": "not this one"}
+            return answer
+
+    assert [result for result, _ in deliver(Choosy(), GOOD, GOOD, GOOD)] == ["Ok", "ProcessingFailed", "Ok"]
+    firehose, bucket = Firehose(), Bucket()
+    from_kinesis(firehose, GOOD, GOOD, bucket=bucket, service=Choosy())
+    assert [document["errorCode"] for document in bucket.kept()] == ["refused_by_inference"]
+    assert len(firehose.lines) == 1
+
+
+def test_what_an_event_brings_stays_byte_for_byte() -> None:
+    brought = (
+        b'"price": 1.50, "big": 12345678901234567890123, "city": "M\\u00e1laga", "deep": {"b": [1e2,  2], "a": null}'
+    )
+    stream._client = InferenceClient("inference", LIMIT, Recommender())
+    answer = stream.handler(firehose_event(GOOD[:-1] + b", " + brought + b"}"), Context())
+    line = base64.b64decode(answer["records"][0]["data"])
+    for part in brought.split(b", ")[:3]:
+        name, _, value = part.partition(b": ")
+        assert name + b":" + value in line
+    assert b'"deep":{"b": [1e2,  2], "a": null}' in line
+
+
+METRICS = re.compile(r'"Name":"(\w+)"')
+
+
+def test_each_metric_of_the_documentation_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    class Each(Recommender):
+        """Answers each request by another strategy."""
+
+        def run(self, event: Any) -> Any:
+            answer = super().run(event)
+            for response, strategy in zip(answer["responses"], Strategy, strict=True):
+                response["strategy"] = strategy
+            return answer
+
+    deliver(Each(), *[GOOD] * len(Strategy), b"poison")
+    page = (ROOT / "docs" / "streaming.md").read_text().partition("| Metric | |")[2].partition("\n\n")[0]
+    documented = {name for name in re.findall(r"`(\w+)`", page) if not name.startswith(("Answers", "Inference"))}
+    assert set(METRICS.findall(capsys.readouterr().out)) == documented
 
 
 @pytest.mark.parametrize(
@@ -141,14 +187,6 @@ def test_what_a_replay_adds_fits_beside_the_largest_event_of_a_session_with_a_uu
 def test_any_bytes_are_either_a_replayed_event_or_taken_as_they_are(data: bytes) -> None:
     content, event_id = original(data)
     assert content == data or (event_id and data.endswith(content))
-
-
-def test_records_of_one_packed_kinesis_record_have_ids_of_their_own() -> None:
-    event = firehose_event(GOOD)
-    event["records"][0]["kinesisRecordMetadata"]["subsequenceNumber"] = 3
-    stream._client = InferenceClient("inference", LIMIT, Recommender())
-    answer = stream.handler(event, Context())
-    assert json.loads(base64.b64decode(answer["records"][0]["data"]))["event_id"] == "4960000000:3"
 
 
 def test_an_answer_never_passes_6_mb_and_what_does_not_fit_is_failed() -> None:
@@ -225,8 +263,14 @@ class Bucket:
         return [json.loads(line) for body in self.objects.values() for line in body.split(b"\n") if line]
 
 
-def _from_kinesis(firehose: Firehose, *data: bytes, seconds: float = 60, bucket: Bucket | None = None) -> Any:
-    stream._client = InferenceClient("inference", LIMIT, Recommender())
+def from_kinesis(
+    firehose: Firehose,
+    *data: bytes,
+    seconds: float = 60,
+    bucket: Bucket | None = None,
+    service: LambdaService | None = None,
+) -> Any:
+    stream._client = InferenceClient("inference", LIMIT, service or Recommender())
     stream._writer = event_source.DeliveryStream("delivery", firehose)
     stream._bucket = event_source.FailureBucket("failures", bucket or Bucket())
     records = [
@@ -246,7 +290,7 @@ def _from_kinesis(firehose: Firehose, *data: bytes, seconds: float = 60, bucket:
 
 def test_as_an_event_source_it_puts_every_line_once_also_when_firehose_refuses_some() -> None:
     firehose = Firehose(refusals=7)
-    assert _from_kinesis(firehose, *[GOOD] * 1100) == {"batchItemFailures": []}
+    assert from_kinesis(firehose, *[GOOD] * 1100) == {"batchItemFailures": []}
     ids = [json.loads(line)["event_id"] for line in firehose.lines]
     assert sorted(ids) == [f"49{n:04}" for n in range(1100)]
 
@@ -256,7 +300,7 @@ def test_as_an_event_source_it_keeps_what_can_never_succeed_and_holds_up_nobody(
     too_large = json.dumps({**json.loads(GOOD), "note": "n" * 1_024_000}).encode()
     batch = [b"bad", GOOD, b'{"session_id": 1}', too_large, GOOD]
     for _ in range(2):  # also when Lambda sends the batch again
-        assert _from_kinesis(firehose, *batch, bucket=bucket) == {"batchItemFailures": []}
+        assert from_kinesis(firehose, *batch, bucket=bucket) == {"batchItemFailures": []}
     assert [json.loads(line)["event_id"] for line in firehose.lines] == ["490001", "490004"] * 2
     assert [(line["errorCode"], line["sequenceNumber"], line["shardId"]) for line in bucket.kept()] == [
         ("not_json", "490000", "shardId-000000000000"),
@@ -272,36 +316,13 @@ def test_as_an_event_source_it_keeps_what_can_never_succeed_and_holds_up_nobody(
 def test_as_an_event_source_a_batch_whose_poison_cannot_be_kept_is_raised() -> None:
     firehose = Firehose()
     with pytest.raises(TimeoutError, match="S3"):
-        _from_kinesis(firehose, GOOD, b"bad", bucket=Bucket(refuses=True))
+        from_kinesis(firehose, GOOD, b"bad", bucket=Bucket(refuses=True))
     assert not firehose.lines
-
-
-def test_as_an_event_source_it_unpacks_what_a_producer_packed() -> None:
-    firehose, bucket = Firehose(), Bucket()
-    _from_kinesis(firehose, packed(GOOD, GOOD, b"bad", GOOD), GOOD, bucket=bucket)
-    ids = [json.loads(line)["event_id"] for line in firehose.lines]
-    assert ids == ["490000", "490000:1", "490000:3", "490001"]
-    assert [line["sequenceNumber"] for line in bucket.kept()] == ["490000:2"]
-
-
-@given(st.lists(st.binary(max_size=300), min_size=1, max_size=9), st.data())
-def test_what_was_packed_is_unpacked_and_what_is_damaged_is_not(contents: list[bytes], data: st.DataObject) -> None:
-    aggregated = packed(*contents)
-    assert unpack(aggregated) == contents
-    at = data.draw(st.integers(0, len(aggregated) - 1))
-    damaged = aggregated[:at] + bytes([aggregated[at] ^ 1]) + aggregated[at + 1 :]
-    assert unpack(damaged) is None
-    assert unpack(aggregated[:at]) is None
-
-
-@given(st.binary(max_size=100))
-def test_any_bytes_with_the_right_digest_are_unpacked_or_refused(message: bytes) -> None:
-    unpack(MAGIC + message + hashlib.md5(message).digest())
 
 
 def test_as_an_event_source_a_batch_that_firehose_never_takes_is_raised() -> None:
     with pytest.raises(event_source.DeliveryError, match="ServiceUnavailable"):
-        _from_kinesis(Firehose(refusals=10_000), GOOD, seconds=5.5)
+        from_kinesis(Firehose(refusals=10_000), GOOD, seconds=5.5)
 
 
 def test_logs_hold_no_personal_data(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,7 @@ def _kinesis(records: list[bytes]) -> None:
     assert stream.handler(event, Context()) == {"batchItemFailures": []}, "a record that never succeeds is not retried"
     for line in firehose.lines:
         _is_a_line(line)
-    asked = Counter(record.sequence_number for record in event_source.read(event))
+    asked = Counter(record.sequence_number for batch in event_source.read(event) for record in batch)
     lines = [json.loads(line)["event_id"] for line in firehose.lines]
     kept = [document["sequenceNumber"] for document in bucket.kept()]
     told = Counter(id_ for id_ in lines if id_ in asked) + Counter(kept)

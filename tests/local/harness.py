@@ -43,12 +43,30 @@ def version_name(n: int) -> str:
 
 def publish(deployment: Deployment, artifacts: Path, version: str, spoil: str = "") -> None:
     """Puts the artifacts into the bucket as another version, the manifest last; `spoil` names a file to break."""
+    put_manifest(deployment, version, upload(deployment, artifacts, version, spoil))
+
+
+def upload(deployment: Deployment, artifacts: Path, version: str, spoil: str = "") -> bytes:
+    """Puts every file but the manifest, and returns the manifest's content."""
     s3, bucket = deployment.cloud.client("s3"), deployment.output("ml_artifacts_bucket")
-    for path in sorted(artifacts.rglob("*"), key=lambda path: path.name == MANIFEST):
-        if path.is_file():
-            body = path.read_bytes().replace(artifacts.name.encode(), version.encode())
+    for path in artifacts.rglob("*"):
+        if path.is_file() and path.name != MANIFEST:
             broken = b"spoilt" if spoil and path.name == spoil else b""
-            s3.put_object(Bucket=bucket, Key=f"{version}/{path.relative_to(artifacts).as_posix()}", Body=body + broken)
+            body = _named(path, artifacts, version) + broken
+            s3.put_object(Bucket=bucket, Key=f"{version}/{path.relative_to(artifacts).as_posix()}", Body=body)
+    return _named(artifacts / MANIFEST, artifacts, version)
+
+
+def put_manifest(deployment: Deployment, version: str, content: bytes) -> datetime:
+    """Publishes a version that is uploaded, and returns the time that S3 has of it."""
+    s3, bucket = deployment.cloud.client("s3"), deployment.output("ml_artifacts_bucket")
+    s3.put_object(Bucket=bucket, Key=f"{version}/{MANIFEST}", Body=content)
+    published: datetime = s3.head_object(Bucket=bucket, Key=f"{version}/{MANIFEST}")["LastModified"]
+    return published
+
+
+def _named(path: Path, artifacts: Path, version: str) -> bytes:
+    return path.read_bytes().replace(artifacts.name.encode(), version.encode())
 
 
 def with_timeout(function: str, seconds: int) -> Edit:

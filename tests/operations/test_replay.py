@@ -134,6 +134,32 @@ def test_a_second_run_doubles_nothing(setup: Setup) -> None:
     assert len(setup.on_stream()) == 3
 
 
+def test_of_a_versioned_bucket_only_what_is_there_now_goes_back_and_each_event_once(setup: Setup) -> None:
+    """The stack's buckets keep replaced and deleted objects as versions, behind delete markers (S3 User Guide)."""
+    s3, key = setup.aws.client("s3"), "processing-failed/a"
+    s3.put_bucket_versioning(Bucket=setup.bucket, VersioningConfiguration={"Status": "Enabled"})
+    setup.keep(key, document(event("first"), 1))
+    assert setup.replay().events.total() == 1
+    # The transformation's batch comes again, so that its object is replaced.
+    setup.keep(key, document(event("first"), 1) + document(event("second"), 2))
+    done = setup.replay()
+    assert (done.events.total(), done.before) == (1, 1)
+    setup.keep("processing-failed/b", document(event("given up"), 3))
+    for gone in (key, "processing-failed/b"):
+        s3.delete_object(Bucket=setup.bucket, Key=gone)
+    done = setup.replay()
+    assert (done.files, done.events.total(), done.problems) == (0, 0, [])
+    assert len(s3.list_object_versions(Bucket=setup.bucket, Prefix=key)["Versions"]) == 2
+    assert len(s3.list_object_versions(Bucket=setup.bucket, Prefix=key)["DeleteMarkers"]) == 1
+    # An operator takes the deletion back: nothing that went back already goes again.
+    marker = s3.list_object_versions(Bucket=setup.bucket, Prefix=key)["DeleteMarkers"][0]["VersionId"]
+    s3.delete_object(Bucket=setup.bucket, Key=key, VersionId=marker)
+    done = setup.replay()
+    assert (done.events.total(), done.before) == (0, 2)
+    sessions = Counter(json.loads(sent(record)[0])["session_id"] for record in setup.on_stream())
+    assert sessions == {"first": 1, "second": 1}
+
+
 def test_what_failed_by_itself_again_is_told_apart_from_what_an_outage_cost(setup: Setup) -> None:
     setup.keep("processing-failed/a", document(EVENT, 1, OF_ITSELF) + document(EVENT, 2, OF_ITSELF))
     setup.replay()
@@ -212,6 +238,14 @@ def test_a_file_that_is_something_else_is_named_and_the_others_go_on(setup: Setu
     assert done.events.total() == 1
     (problem,) = done.problems
     assert "processing-failed/a" in problem
+
+
+def test_a_line_end_of_unicode_ends_no_document(setup: Setup) -> None:
+    """JSON may hold U+2028 and U+0085 as they are; only a line feed ends a document."""
+    told = json.loads(document(EVENT)) | {"errorMessage": "\u2028 \u2029 \x85"}
+    setup.keep("processing-failed/a", json.dumps(told, ensure_ascii=False).encode() + b"\n" + document(EVENT, 2))
+    done = setup.replay()
+    assert (done.events.total(), done.problems) == (2, [])
 
 
 class Expiring:

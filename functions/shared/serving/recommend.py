@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from contracts.artifacts import MAX_RECENT_ITEMS
 from contracts.events import PRODUCT, Strategy
-from functions.shared.serving.requests import MODEL_HISTORY, Request
+from functions.shared.serving.requests import Request
 from functions.shared.serving.store import Item, Near, Scored, Store, User
 from functions.shared.serving.tower import UserTower
 from functions.shared.vectors import Vectors
@@ -67,8 +68,7 @@ def _wanted_items(requests: Sequence[Request], users: Mapping[str, User]) -> dic
         wanted.update(dict.fromkeys((item for item in request.session if item not in wanted), False))
         user = users.get(request.customer or "")
         if user:
-            recent = user.recent_items[:MODEL_HISTORY]
-            wanted.update(dict.fromkeys((item for item in recent if item not in wanted), False))
+            wanted.update(dict.fromkeys((item for item in user.recent_items if item not in wanted), False))
     for request in requests:
         wanted.update(dict.fromkeys(request.similar_to, True))
     return wanted
@@ -79,7 +79,7 @@ def _plan(request: Request, users: Mapping[str, User], items: Mapping[str, Item]
     session = tuple(item for item in request.session if item in items)
     past = tuple(item for item in user.recent_items if item in items) if user else ()
     # Each item once, where it comes first.
-    recent = tuple(dict.fromkeys(session[:MODEL_HISTORY] + past))[:MODEL_HISTORY]
+    recent = tuple(dict.fromkeys(session[:MAX_RECENT_ITEMS] + past))[:MAX_RECENT_ITEMS]
     return _Plan(request, user, recent, session)
 
 

@@ -7,9 +7,6 @@ from typing import Any
 from contracts.events import CUSTOMER, IN_CART, MAX_HISTORY, MAX_ID_CHARACTERS, PRODUCT
 from functions.shared.environment import MAX_RECOMMENDATIONS
 
-MODEL_HISTORY = 50
-"""The most items of a session and of a customer's history together that the model reads: the latest ones."""
-
 LAST_BROWSED = 3
 """Without a cart, similar items are given for the latest known of so many browsed items."""
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import psycopg
 from psycopg import sql
 
-from contracts.artifacts import has_length
+from contracts.artifacts import MAX_RECENT_ITEMS, has_length
 from functions.shared import versions
 from functions.shared.database import Connection
 from functions.shared.vectors import VectorArray, Vectors, register, unpack
@@ -29,7 +29,7 @@ Scans; its 20,000 tuples and 1 work_mem end before that)."""
 # Parameters are sent in binary (%b): psycopg writes the text form of an array with a regular expression an element.
 
 _USERS = """
-SELECT u.id, u.embedding, r.item_ids
+SELECT u.id, u.embedding, r.item_ids[:{recent}]
 FROM {users} u LEFT JOIN {recent_items} r ON r.user_id = u.id
 WHERE u.id = ANY (%b::text[])
 """
@@ -111,6 +111,7 @@ _nearest = msgspec.json.Decoder(list[Near])
 class User:
     vector: bytes
     recent_items: Sequence[str]
+    """The latest first, `MAX_RECENT_ITEMS` at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +231,7 @@ def _statement(template: str, version: str, similarity: str, limit: int, has_exc
     composed = sql.SQL(template).format(
         users=tables.users,
         recent_items=tables.recent_items,
+        recent=sql.Literal(MAX_RECENT_ITEMS),
         items=tables.items,
         similar_items=tables.similar_items,
         popular_items=tables.popular_items,
