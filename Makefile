@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 AUDIT_VENV := .venv-audit
+FUZZ_SECONDS ?= 300
 BIN := $(VENV)/bin
 SOURCES := __main__.py settings.py contracts components functions etl training operations local emulator acceptance audit tests benchmarks
 
@@ -43,7 +44,7 @@ $(AUDIT_VENV)/installed: requirements-audit.txt
 
 audit: setup-test $(AUDIT_VENV)/installed
 	$(BIN)/python -m audit --tools $(AUDIT_VENV)/bin $(ARGS)
-	FUZZ_SECONDS=300 $(BIN)/python -m pytest tests/fuzz
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/fuzz
 
 clean:
 	-@[ ! -x $(BIN)/python ] || $(BIN)/python -m local clean

@@ -196,7 +196,7 @@ class ServiceProcess:
         process = self._process
         if process is None or process.poll() is None:
             return None
-        return f"{self.name} has ended by itself (exit {process.returncode}); log {self.log}:\n{log_tail(self.log)}"
+        return f"{self.name} has ended by itself (exit {process.returncode}); its log: {self.log}"
 
     @property
     def pid(self) -> int:

@@ -7,7 +7,7 @@ import runpy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import yaml
 
@@ -18,7 +18,7 @@ import pulumi
 import pulumi.runtime
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockMonitor, Mocks, set_mocks
-from pulumi.runtime.settings import SETTINGS, _shutdown_callbacks, set_root_resource
+from pulumi.runtime.settings import SETTINGS, set_root_resource
 from pulumi.runtime.stack import wait_for_rpcs
 
 from emulator.errors import LocalRunError
@@ -128,6 +128,13 @@ def unwrap(value: Any) -> Any:
     return [unwrap(entry) for entry in value] if isinstance(value, list) else value
 
 
+class _UncalledHooks:
+    """Takes the program's resource hooks, which only the engine calls."""
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        pass
+
+
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Leaves out what a failed resource's dependents hold: the same error again, a page for each of them."""
     if not context["message"].endswith("was never retrieved"):
@@ -140,11 +147,13 @@ async def _run(
     SETTINGS.outputs.clear()
     pulumi.runtime.set_all_config(dict(stack.config))
     set_mocks(mocks, project=stack.project, stack=stack.name, preview=preview, monitor=monitor)
+    # The SDK would start a gRPC server for hooks, and gRPC complains on the screen of each fork beside its threads.
+    SETTINGS.callbacks = cast("Any", _UncalledHooks())
     try:
         program()
         await wait_for_rpcs()
     finally:
-        await _shutdown_callbacks()  # type: ignore[no-untyped-call]  # of hooks, which only the engine calls
+        SETTINGS.callbacks = None
     root = pulumi.runtime.get_root_resource()
     assert root is not None
     outputs = {}

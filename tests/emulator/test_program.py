@@ -1,14 +1,17 @@
 """Running the Pulumi program without the engine."""
 
 import gc
+import subprocess
 from typing import Any
 
 import pulumi_aws
 import pytest
+from pulumi.runtime._callbacks import _CallbackServicer
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 
+from components.live_changes import refusing
 from emulator.errors import LocalRunError
-from emulator.program import read_stack, run_program
+from emulator.program import read_stack, run, run_program
 from local.graph.recorder import COMPUTED, LOOKUPS, build
 
 
@@ -34,6 +37,27 @@ def test_a_failed_deployment_raises_its_error_and_prints_nothing_after_it(
         run_program(mocks, MockMonitor(mocks), read_stack("dev", {"common.bundle_dependencies": False}))
     gc.collect()  # asyncio reports a future's lost exception when the future goes
     assert caplog.text == ""
+    assert capfd.readouterr() == ("", "")
+
+
+class Forking(FullDisk):
+    """Starts a process for each resource, as the realisers do."""
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        subprocess.run(["true"], check=True)
+        return "id", {}
+
+
+def test_a_resource_with_hooks_starts_no_server_beside_which_every_fork_is_told_of(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def program() -> None:
+        opts = refusing("hooked", lambda old, new: "never asked")
+        pulumi_aws.s3.Bucket("after", bucket=pulumi_aws.s3.Bucket("hooked", opts=opts).id)
+
+    mocks = Forking()
+    run(program, mocks, MockMonitor(mocks), read_stack("dev"))
+    assert _CallbackServicer._servicers == []
     assert capfd.readouterr() == ("", "")
 
 
