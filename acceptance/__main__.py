@@ -15,11 +15,11 @@ from acceptance.stack import ROOT, EphemeralStack, missing, new_name
 from acceptance.target import Target
 
 KEPT = ROOT / ".acceptance"
-"""Where each run keeps its stack's state and logs, in a folder of the stack's name."""
+"""The folder of all runs; a stack's state and logs lie in a folder of its name."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 if everything passed and all is destroyed, 1 if not, 2 where it cannot be run."""
+    """Returns the exit status: 0 if everything passed and is destroyed, 1 if not, 2 if the run cannot start."""
     parser = argparse.ArgumentParser(prog="python -m acceptance", description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("--yes", action="store_true", help="do not ask: an hour of a small stack is paid for")
     parser.add_argument("--destroy", metavar="STACK", help="only destroy what an earlier run left")
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if not options.yes and input(f"Make and destroy a stack in account {account}, {region}? [y/N] ") != "y":
         return 2
-    # A run that is ended from outside destroys what it made, as one that is ended by Ctrl-C.
+    # A run that is ended from outside destroys what it made, as after Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     name = options.destroy or new_name()
     stack = EphemeralStack(KEPT / name, name, region)

@@ -1,4 +1,4 @@
-"""Visits made of a published version's catalogue, and how they get on the stream."""
+"""Visits generated from a published version's catalogue, and the way to put them on the stream."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ UNKNOWN_CUSTOMER = 999_999_999
 
 
 def visits(s3: Any, bucket: str, version: str, n: int, seed: int) -> list[dict[str, Any]]:
-    """`n` visits, each of a customer and items of the version; one in ten of somebody whom nobody knows."""
+    """Generates `n` visits with customers and items of the version; one in ten is of an unknown customer."""
     users = _ids(s3, bucket, f"{version}/{artifacts.USER_CATALOG}")
     items = _ids(s3, bucket, f"{version}/{artifacts.ITEM_CATALOG}")
     dice = random.Random(seed)  # noqa: S311  (a made-up visitor, not a secret)
@@ -40,7 +40,8 @@ def _ids(s3: Any, bucket: str, key: str) -> list[str]:
 
 
 def put(kinesis: Any, stream: str, events: Sequence[dict[str, Any]]) -> list[str]:
-    """Puts events on the stream and returns their sequence numbers. Raises `RuntimeError` where it takes no more."""
+    """Puts events on the stream and returns their sequence numbers. Raises `RuntimeError` if the stream takes no
+    more."""
     waiting = [{"Data": json.dumps(event).encode(), "PartitionKey": event[SESSION]} for event in events]
     numbers: list[str] = []
     for attempt in range(MAX_TRIES * (1 + len(waiting) // MAX_RECORDS)):

@@ -1,4 +1,4 @@
-"""What passed, how long each step took, and what the run cost."""
+"""The report of an acceptance run: each step's result and time, and the run's cost."""
 
 import time
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from acceptance.target import AcceptanceError
 
 @dataclass
 class Report:
-    """Runs steps and prints a line for each; a step that fails is printed too, and its error goes on."""
+    """Runs steps and prints a line for each. A failed step is printed too, and its error is raised."""
 
     say: Callable[[str], None] = print
     passed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
     def step(self, name: str, do: Callable[[], str]) -> None:
-        """Does one step. Raises what it raises."""
+        """Runs one step. Raises the step's errors."""
         began = time.monotonic()
         try:
             result = do()

@@ -1,4 +1,4 @@
-"""The run: up, every step, and destroyed, also after a failure."""
+"""The acceptance run: up, every step, and destroy, which follows a failure too."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ HOURS_A_MONTH = 730
 
 
 class Stack(Protocol):
-    """What comes up and goes."""
+    """The interface of a stack that comes up and is destroyed."""
 
     def up(self) -> str: ...
     def destroy(self) -> str: ...
@@ -30,7 +30,7 @@ def run(
     report: Report,
     todo: Sequence[tuple[str, Callable[[steps.Run], str]]] = steps.STEPS,
 ) -> bool:
-    """Whether everything passed, the destroy too. `target_of` is called when the stack is up."""
+    """Returns True if everything passed, the destroy too. `target_of` is called when the stack is up."""
     began = time.monotonic()
     runs: list[steps.Run] = []
 
@@ -46,7 +46,7 @@ def run(
     except Exception:
         report.say("a step failed: what was made is destroyed now")
     finally:
-        # A Ctrl-C comes here too, and goes on when all is destroyed.
+        # Ctrl-C arrives here too, and is raised again when all is destroyed.
         _destroy(stack, report)
         report.say(_cost(time.monotonic() - began, sum(one.events for one in runs)))
     return not report.failed
@@ -60,12 +60,12 @@ def _destroy(stack: Stack, report: Report) -> None:
 
 
 def _cost(seconds: float, events: int) -> str:
-    """An estimate by list prices: idle for as long as it was up, the events, and two runs of Glue's."""
+    """Estimates the cost by list prices: idle for the time that it was up, the events, and two runs of the Glue job."""
     command = [sys.executable, "-m", "local", "cost", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return f"cost: not computed: {done.stderr.strip()}"
     prices = json.loads(done.stdout)
-    hours = max(1.0, seconds / 3600)  # Kinesis charges for begun hours
+    hours = max(1.0, seconds / 3600)  # Kinesis charges for started hours
     dollars = prices["idle"] / HOURS_A_MONTH * hours + prices["events"] * events / 1e6 + prices["batch"]
     return f"cost: about ${dollars:.2f} by list prices, for {seconds / 60:.0f} minutes and {events:,} events"

@@ -1,4 +1,4 @@
-"""An ephemeral stack of this program, by Pulumi's Automation API: it comes up, and it goes, whatever happened."""
+"""A temporary stack of this program, made by Pulumi's Automation API and always destroyed."""
 
 import json
 import runpy
@@ -14,14 +14,17 @@ from acceptance.target import AcceptanceError
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS_OF = "dev"
-"""The stack whose settings it has: cheap, and nothing in it is protected or kept at a destroy. A stack that keeps its
-data needs a preview before `up` and `destroy`, which the Automation API's do not have (docs/adr/0015)."""
+"""The stack whose settings are used: it is cheap, and a destroy keeps and protects nothing.
+
+A stack that keeps its data needs a preview before `up` and `destroy`, which those of the Automation API do not have
+(docs/adr/0015).
+"""
 PROJECT = "recommender"
 FUNCTION = "aws:lambda/function:Function"
 
 
 def new_name() -> str:
-    """A stack name that no other run has."""
+    """Returns a stack name that no other run has."""
     return f"accept-{secrets.token_hex(4)}"
 
 
@@ -31,7 +34,7 @@ def program() -> None:
 
 
 class EphemeralStack:
-    """One stack. Its state lies in `folder`, so that what a killed run leaves behind can still be destroyed."""
+    """One stack. Its state lies in `folder`, so that the leftovers of a killed run can still be destroyed."""
 
     def __init__(
         self,
@@ -70,12 +73,12 @@ class EphemeralStack:
         self._stack.set_all_config({key: automation.ConfigValue(text) for key, text in texts.items()})
 
     def up(self) -> str:
-        """Makes everything. Raises `CommandError` where the engine or the cloud refuses."""
+        """Makes all resources. Raises `CommandError` if the engine or the cloud refuses."""
         changes = self._stack.up(on_output=self._log).summary.resource_changes or {}
         return f"{changes.get(automation.OpType.CREATE, 0)} resources made in stack {self.name}"
 
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs, secrets in clear: never print them whole."""
+        """The stack's outputs. Secrets are in clear text: never print them whole."""
         return {name: output.value for name, output in self._stack.outputs().items()}
 
     def functions(self) -> dict[str, str]:
@@ -92,7 +95,7 @@ class EphemeralStack:
         return resources
 
     def destroy(self) -> str:
-        """Takes everything down, and tries once more what an interrupted operation was in the way of."""
+        """Destroys everything, with a second try for what an interrupted operation blocked."""
         try:
             self._stack.destroy(on_output=self._log)
         except automation.CommandError:
@@ -106,7 +109,7 @@ class EphemeralStack:
         return f"stack {self.name} is gone"
 
     def _unlock(self) -> None:
-        """What a killed engine leaves locked, nobody else uses: the state is this run's own."""
+        """Removes the lock that a killed engine left: nobody else uses this run's state."""
         try:
             self._stack.cancel()
         except automation.CommandError:
@@ -118,7 +121,8 @@ class EphemeralStack:
 
 
 def _passphrase(folder: Path) -> str:
-    """What the state's secrets are encrypted with: made once, kept beside the state for its owner only."""
+    """The key that encrypts the state's secrets. It is made once and kept beside the state, readable by its owner
+    only."""
     path = folder / "passphrase"
     if not path.exists():
         path.touch(mode=0o600)
@@ -127,7 +131,7 @@ def _passphrase(folder: Path) -> str:
 
 
 def missing(find: Callable[[], Any] = automation.PulumiCommand) -> str | None:
-    """One line that says what the environment lacks for a run on AWS; `None` where nothing is missing."""
+    """Returns one line that names what the environment lacks for a run on AWS; `None` if nothing is missing."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -1,4 +1,5 @@
-"""The steps of an acceptance run once the stack is up: each does one thing as a user does, and says what came of it."""
+"""The steps of an acceptance run once the stack is up. Each does one thing as a user does, and returns its result as
+text."""
 
 import json
 import subprocess
@@ -21,19 +22,19 @@ EVENTS_AFTER_A_SWITCH = 50
 JOB_SECONDS, CATALOGUE_SECONDS, LOAD_SECONDS = 1800, 900, 600
 STREAM_SECONDS, ALARM_SECONDS = 600, 900
 SECOND_VERSION = ("--epochs", "3")
-"""The second version has to be another model, not a better one."""
+"""A few epochs: the second version has to be another model, not a better one."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass
 class Run:
-    """What the steps pass on to one another."""
+    """The values that steps pass to later steps."""
 
     target: Target
     receiver: Receiver
     versions: list[str] = field(default_factory=list)
     events: int = 0
-    """Put on the stream so far."""
+    """Events put on the stream so far."""
 
 
 def started(target: Target) -> Run:
@@ -42,7 +43,7 @@ def started(target: Target) -> Run:
 
 
 def job(run: Run) -> str:
-    """Starts the Glue job, waits for it, and reads how many rows it left in the data lake."""
+    """Starts the Glue job, waits for it, and reads from the data lake how many rows it wrote."""
     target, name = run.target, run.target.output("glue_job_name")
     glue = target.client("glue")
     started_run = glue.start_job_run(JobName=name)["JobRunId"]
@@ -65,7 +66,7 @@ def job(run: Run) -> str:
 
 
 def catalogue(run: Run) -> str:
-    """Waits until the training data can be queried: its table has partitions, and nobody typed more."""
+    """Waits until the training data can be queried: the crawler gave its table partitions."""
     glue, database = run.target.client("glue"), run.target.output("glue_database_name")
 
     def table() -> str | None:
@@ -84,7 +85,7 @@ def train(run: Run) -> str:
 
 
 def second_version(run: Run) -> str:
-    """Publishes another version, and waits until it has taken over."""
+    """Publishes another version, and waits until it is active."""
     return _train(run, seed=2, arguments=SECOND_VERSION)
 
 
@@ -92,7 +93,7 @@ def _train(run: Run, seed: int, arguments: Sequence[str]) -> str:
     target = run.target
     command = [sys.executable, "-m", "training", "train", "--data", f"s3://{target.output('data_lake_bucket')}"]
     command += ["--dataset", str(target.dataset_file), "--output", f"s3://{target.output('ml_artifacts_bucket')}"]
-    # The gate compares models; what is looked at here is whether one arrives.
+    # The gate compares models; this step only tests that one arrives.
     command += ["--work", str(target.folder / "training"), "--seed", str(seed), "--force", *target.training, *arguments]
     log = target.folder / f"training-{seed}.log"
     with log.open("w") as output:
@@ -118,7 +119,7 @@ def thousand_events(run: Run) -> str:
 
 
 def recommendations_of_active(run: Run) -> str:
-    """A few visits more: every recommendation is by the version that is active now."""
+    """Sends a few more visits: every recommendation must be by the version that is active now."""
     return _send(run, EVENTS_AFTER_A_SWITCH)
 
 
@@ -160,7 +161,7 @@ def roll_back(run: Run) -> str:
 
 
 def ring_alarm(run: Run) -> str:
-    """Has the loader fail, and waits until its alarm has rung and its action was executed."""
+    """Makes the loader fail, and waits until its alarm rings and the alarm's action is executed."""
     function, cloudwatch = run.target.functions["embedding_loader"], run.target.client("cloudwatch")
     alarms = cloudwatch.describe_alarms_for_metric(
         MetricName="Errors", Namespace="AWS/Lambda", Dimensions=[{"Name": "FunctionName", "Value": function}]
@@ -181,7 +182,7 @@ def ring_alarm(run: Run) -> str:
     since = until(ringing, f"alarm {name}", seconds, every=2.0)
 
     def executed() -> str | None:
-        # Only since it rings: becoming OK after its first data has an action too.
+        # Only actions since it rings: becoming OK after its first data has an action too.
         items = cloudwatch.describe_alarm_history(AlarmName=name, HistoryItemType="Action", StartDate=since)
         return next((str(item["HistorySummary"]) for item in items["AlarmHistoryItems"]), None)
 

@@ -1,4 +1,4 @@
-"""What the steps are pointed at: a stack that is up, on AWS or on this machine."""
+"""The stack that the steps act on, on AWS or on this machine."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,31 +7,31 @@ from typing import Any
 
 
 class AcceptanceError(Exception):
-    """A step did not find what it expects; the text says what, expected and found."""
+    """A step did not find what it expects. The text says what was expected and what was found."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A stack with everything by which its user reaches it."""
+    """A stack, and a user's access to it."""
 
     outputs: Mapping[str, Any]
     """The stack's outputs."""
     functions: Mapping[str, str]
     """Folder of `functions/` → the name of the function that runs it."""
     client: Callable[[str], Any]
-    """Service (`s3`) → a boto3 client of the user's."""
+    """Service (`s3`) → a boto3 client with the user's credentials."""
     environment: Mapping[str, str]
-    """What a command needs in its environment to act as the user."""
+    """The environment of a command that acts as the user."""
     dataset_file: Path
     folder: Path
-    """For what a step leaves behind: logs, checkpoints."""
+    """The folder for a step's files: logs, checkpoints."""
     training: tuple[str, ...] = ()
-    """Arguments of the training command on top, such as `--epochs 2` where speed counts more than the model."""
+    """More arguments of the training command, such as `--epochs 2` if speed matters more than the model."""
     patience: float = 1.0
-    """Waits are this many times as long as they usually take."""
+    """The factor by which waits may be longer than usual."""
 
     def output(self, name: str) -> str:
-        """Raises `AcceptanceError` where the stack has no such output."""
+        """Returns an output. Raises `AcceptanceError` if the stack has no such output."""
         if name not in self.outputs:
             raise AcceptanceError(f"stack output {name}: expected one, found {', '.join(sorted(self.outputs))}")
         return str(self.outputs[name])

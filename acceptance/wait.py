@@ -1,4 +1,4 @@
-"""Waiting for something to become true."""
+"""Waits until a condition holds."""
 
 import time
 from collections.abc import Callable

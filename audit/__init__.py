@@ -1,1 +1,1 @@
-"""Outside scanners over the program and its packages: `make audit`."""
+"""Outside scanners of the program and its packages: `make audit`."""

@@ -1,4 +1,4 @@
-"""The command behind `make audit`: checkov over both stacks, bandit over the code, pip-audit over the packages.
+"""The command of `make audit`: checkov on both stacks, bandit on the code, pip-audit on the packages.
 
 A failing check is mended, or listed with its reason in `audit/accepted.toml`. The exit status is 0 only if everything
 was checked and nothing is open.
@@ -18,7 +18,7 @@ STACKS = ("dev", "prod")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints what is open; 1 where something is, 2 where something could not be checked."""
+    """Prints open findings. Returns 1 if there are any, 2 if something could not be checked."""
     parser = argparse.ArgumentParser(prog="python -m audit", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tools", type=Path, default=Path(".venv-audit/bin"), help="where the scanners are")
     parser.add_argument("--offline", action="store_true", help="without pip-audit, which asks pypi.org")

@@ -1,4 +1,4 @@
-"""What a scanner found, and which of it is accepted with a reason in `accepted.toml`."""
+"""Findings of the scanners, and the exceptions in `accepted.toml`, each with its reason."""
 
 import fnmatch
 import tomllib
@@ -16,7 +16,7 @@ class Finding:
     check: str
     """The scanner's id, such as `CKV_AWS_18`."""
     where: str
-    """A resource of a stack (`prod/vectors-postgres`), a place in the code (`etl/source.py:44`), or a package."""
+    """A resource of a stack (`prod/vectors-postgres`), a place in the code (`etl/mysql.py:44`), or a package."""
     text: str
 
     def __str__(self) -> str:
@@ -33,12 +33,12 @@ class Acceptance:
     reason: str
 
     def covers(self, finding: Finding) -> bool:
-        """Whether this is the exception for the finding."""
+        """Returns True if this exception covers the finding."""
         return self.check == finding.check and any(fnmatch.fnmatch(finding.where, pattern) for pattern in self.where)
 
 
 def accepted(path: Path = ACCEPTED) -> list[Acceptance]:
-    """The exceptions of the file. Raises `ValueError` where one has no reason."""
+    """Reads the exceptions of the file. Raises `ValueError` if one has no reason."""
     entries = tomllib.loads(path.read_text())["accepted"]
     for entry in entries:
         if not entry.get("reason", "").strip():
@@ -47,12 +47,12 @@ def accepted(path: Path = ACCEPTED) -> list[Acceptance]:
 
 
 def open_findings(findings: Iterable[Finding], exceptions: Sequence[Acceptance]) -> list[Finding]:
-    """The findings that no exception covers."""
+    """Returns the findings that no exception covers."""
     return [finding for finding in findings if not any(entry.covers(finding) for entry in exceptions)]
 
 
 def unused(findings: Sequence[Finding], exceptions: Sequence[Acceptance]) -> list[str]:
-    """Check and pattern of exceptions that nothing needs any more."""
+    """Returns check and pattern of exceptions that no finding needs any more."""
     return [
         f"{entry.check} {pattern}"
         for entry in exceptions

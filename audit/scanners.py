@@ -1,4 +1,4 @@
-"""The three scanners, each run from the environment that holds them, and what they found."""
+"""Runs the three scanners, each in the environment that holds it, and reads their findings."""
 
 import json
 import linecache
@@ -15,7 +15,7 @@ from emulator.program import ROOT
 from local.graph.stack import record
 
 CODE = ("__main__.py", "settings.py", "components", "contracts", "functions", "etl", "training", "operations")
-"""What runs in an account or against one."""
+"""The folders and files that run in an account or against one."""
 REQUIREMENTS = (
     "requirements.txt",
     "functions/constraints.txt",
@@ -25,15 +25,15 @@ REQUIREMENTS = (
 )
 
 MIRRORED_BY_RUFF = {"B101", "B603"}
-"""Bandit's checks that pyproject.toml turns off for ruff, with the reason there."""
+"""Bandit's checks that pyproject.toml turns off for ruff; the reasons are there."""
 
 
 class NotCheckedError(Exception):
-    """A scanner could not do its work, which is not the same as finding nothing; the text says why."""
+    """A scanner could not do its work, which is not the same as finding nothing. The text gives the reason."""
 
 
 def checkov(tools: Path, stack: str) -> list[Finding]:
-    """Reads the stack's resources against checkov's policies. Raises `NotCheckedError`."""
+    """Checks the stack's resources against checkov's policies. Raises `NotCheckedError`."""
     graph = record(stack)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "main.tf.json").write_text(json.dumps(document(graph)))
@@ -49,7 +49,7 @@ def checkov(tools: Path, stack: str) -> list[Finding]:
 
 
 def bandit(tools: Path) -> list[Finding]:
-    """Reads the code. What ruff's same check is told to leave, beside the line and with a reason, is left here too."""
+    """Checks the code. A line that ruff's same check may leave, with a reason beside it, is left here too."""
     report = _run([str(tools / "bandit"), "--recursive", *CODE, "--format", "json", "--quiet"])
     if report["errors"]:
         raise NotCheckedError(f"bandit could not read {report['errors']}")
@@ -67,9 +67,9 @@ def _excused(result: dict[str, Any]) -> bool:
 
 
 def pip_audit(tools: Path, requirements: Sequence[str] = REQUIREMENTS) -> list[Finding]:
-    """Looks every pinned package up in PyPI's list of vulnerabilities.
+    """Looks up every pinned package in PyPI's list of vulnerabilities.
 
-    Raises `NotCheckedError` where a package could not be looked up: pip-audit itself then reports success.
+    Raises `NotCheckedError` if a package could not be looked up: pip-audit itself then reports success.
     """
     findings = []
     skipped = []

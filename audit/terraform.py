@@ -1,7 +1,7 @@
-"""A stack's resource graph in Terraform's JSON form, which scanners of infrastructure read.
+"""Writes a stack's resource graph in Terraform's JSON form, which scanners of infrastructure read.
 
-Pulumi's AWS provider is made from Terraform's: a resource has the same arguments, in camel case, with the plural for
-what Terraform writes as repeated blocks.
+Pulumi's AWS provider is made from Terraform's: a resource has the same arguments in camel case, with a plural where
+Terraform has repeated blocks.
 """
 
 import re
@@ -16,7 +16,7 @@ OTHER_NAMES = {
     "aws:rds/subnetGroup:SubnetGroup": "aws_db_subnet_group",
     "aws:s3/bucketObjectv2:BucketObjectv2": "aws_s3_object",
 }
-"""Where Terraform's name does not follow from Pulumi's."""
+"""Pulumi type → Terraform type, where the name does not follow from the rule."""
 
 PLURAL_BLOCKS = {"actions", "conditions", "parameters", "processors"}
 """Repeated blocks whose name is a plural in Terraform too."""
@@ -26,7 +26,8 @@ FREE_KEYS = {"tags", "variables", "default_arguments"}
 
 
 def document(graph: Graph) -> dict[str, Any]:
-    """The whole graph, as the content of a `.tf.json` file; where one resource names another, a reference stands."""
+    """Returns the whole graph as the content of a `.tf.json` file. Where one resource names another, there is a
+    reference."""
     references = _references(graph)
     resources: dict[str, dict[str, Any]] = {}
     for node in graph.nodes:
@@ -48,7 +49,7 @@ def type_name(type_: str) -> str:
 
 
 def _references(graph: Graph) -> dict[str, str]:
-    """What the recorder gave out as a resource's id, name or ARN → how Terraform refers to it."""
+    """The recorder's id, name or ARN of a resource → Terraform's reference to it."""
     found: dict[str, str] = {}
     for node in graph.nodes:
         if node.custom:

@@ -1,1 +1,1 @@
-"""Measurements, each beside the limit that it is to come near to: `python -m benchmarks.<name>`."""
+"""Measurements, each beside the limit that it should come near to: `python -m benchmarks.<name>`."""

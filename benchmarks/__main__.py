@@ -25,7 +25,7 @@ def main() -> int:
 
 
 def run(name: str) -> bool:
-    """In a process of its own, so that one's memory is not the next one's."""
+    """Runs a benchmark in a process of its own, so that no other one's memory counts."""
     print(f"\n{name}", flush=True)
     return subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *SMALL[name]], check=False).returncode == 0
 

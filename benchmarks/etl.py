@@ -37,7 +37,7 @@ TIMEOUT_SECONDS = 3_600
 class Measured:
     rows: int
     seconds: float
-    """Of the whole process, its start included."""
+    """The peak memory of the whole process, its start included."""
     peak_mb: int
     files: int
 
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def make_shop(server: MariaDB, n_ratings: int) -> Login:
-    """A shop of the default schema in a database of its own, made inside the server."""
+    """Makes a shop of the default schema in a database of its own, inside the server."""
     from tests.databases import execute, new_database
 
     login = new_database(server)
@@ -100,7 +100,7 @@ def make_shop(server: MariaDB, n_ratings: int) -> Login:
 
 
 def measure(implementation: str, login: Login, buckets: int, memory: str) -> Measured:
-    """One run in a process of its own."""
+    """Makes one run in a process of its own."""
     folder = Path(tempfile.mkdtemp(prefix="etl-benchmark-"))
     try:
         spec = replace(datasets.load(PROJECT / "dataset.toml"), buckets=buckets)
@@ -131,7 +131,7 @@ def measure(implementation: str, login: Login, buckets: int, memory: str) -> Mea
 
 
 def _watched(process: subprocess.Popen[bytes]) -> int:
-    """Waits for the process; the greatest resident size of it and its children together, in KiB."""
+    """Waits for the process, and returns the greatest resident size of it and its children together, in KiB."""
     peak, done = 0, threading.Event()
 
     def watch() -> None:
@@ -150,7 +150,7 @@ def _watched(process: subprocess.Popen[bytes]) -> int:
 
 
 def _resident(group: int) -> Iterator[int]:
-    """The resident KiB of each process of the group."""
+    """Returns the resident KiB of each process of the group."""
     for entry in Path("/proc").iterdir():
         try:
             if entry.name.isdigit() and int((entry / "stat").read_text().rsplit(") ", 1)[1].split()[2]) == group:

@@ -35,7 +35,7 @@ def run_spark(login: Login, spec: datasets.Dataset, folder: Path, memory: str, j
 
 
 def run_pandas(login: Login, spec: datasets.Dataset, folder: Path) -> None:
-    """What one would write first: three tables in memory, two merges, a partitioned Parquet data set."""
+    """Does the job in the obvious way: three tables in memory, two merges, a partitioned Parquet data set."""
     import zlib
 
     import pandas as pd

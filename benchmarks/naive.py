@@ -1,4 +1,4 @@
-"""The way of a well-known course lab, to measure against: a call an event, and three queries a call, as text."""
+"""The way of a well-known course lab, for comparison: one call for each event, and three queries a call, as text."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ LIMIT = 5
 
 
 class NaiveWay:
-    """One event at a time: the customer's vector, its nearest items, the nearest items of the first product.
+    """Answers one event at a time: the customer's vector, its nearest items, the nearest items of the first product.
 
-    Without the index each search reads every vector, as in the lab, whose tables have none. The connection is kept:
-    opening one for each event, as the lab's function may, would only make it slower.
+    Without the index each search reads every vector, as in the lab, whose tables have none. The connection is kept; the
+    lab's function may open one for each event, which would only be slower.
     """
 
     def __init__(self, connection: Connection, store: Store, indexed: bool) -> None:

@@ -41,15 +41,15 @@ SETTINGS: dict[str, object] = {
 }
 ODD = 0.01
 BATCH, MAX_WAITING = 250, 4000
-"""Events put at once, and those on their way at most."""
+"""The number of events put at once, and the most that are on their way."""
 RESTART_SECONDS = 2.0
 PATIENCE_SECONDS = 120.0
-"""How long nothing may come back before the rest counts as lost."""
+"""Seconds without an answer after which the rest counts as lost."""
 GROWTH_MB = 4.0
-"""How much more memory a part may have at any time after the first tenth: as much as batches differ by. What keeps all
-that went in, in brackets, is shown without a limit."""
+"""The most memory that a part may add after the first tenth: as much as batches differ by. Parts that keep all that
+went in, in brackets, are shown without a limit."""
 
-# Each made of a number, so that no two are the same bytes.
+# Each is made of a number, so that no two have the same bytes.
 POISON: list[Callable[[int], bytes]] = [
     lambda n: b"\xff\xfe%d" % n,
     lambda n: b"{not json %d" % n,
@@ -87,11 +87,11 @@ def main() -> int:
 
 @dataclass
 class Soak:
-    """What went in and what came back of one way; `came` and `kept` count how often."""
+    """Events that went in and came back in one way of delivery; `came` and `kept` count how often each did."""
 
     way: str
     good: set[str] = field(default_factory=set)
-    """Ids of the events that can be recommended for."""
+    """Ids of the events that recommendations are made for."""
     poison: Counter[bytes] = field(default_factory=Counter)
     came: Counter[str] = field(default_factory=Counter)
     kept: Counter[bytes] = field(default_factory=Counter)
@@ -154,7 +154,7 @@ class _Run:
 
     def run(self, n_events: int) -> Soak:
         soak, began = self._soak, time.monotonic()
-        # Each begins when the one before is over, and events wait for it: so that each has its share of them.
+        # Each begins when the one before is over, and events wait for it, so that each gets its share of them.
         disturbances = iter(
             [(0.35, self._publish_second), (0.5, self._restart_database), (0.65, self._publish_third), (0.9, None)]
         )
@@ -210,7 +210,7 @@ class _Run:
         self._put += n
 
     def _count(self) -> int:
-        """Reads what is new; how many have come back or are kept, in all."""
+        """Reads new records; returns how many came back or are kept in all."""
         for record in self._new_lines(RECOMMENDATIONS_PREFIX):
             assert record["recommended_items"], record
             self._soak.came[record["event_id"]] += 1
@@ -252,7 +252,7 @@ class _Run:
 
 
 def _record(number: int) -> tuple[bytes, list[bytes | None]]:
-    """A record, and what becomes of each event in it: None comes back, else its bytes are kept."""
+    """Returns a record, and for each of its events the bytes that must be kept (None: it must come back)."""
     dice = random.Random(number)
     if dice.random() >= ODD:
         history = [

@@ -37,7 +37,7 @@ from emulator.ministack import MiniStack
 from functions.model_inference import handler as inference
 from functions.shared.database import Connection
 from functions.shared.serving.store import EF_SEARCH, Store
-from functions.shared.vectors import VectorArray, Vectors
+from functions.shared.vectors import Vectors
 from functions.stream_transformation import handler as stream
 from functions.stream_transformation.inference import InferenceClient
 from tests.functions.lambdas import Context, LambdaService, firehose_event
@@ -55,6 +55,7 @@ os.environ["POWERTOOLS_LOG_LEVEL"] = "ERROR"
 from functions.model_inference.handler import handler
 imported = time.perf_counter()
 class Context:
+    function_name = memory_limit_in_mb = invoked_function_arn = aws_request_id = "benchmark"
     def get_remaining_time_in_millis(self): return 30_000
 sys.stdout = open("/dev/null", "w")
 handler(json.loads(sys.argv[1]), Context())
@@ -101,7 +102,7 @@ def _tower() -> tuple[bytes, dict[str, Any]]:
 
 @contextmanager
 def _services() -> Iterator[tuple[Connection, Any]]:
-    """A database and S3, and the functions' environment set to them."""
+    """Starts a database and S3, and sets the functions' environment to them."""
     with tempfile.TemporaryDirectory() as folder, shop.database() as (_, where), shop.connection(where) as connection:
         ministack = MiniStack(Path(folder) / "data", Path(folder) / "ministack.log")
         ministack.start()
@@ -142,7 +143,7 @@ class Measured:
     way: str
     batch: int
     taken: list[float]
-    """Seconds of each run."""
+    """Returns the seconds of each run."""
 
     @property
     def rate(self) -> float:
@@ -150,7 +151,7 @@ class Measured:
 
 
 def _measure(connection: Connection, store: Store, size: int) -> list[Measured]:
-    """The limit first, then the ways, both functions last and with the largest batch at the end."""
+    """Returns the ways to measure: the limit first, both functions last, with the largest batch at the end."""
     stream._client = InferenceClient("inference", LIMIT, LambdaService())
     batches = {
         count: firehose_event(*(json.dumps(event).encode() for event in _events(count, size))) for count in BATCHES
@@ -160,7 +161,7 @@ def _measure(connection: Connection, store: Store, size: int) -> list[Measured]:
     bare, cursor = store.statement(BARE, LIMIT), connection.cursor(binary=True)
     connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}")
     limit, best = _times(
-        lambda: cursor.execute(bare, [VectorArray(queries)], prepare=True).fetchall(),
+        lambda: cursor.execute(bare, [list(queries)], prepare=True).fetchall(),
         lambda: _deliver(batches[largest]),
         seconds=3 * SECONDS,
     )
@@ -177,7 +178,7 @@ def _measure(connection: Connection, store: Store, size: int) -> list[Measured]:
 
 
 def _searched(batch: dict[str, Any]) -> Vectors:
-    """The vectors that the functions search with for the batch, so that the limit is that of the same search."""
+    """Returns the vectors that the functions search with, so that the limit is that of the same search."""
     with mock.patch.object(Store, "nearest", autospec=True, side_effect=Store.nearest) as nearest:
         _deliver(batch)
     (call,) = nearest.call_args_list
@@ -205,7 +206,7 @@ def _deliver(event: dict[str, Any]) -> None:
 
 
 def _times(*works: Callable[[], Any], seconds: float = SECONDS) -> list[list[float]]:
-    """How long each run of each work took, after two to warm up; in turns, so that what disturbs one disturbs all."""
+    """Measures each run of each work, after two warm-ups. They take turns, so that a disturbance affects all."""
     taken: list[list[float]] = [[] for _ in works]
     for work in (*works, *works):
         work()

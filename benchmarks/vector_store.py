@@ -20,11 +20,11 @@ from functions.embedding_loader import load as loading
 from functions.shared import versions
 from functions.shared.database import Connection
 from functions.shared.serving import store as retrieval
-from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, VectorArray, Vectors, pack_rows
+from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, Vectors, pack_rows
 
 BATCH, TOP = 500, 10
 EXCLUDED = 100
-"""Items that each customer of a batch has rated already."""
+"""The number of items that each customer of a batch has rated already."""
 
 _EXCLUDE = """
 UPDATE {recent_items} SET excluded = (
@@ -32,7 +32,7 @@ UPDATE {recent_items} SET excluded = (
 ) WHERE user_id::int < {batch}
 """
 
-# What a batch costs at the least: the same search, with no filter but the index's own and nothing done with the rows.
+# The least cost of a batch: the same search with the index's own filter only, and no further work on the rows.
 BARE = """
 SELECT query.n, near.id, near.distance
 FROM unnest(%s) WITH ORDINALITY AS query (vector, n) CROSS JOIN LATERAL (
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def _load_table(server: Postgres, connection: Connection, vectors: Vectors) -> Table:
-    """COPY alone: by the loader's own code, and by the server from a file that lies ready."""
+    """Measures COPY alone: by the loader's own code, and by the server from a prepared file."""
     ready = server.folder / "ready.bin"
     with ready.open("wb") as file:
         file.write(COPY_HEADER)
@@ -118,7 +118,7 @@ def _query_table(connection: Connection, store: retrieval.Store, vectors: Vector
     one = store.statement(ONE, TOP)
 
     def run_bare() -> None:
-        connection.cursor(binary=True).execute(bare, [VectorArray(queries)], prepare=True).fetchall()
+        connection.cursor(binary=True).execute(bare, [list(queries)], prepare=True).fetchall()
 
     def run_separate() -> None:
         cursor = connection.cursor(binary=True)

@@ -37,8 +37,8 @@ the most recently rated first. Where ratings have no time, it holds only items t
 a JSON list of the items that are not recommended to the user again, in any order. An earlier release wrote the file
 without this column: then nothing is excluded."""
 MAX_RECENT_ITEMS = 50
-"""How many items of a customer's history, together with a session's, the user tower reads: the latest ones. More in
-`recent_items` are left out."""
+"""The most items of a user's history that the model reads: in training, of `recent_items`, and at inference, where the
+session's items come first. The latest ones count."""
 MAX_EXCLUDED_ITEMS = 10_000
 """How many items are excluded for one user: the most recently rated ones."""
 

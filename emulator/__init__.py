@@ -1,1 +1,1 @@
-"""What stands for AWS's services on one machine. Who comes for the product need not read it."""
+"""Stands for AWS's services on one machine. A reader of the product itself does not need this folder."""

@@ -1,6 +1,7 @@
 """Lambda's asynchronous invocation: its retries and its failure destinations.
 
-MiniStack has it, but tells nobody how a call ended; the local run must know whether, say, a loader failed.
+MiniStack has this too, but does not report how a call ended. The local run must know, for instance, whether the loader
+failed.
 """
 
 import json
@@ -11,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from emulator.clock import Clock
+from emulator.clock import Clock, backoff
 from emulator.errors import LocalRunError
 from emulator.ministack import MiniStack
 
@@ -19,7 +20,7 @@ SERVICE = "lambda.amazonaws.com"
 DEFAULT_RETRIES = 2
 DEFAULT_EVENT_AGE = 6 * 3600.0
 RETRY_SECONDS = (60.0, 120.0)
-"""After the first and the second error of the function."""
+"""The waits after the first and the second error of the function."""
 MAX_THROTTLED_SECONDS = 300.0
 
 _FINAL = {
@@ -34,7 +35,7 @@ _THROTTLED = ("TooManyRequestsException", "ServiceException", "ResourceConflictE
 
 
 class RefusedError(Exception):
-    """A service did not take the event; `code` is EventBridge's error code for its dead letters."""
+    """A service did not take the event. `code` is the error code that EventBridge writes to its dead letters."""
 
     def __init__(self, code: str, message: str, is_retriable: bool = False) -> None:
         super().__init__(message)
@@ -49,7 +50,7 @@ class RefusedError(Exception):
 
 @dataclass
 class AsyncResult:
-    """How the last try ended: `response` is the function's answer, `error` the reason it failed."""
+    """The result of the last try: `response` is the function's answer, `error` the reason for a failure."""
 
     response: Any = None
     error: str | None = None
@@ -66,7 +67,7 @@ class _Rules:
 
 
 class AsyncInvoke:
-    """Invokes functions as Lambda does for an event that it has accepted; `time_scale` shortens its waits."""
+    """Invokes functions as Lambda does for an event that it has accepted. `time_scale` shortens Lambda's waits."""
 
     def __init__(self, ministack: MiniStack, clock: Clock, time_scale: float) -> None:
         self._ministack = ministack
@@ -74,9 +75,9 @@ class AsyncInvoke:
         self._time_scale = time_scale
 
     def invoke(self, function_arn: str, payload: str, client: Any) -> AsyncResult:
-        """Invokes with the caller's client until it succeeds or the rules end it.
+        """Invokes the function with the caller's client until it succeeds or the retries end.
 
-        Raises `RefusedError` where Lambda does not take the event: the caller may not invoke, or there is no function.
+        Raises `RefusedError` if Lambda does not take the event: the caller may not invoke, or there is no function.
         """
         rules = self._rules(function_arn)
         result = AsyncResult()
@@ -89,7 +90,8 @@ class AsyncInvoke:
             if result.error is None:
                 return result
             if throttled:
-                wait, throttles = min(2.0**throttles, MAX_THROTTLED_SECONDS), throttles + 1
+                throttles += 1
+                wait = backoff(throttles, 1.0, MAX_THROTTLED_SECONDS)
             else:
                 wait, errors = RETRY_SECONDS[min(errors, 1)], errors + 1
             if errors > rules.retries or age + wait > rules.event_age:
@@ -99,7 +101,8 @@ class AsyncInvoke:
             self._clock.sleep(wait * self._time_scale)
 
     def _try(self, function_arn: str, payload: str, client: Any, result: AsyncResult) -> bool:
-        """One call; fills the result. Whether it failed for want of capacity rather than by the function's error."""
+        """Makes one call and fills the result. Returns True if Lambda had no capacity, False if the function
+        answered."""
         try:
             answer = client.invoke(FunctionName=function_arn, Payload=payload.encode())
         except ClientError as error:

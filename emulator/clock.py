@@ -1,4 +1,4 @@
-"""The time and the waiting of the delivery stream and the event rules, so that tests need not wait a real minute."""
+"""Time and waits of the delivery stream and the event rules. Tests replace the clock, so that they need not wait."""
 
 import threading
 import time
@@ -6,12 +6,12 @@ from typing import Protocol
 
 
 class InterruptedWaitError(Exception):
-    """A wait was ended because its owner stops."""
+    """The wait was ended because its owner stops."""
 
 
 class Clock(Protocol):
     def time(self) -> float:
-        """Seconds since 1970."""
+        """Returns the seconds since 1970."""
         ...
 
     def monotonic(self) -> float: ...
@@ -25,8 +25,13 @@ class Clock(Protocol):
     def resume(self) -> None: ...
 
 
+def backoff(attempt: int, first: float, longest: float) -> float:
+    """Returns the seconds to wait after a failed attempt (1, 2, …): `first`, doubled each time, at most `longest`."""
+    return float(min(first * 2 ** min(attempt - 1, 30), longest))
+
+
 class SystemClock:
-    """Real time."""
+    """The system's own clock."""
 
     def __init__(self) -> None:
         self._interrupted = threading.Event()

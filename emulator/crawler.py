@@ -1,4 +1,4 @@
-"""Crawls a folder of Parquet files as a Glue crawler does: a table and its partitions in the Data Catalog."""
+"""Crawls a folder of Parquet files as a Glue crawler does: it writes a table and its partitions to the Data Catalog."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from emulator.errors import LocalRunError
 
 BATCH = 100
-"""Partitions that BatchCreatePartition takes at once (AWS Glue API); deletion takes 25."""
+"""The most partitions of a BatchCreatePartition call (AWS Glue API); a BatchDeletePartition call takes 25."""
 DELETE_BATCH = 25
 
 _HIVE_TYPES = {"int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint", "float": "float"}
@@ -20,16 +20,16 @@ _HIVE_TYPES = {"int8": "tinyint", "int16": "smallint", "int32": "int", "int64": 
 
 @dataclass(frozen=True)
 class CrawledTable:
-    """What a crawl left in the catalog."""
+    """The table that a crawl wrote to the catalog."""
 
     name: str
     n_partitions: int
 
 
 def crawl(client: Callable[[str], Any], path: str, database: str) -> CrawledTable:
-    """Registers the folder `s3://bucket/name/` as table `name` of the database, with a partition a `key=value` folder.
+    """Registers the folder `s3://bucket/name/` as table `name`, with a partition for each `key=value` folder.
 
-    `client` gives clients with the credentials of the crawler's role. Raises `LocalRunError` where the folder has no
+    `client` makes clients with the credentials of the crawler's role. Raises `LocalRunError` if the folder has no
     Parquet files, or the role lacks a permission.
     """
     bucket, _, prefix = path.removeprefix("s3://").partition("/")
@@ -116,7 +116,7 @@ def _put_partitions(
 
 
 def _put_index(glue: Any, database: str, table: str, partitions: Sequence[str]) -> None:
-    """A crawler makes a partition index by itself (Glue Developer Guide, "Generating partition indexes")."""
+    """Makes a partition index, as a crawler does by itself (Glue Developer Guide, "Generating partition indexes")."""
     indexes = glue.get_partition_indexes(DatabaseName=database, TableName=table)["PartitionIndexDescriptorList"]
     if partitions and not indexes:
         keys = [name.lower() for name in _partition_names(partitions)]

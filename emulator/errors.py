@@ -2,4 +2,5 @@
 
 
 class LocalRunError(Exception):
-    """Something that the person at the terminal can act on: the text says what, expected, found and what to do."""
+    """An error that the person at the terminal can mend. The text says what was expected, what was found and what to
+    do."""

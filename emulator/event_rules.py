@@ -1,7 +1,7 @@
 """EventBridge rules of the local run: MiniStack emits and matches the events, this loop delivers them as AWS does.
 
-MiniStack would call a rule's targets at once, asking for nobody's permission and trying once. So each rule is made
-there with queues of the run's own as its targets, and what arrives in them is delivered by `emulator.event_targets`.
+MiniStack would call a rule's targets at once, without a check of permissions, and once. So each rule is made there with
+queues of the run as its targets, and `emulator.event_targets` delivers the events that arrive in them.
 """
 
 import contextlib
@@ -22,15 +22,16 @@ from emulator.ministack import MiniStack
 from emulator.ministack_server import SERVICE_CALL
 
 TIME_SCALE = 1 / 60
-"""A minute that AWS waits before a retry is a second here."""
+"""One minute of AWS's waits before a retry takes one second here."""
 
 POLL_SECONDS = 0.1
 _HIDDEN_SECONDS = 12 * 3600
-"""An event in delivery stays hidden in its queue for the longest that SQS knows; it is deleted when it is done."""
+"""An event in delivery stays hidden in its queue for the longest time that SQS allows, and is deleted after
+delivery."""
 
 
 class _Run:
-    """From one start to the next stop."""
+    """The threads between a start and the next stop."""
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
@@ -38,7 +39,7 @@ class _Run:
 
 
 class EventRules:
-    """All rules of a run. `deliveries` lists what became of each event, in the order in which they ended."""
+    """All rules of a run. `deliveries` lists the outcome of each event, in the order in which the deliveries ended."""
 
     def __init__(self, ministack: MiniStack, clock: Clock | None = None, time_scale: float = TIME_SCALE) -> None:
         self.deliveries: list[EventDelivery] = []
@@ -52,7 +53,8 @@ class EventRules:
         self._run: _Run | None = None
 
     def add_rule(self, inputs: Mapping[str, Any]) -> str:
-        """Makes an `aws.cloudwatch.EventRule`; its ARN. Raises `LocalRunError` where the pattern is refused."""
+        """Makes an `aws.cloudwatch.EventRule` and returns its ARN. Raises `LocalRunError` if EventBridge refuses the
+        pattern."""
         name = inputs["name"]
         if not inputs.get("eventPattern"):
             raise LocalRunError(f"rule {name}: expected an eventPattern: schedules have no local effect")
@@ -69,7 +71,8 @@ class EventRules:
         return arn
 
     def add_target(self, inputs: Mapping[str, Any]) -> None:
-        """Makes an `aws.cloudwatch.EventTarget` of a rule added before. Raises `LocalRunError` for an unknown kind."""
+        """Makes an `aws.cloudwatch.EventTarget` of a rule added before. Raises `LocalRunError` if it is not
+        realised."""
         rule = inputs["rule"]
         if rule not in self._rules:
             raise LocalRunError(f"target {inputs.get('targetId')}: expected a rule made before, found {rule!r}")
@@ -84,18 +87,18 @@ class EventRules:
             self._watch(url, self._run)
 
     def emit(self, source: str, detail_type: str, detail: Mapping[str, Any]) -> None:
-        """Puts an event of a service on the bus that MiniStack does not emit by itself, such as `aws.glue`'s."""
+        """Puts an event of a service on the bus that MiniStack does not emit by itself, such as `aws.glue`."""
         entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail), "TraceHeader": SERVICE_CALL}
         answer = self._ministack.client("events").put_events(Entries=[entry])
         if answer["FailedEntryCount"]:
             raise LocalRunError(f"event {detail_type} of {source}: EventBridge refuses it: {answer['Entries']}")
 
     def on_workflow(self, start: StartWorkflow) -> None:
-        """Says what becomes of an event whose target is a Glue workflow."""
+        """Sets the function that is called for an event whose target is a Glue workflow."""
         self._sender.start_workflow = start
 
     def check_topics(self) -> None:
-        """Raises `LocalRunError` where EventBridge could not publish to a topic: an alarm that nobody would miss."""
+        """Raises `LocalRunError` if EventBridge could not publish to a topic: nobody would miss such an alarm."""
         for target in self._queues.values():
             if target.service == "sns":
                 try:
@@ -104,7 +107,7 @@ class EventRules:
                     raise LocalRunError(f"target {target.target_id}: {error}") from error
 
     def start(self) -> None:
-        """Starts the deliveries, where they do not run yet."""
+        """Starts the deliveries, if they do not run yet."""
         if self._run is not None:
             return
         self._clock.resume()
@@ -113,7 +116,7 @@ class EventRules:
             self._watch(url, self._run)
 
     def stop(self) -> None:
-        """Ends the loop; a delivery that waits for its next try is given up."""
+        """Ends the loop. A delivery that waits for its next try is given up."""
         run, self._run = self._run, None
         if run is not None:
             run.stopping.set()
@@ -121,10 +124,11 @@ class EventRules:
             run.pool.shutdown(wait=False, cancel_futures=True)
 
     def wait_idle(self, timeout: float, at_least: int = 0, service: str = "") -> list[EventDelivery]:
-        """Waits until every event was delivered or given up, `at_least` so many in all since the start; all of them.
+        """Waits until every event was delivered or given up, and returns all deliveries since the start.
 
-        `service` (`lambda`) says whose targets count. MiniStack emits an event moments after the request that caused
-        it: say `at_least` where one is expected. Raises `LocalRunError` where that takes more than `timeout` seconds.
+        `at_least` is the least number of deliveries to wait for: MiniStack emits an event a moment after the request
+        that caused it. `service` (for instance `lambda`) restricts it to targets of one service. Raises `LocalRunError`
+        after `timeout` seconds.
         """
 
         def counted() -> list[EventDelivery]:

@@ -16,7 +16,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from emulator.async_invoke import AsyncInvoke, RefusedError
-from emulator.clock import Clock
+from emulator.clock import Clock, backoff
 from emulator.errors import LocalRunError
 from emulator.ministack import NO_RETRIES, MiniStack
 from emulator.permissions import role_may, service_may
@@ -24,6 +24,7 @@ from emulator.permissions import role_may, service_may
 SERVICE = "events.amazonaws.com"
 DEFAULT_RETRIES = 185
 DEFAULT_EVENT_AGE = 24 * 3600.0
+MAX_BACKOFF_SECONDS = 300.0
 ACTIONS = {
     "lambda": "lambda:InvokeFunction",
     "sns": "sns:Publish",
@@ -62,7 +63,7 @@ class Target:
 
 @dataclass
 class EventDelivery:
-    """What became of one event at one target: `error` is None where it arrived and, for a function, succeeded."""
+    """The outcome of one event at one target. `error` is None if it arrived and, for a function, succeeded."""
 
     target: Target
     event: str
@@ -96,7 +97,7 @@ def read_target(rule_arn: str, inputs: Mapping[str, Any]) -> Target:
 
 
 class TargetDelivery:
-    """Delivers events; `time_scale` shortens AWS's waits, which are minutes and hours."""
+    """Delivers events. `time_scale` shortens AWS's waits, which are minutes and hours."""
 
     def __init__(self, ministack: MiniStack, clock: Clock, time_scale: float) -> None:
         self._ministack = ministack
@@ -106,7 +107,7 @@ class TargetDelivery:
         self.start_workflow: StartWorkflow = no_workflow
 
     def deliver(self, target: Target, event: str) -> EventDelivery:
-        """Never raises for a failure of the target's: it is in the delivery's `error`."""
+        """Delivers an event. A failure of the target raises nothing: it is in the delivery's `error`."""
         delivery = EventDelivery(target, event)
         waited = 0.0
         while True:
@@ -116,7 +117,7 @@ class TargetDelivery:
                 return delivery
             except RefusedError as refusal:
                 delivery.error = str(refusal)
-                wait = min(2.0 ** (delivery.attempts - 1), 300.0)
+                wait = backoff(delivery.attempts, 1.0, MAX_BACKOFF_SECONDS)
                 last = delivery.attempts > target.retries or waited + wait > target.event_age
                 if not refusal.is_retriable or last:
                     self._dead_letter(delivery, refusal)
@@ -125,7 +126,7 @@ class TargetDelivery:
                 self._clock.sleep(wait * self._time_scale)
 
     def _send(self, delivery: EventDelivery) -> None:
-        """One try. Raises `RefusedError` where the target's service does not take the event."""
+        """Makes one try. Raises `RefusedError` if the target's service does not take the event."""
         target = delivery.target
         delivery.error = None
         if target.service == "glue":
@@ -142,7 +143,7 @@ class TargetDelivery:
             client.publish(TopicArn=target.arn, Message=delivery.event)
 
     def check(self, target: Target) -> None:
-        """Raises `RefusedError` where the policies of the target, or of its key, do not let EventBridge in."""
+        """Raises `RefusedError` if the policy of the target, or of its key, does not allow EventBridge."""
         with _refusals():
             policy = self._policy(target.arn)
         action = ACTIONS[target.service]
@@ -159,7 +160,7 @@ class TargetDelivery:
         self._check_key(target.arn)
 
     def _check_key(self, arn: str) -> None:
-        """Raises `RefusedError` where a topic or queue has a key whose policy does not let EventBridge use it."""
+        """Raises `RefusedError` if a topic or queue has a key whose policy does not allow EventBridge to use it."""
         key = self._key(arn)
         if key is None or key.startswith("alias/aws/"):
             return
@@ -188,7 +189,7 @@ class TargetDelivery:
         return attributes.get("KmsMasterKeyId") or None
 
     def _notify_workflow(self, delivery: EventDelivery) -> None:
-        """Workflows have no policy of their own: EventBridge acts in the target's role alone."""
+        """Starts a workflow. It has no policy of its own: EventBridge acts in the target's role alone."""
         target = delivery.target
         if target.role_arn is None:
             raise RefusedError(
@@ -205,7 +206,7 @@ class TargetDelivery:
         delivery.response = self.start_workflow(target.arn.rsplit("/", 1)[-1])
 
     def _policy(self, arn: str) -> str | None:
-        """A resource's own policy. Raises `ClientError` where there is no such resource."""
+        """Returns a resource's own policy. Raises `ClientError` if there is no such resource."""
         service = arn.split(":")[2]
         client = self._ministack.client(service)
         if service == "lambda":
@@ -228,7 +229,7 @@ class TargetDelivery:
         return url
 
     def _dead_letter(self, delivery: EventDelivery, refusal: RefusedError) -> None:
-        """Sends the event to the target's dead-letter queue, whose policy must allow EventBridge to."""
+        """Sends the event to the target's dead-letter queue, if the queue's policy allows EventBridge."""
         target, queue = delivery.target, delivery.target.dead_letter_arn
         if queue is None:
             delivery.error = f"{refusal} (no dead-letter queue: the event is lost)"
@@ -257,7 +258,7 @@ class TargetDelivery:
 
 @contextlib.contextmanager
 def _refusals() -> Iterator[None]:
-    """Turns boto3's errors into refusals."""
+    """Turns boto3's errors into `RefusedError`."""
     try:
         yield
     except ClientError as error:

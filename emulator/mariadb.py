@@ -1,4 +1,4 @@
-"""MariaDB standing for RDS MySQL: private, on loopback, with the master user that the program names."""
+"""MariaDB in the place of RDS MySQL: private, on loopback, with the master user that the program names."""
 
 import getpass
 import os
@@ -29,11 +29,11 @@ _SETTINGS = (
 
 
 class MariaDB:
-    """One server with its log in `folder` and its data there, or as root in a folder of its own user's; `start` after
-    `stop` finds them again, on the same port.
+    """One server. `start` after `stop` finds its data again, on the same port.
 
-    `user` with `password` is what the RDS master user is: all privileges, over TCP. Besides it only the system's own
-    administrator may log in, through a socket inside the data folder. `database`, where given, is there at the start.
+    The log lies in `folder`; so does the data, or, if this runs as root, in a folder of the server's own user. `user`
+    with `password` is like the RDS master user: it has all privileges, over TCP. Only the system's own administrator
+    may log in besides, through a socket inside the data folder. `database`, if given, exists from the start.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class MariaDB:
         self._process = ServiceProcess("MariaDB", folder / "mariadb.log")
 
     def start(self) -> None:
-        """Starts the server, after making its system tables where the folder has none. Raises `LocalRunError`."""
+        """Starts the server, and makes its system tables if the folder has none. Raises `LocalRunError`."""
         place = self._place = self._place or server_folder(self, self._folder, self._server_user)
         if not self._data.exists():
             self._install(place)
@@ -89,7 +89,7 @@ class MariaDB:
         return self._process.ended
 
     def _answers(self) -> bool:
-        """Whether the master user can log in: the port is open before that."""
+        """Returns True if the master user can log in; the port is open before that."""
         user, password, _ = self._login
         try:
             pymysql.connect(host=self.host, port=self.port, user=user, password=password).close()
@@ -98,7 +98,8 @@ class MariaDB:
         return True
 
     def _install(self, place: Path) -> None:
-        """Makes the system tables, beside the place and then moved there: a folder half made is never used."""
+        """Makes the system tables in a folder beside their place, and then moves it there: half a folder is never
+        used."""
         partial = place / "data.partial"
         partial.mkdir(mode=0o700, exist_ok=True)
         self._give(partial)
@@ -112,7 +113,7 @@ class MariaDB:
                 "--skip-test-db",
                 "--skip-name-resolve",
             ],
-            # Not by its --user: it would change the owner of a folder whose name it does not quote.
+            # Not by its --user option, which would change the owner of a folder whose name it does not quote.
             user=self._server_user,
             group=primary_group(self._server_user) if self._server_user else None,
             extra_groups=[] if self._server_user else None,
@@ -126,7 +127,8 @@ class MariaDB:
         partial.rename(self._data)
 
     def _write_first_statements(self, place: Path) -> Path:
-        """What the server executes before it answers anybody: the master user and its database."""
+        """Writes the statements that the server executes before it answers: they make the master user and its
+        database."""
         user, password, database = self._login
         account = f"{_text(user)}@'%'"
         statements = [
@@ -150,7 +152,7 @@ class MariaDB:
 
 
 def quoted(name: str) -> str:
-    """A table's, column's or database's name as SQL has it."""
+    """Quotes a name of a table, column or database for SQL."""
     return "`" + name.replace("`", "``") + "`"
 
 

@@ -1,4 +1,4 @@
-"""MiniStack: AWS's services on this machine, with IAM enforced, started privately for one run."""
+"""MiniStack: AWS's services on this machine, with IAM enforced, started for one run alone."""
 
 import json
 import os
@@ -26,7 +26,7 @@ ACCOUNT_ID = "111122223333"
 """One of the account ids that AWS reserves for its documentation."""
 
 LAMBDA_MAX_SECONDS = 900
-"""The longest a function may run; an answer to Invoke may take as long."""
+"""The longest run of a function, in seconds. The answer of Invoke may take as long."""
 
 _REFRESH_BEFORE = timedelta(minutes=5)
 _SETTINGS = Config(
@@ -41,7 +41,7 @@ NO_RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 1})
 
 @dataclass(frozen=True)
 class Credentials:
-    """What signs a request. `expires` is None for the run's root key."""
+    """The keys that sign a request. `expires` is None for the run's root key."""
 
     access_key_id: str
     secret_access_key: str
@@ -49,13 +49,13 @@ class Credentials:
     expires: datetime | None = None
 
     def environment(self) -> dict[str, str]:
-        """The environment variables by which a process takes these credentials (the Glue job's)."""
+        """The environment variables that give these credentials to a process, such as the Glue job's."""
         token = {"AWS_SESSION_TOKEN": self.session_token} if self.session_token else {}
         return {"AWS_ACCESS_KEY_ID": self.access_key_id, "AWS_SECRET_ACCESS_KEY": self.secret_access_key} | token
 
 
 class MiniStack:
-    """One private MiniStack. Its data lies in `folder`, its output in `log`; both must be the run's own."""
+    """One private MiniStack. Its data lies in `folder`, its output in `log`; both must belong to this run."""
 
     def __init__(self, folder: Path, log: Path, region: str = "us-east-1") -> None:
         self.region = region
@@ -73,11 +73,11 @@ class MiniStack:
 
     @property
     def ca_bundle(self) -> Path:
-        """The certificate that MiniStack made for itself at its start. TLS is meant: buckets refuse anything else."""
+        """The certificate that MiniStack made at its start. TLS is needed: buckets refuse anything else."""
         return self._folder / "tmp" / "ministack-tls" / "server.crt"
 
     def environment(self, credentials: Credentials) -> dict[str, str]:
-        """The variables by which a process outside of MiniStack uses it with these credentials."""
+        """Returns the variables by which a process outside of MiniStack uses it with these credentials."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_CA_BUNDLE": str(self.ca_bundle),
@@ -87,15 +87,15 @@ class MiniStack:
         } | credentials.environment()
 
     def start(self) -> None:
-        """Starts the server. Raises `LocalRunError` with the log's end where it does not come up."""
+        """Starts the server. Raises `LocalRunError` with the log's end if it does not answer."""
         self._folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "emulator.ministack_server"]
         project = Path(__file__).parent.parent
-        # Killed at the end: it has nothing to save, and would wait for each client's connection to close.
+        # It is killed at the end: it has nothing to save, and would wait for each client's connection to close.
         self._process.start(command, self._is_ready, env=self._environment(), cwd=project, stop_signal=signal.SIGKILL)
 
     def stop(self) -> None:
-        """Stops the server and, being in its process group, the functions that it runs."""
+        """Stops the server, and the functions that it runs, which are in its process group."""
         self._process.stop()
 
     @property
@@ -103,9 +103,10 @@ class MiniStack:
         return self._process.ended
 
     def client(self, service: str, credentials: Credentials | None = None, *, config: Config | None = None) -> Any:
-        """A boto3 client with these credentials (the run's root by default), one for each, safe between threads.
+        """Returns a boto3 client with these credentials (default: the run's root). There is one for each, safe between
+        threads.
 
-        `config`, a constant of the caller's, changes the defaults: `NO_RETRIES` for who has a retry rule of its own.
+        `config` is a constant that changes the defaults: `NO_RETRIES` is for callers with a retry rule of their own.
         """
         who = credentials or self.root
         key = (service, who.access_key_id, id(config))
@@ -126,9 +127,9 @@ class MiniStack:
     def assume_role(
         self, role_arn: str, service_principal: str, session_name: str, source_arn: str | None = None
     ) -> Credentials:
-        """The role's credentials, as STS gives them to a service such as `firehose.amazonaws.com`.
+        """Returns the role's credentials, as STS gives them to a service such as `firehose.amazonaws.com`.
 
-        `source_arn` is the resource on whose behalf the service acts: a trust policy may ask for it by `aws:SourceArn`
+        `source_arn` is the resource that the service acts for: a trust policy may ask for it by `aws:SourceArn`
         (`aws:SourceAccount` is always this account). Raises `LocalRunError` naming role, principal and trust policy.
         """
         try:
@@ -147,11 +148,11 @@ class MiniStack:
         )
 
     def role(self, role_arn: str, service_principal: str, session_name: str, source_arn: str | None = None) -> "Role":
-        """A service acting in a role over a long time: its clients' credentials are renewed before they expire."""
+        """Returns a service that acts in a role over a long time: credentials are renewed before they expire."""
         return Role(self, role_arn, service_principal, session_name, source_arn)
 
     def function_logs(self, function_name: str, lines: int = 30) -> str:
-        """The last lines that a function wrote to CloudWatch Logs, for an error message."""
+        """Returns the last lines that a function wrote to CloudWatch Logs, for an error message."""
         try:
             config = self.client("lambda").get_function_configuration(FunctionName=function_name)
             group = config.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}"
@@ -162,7 +163,7 @@ class MiniStack:
         return "\n".join(event["message"].rstrip() for event in events[-lines:])
 
     def _environment(self) -> dict[str, str]:
-        """All that MiniStack knows of this machine; its Lambda processes inherit it."""
+        """Returns the whole environment of MiniStack, which its Lambda processes inherit."""
         folders = {name: self._folder / name for name in ("s3", "state", "tmp", "home")}
         for folder in folders.values():
             folder.mkdir(parents=True, exist_ok=True)
@@ -213,7 +214,7 @@ class MiniStack:
 
 
 class Role:
-    """A service acting in a role: `client` answers with credentials that are good for minutes yet."""
+    """A service that acts in a role. `client` returns clients whose credentials are valid for some minutes yet."""
 
     def __init__(
         self, ministack: MiniStack, role_arn: str, service_principal: str, session_name: str, source_arn: str | None
@@ -225,7 +226,7 @@ class Role:
         self._lock = threading.Lock()
 
     def credentials(self) -> Credentials:
-        """Raises `LocalRunError` where the role does not trust the service."""
+        """Returns the credentials. Raises `LocalRunError` if the role does not trust the service."""
         with self._lock:
             current = self._credentials
             if current is None or _expires_soon(current):

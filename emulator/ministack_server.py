@@ -1,16 +1,16 @@
-"""Runs MiniStack in this process, stricter than it is by itself: credentials, roles, log streams, concurrency.
+"""Runs MiniStack in this process, stricter than MiniStack itself.
 
-`python -m emulator.ministack_server` takes the place of `python -m ministack`. MiniStack takes a missing key, the key
-`test` and any twelve digits for root, and lets root assume every role that trusts some service, whichever it is. Here
-only the run's own random key is root, and a service's call says which service it is and for which resource, so that
-MiniStack's own evaluator decides by the role's trust policy with its conditions, as STS does for AWS's services. And to
-write into a log stream it asks for the permission on the log group, where AWS asks for it on the stream; and a
-function's reserved concurrency does not hold for its versions and aliases, where AWS has all share it; and it takes
-records without a key, or larger with it than Kinesis has them.
+`python -m emulator.ministack_server` takes the place of `python -m ministack`. The differences:
 
-Its own control paths (`/_ministack/reset`, `/_ministack/config` and more) ask for no signature, so that anybody on the
-machine could use them: they are closed, but for the one that says that it is up. And as root it would serve on
-127.0.0.1:443 too, where nobody asked for it.
+* MiniStack accepts a missing key, the key `test` and any twelve digits as root, and lets root assume every role that
+  trusts any service. Here only the run's own random key is root. A service's call names the service and the resource
+  that it acts for, and MiniStack's own evaluator decides by the role's trust policy with its conditions, as STS does.
+* AWS asks for the permission to write into a log stream on the stream, MiniStack on the log group.
+* AWS shares a function's reserved concurrency among its versions and aliases, MiniStack does not.
+* MiniStack accepts records without a partition key, and records that are too large with it.
+* MiniStack's control paths (`/_ministack/reset`, `/_ministack/config` and more) need no signature, so that anybody on
+  the machine could use them. They are closed, except for the one that reports that the server is up.
+* Run as root, MiniStack would serve on 127.0.0.1:443 too.
 """
 
 import dataclasses
@@ -24,11 +24,11 @@ from contracts.events import MAX_RECORD_BYTES
 CONTROL_PATHS, HEALTH_PATH = ("/_ministack", "/_localstack"), "/_ministack/health"
 
 SERVICE_CALL = "service-call"
-"""Marks an `ExternalId` that carries a service's call; AWS services send no external id of their own."""
+"""Marks an `ExternalId` that carries a service's call. AWS services send no external id of their own."""
 
 
 def service_call(service: str, source_arn: str | None, source_account: str) -> str:
-    """The `ExternalId` by which the local run tells STS on whose behalf a role is assumed."""
+    """Returns the `ExternalId` by which the local run tells STS for whom a role is assumed."""
     return "=".join((SERVICE_CALL, service, source_account, source_arn or ""))
 
 
@@ -37,11 +37,12 @@ _LOG_STREAM_ACTIONS = ("PutLogEvents", "GetLogEvents", "DeleteLogStream")
 
 
 _GLUE_NAMED = {"GetConnection": "connection", "GetDatabase": "database"}
-"""What the `Name` of a request is the name of; MiniStack takes it for a table's."""
+"""Action → the type of the resource that its `Name` names; MiniStack takes each for a table."""
 
 
 def tighten() -> None:
-    """Replaces functions of MiniStack's; before its application is imported, which copies one of them."""
+    """Replaces functions of MiniStack. It must be called before MiniStack's application is imported, which copies one
+    of them."""
     _tighten_credentials()
     _tighten_resources()
     _tighten_concurrency()
@@ -50,7 +51,8 @@ def tighten() -> None:
 
 
 def _let_run_emit() -> None:
-    """Lets the run put events of services that MiniStack does not emit; from anybody else it refuses `aws.…`."""
+    """Allows the run to put events of services that MiniStack does not emit. From others it refuses `aws.…`, as AWS
+    does."""
     from ministack.services import eventbridge
 
     unchanged = eventbridge._put_events
@@ -111,7 +113,8 @@ def _tighten_concurrency() -> None:
     unchanged = lambda_svc._reserved_concurrency
 
     def reserved_concurrency(function: dict[str, Any], config: dict[str, Any]) -> int | None:
-        """MiniStack keeps it on the function; what it runs for an alias is the version."""
+        """Applies the function's reserved concurrency to its versions: MiniStack keeps it on the function, and runs the
+        version."""
         limit: int | None = unchanged(lambda_svc._functions.get(config.get("FunctionName")) or function, config)
         return limit
 
@@ -119,7 +122,7 @@ def _tighten_concurrency() -> None:
 
 
 def _tighten_resources() -> None:
-    """Names the resource that a policy must allow, where MiniStack takes another one for it."""
+    """Returns the resource that a policy must allow, where MiniStack names another one."""
     from ministack.core import iam_actions
 
     unchanged = iam_actions.extract_resource_arn

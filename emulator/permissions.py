@@ -1,4 +1,4 @@
-"""Whether a policy lets an AWS service act: what MiniStack does not ask, or has no call for."""
+"""Evaluates policies for actions that MiniStack does not check, or has no call for."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,11 +11,11 @@ from emulator.ministack import MiniStack
 def service_may(
     ministack: MiniStack, policy: str | None, service: str, action: str, resource_arn: str, source_arn: str | None
 ) -> bool:
-    """Evaluates a resource policy for a service acting for one of its resources, conditions included.
+    """Returns True if a resource policy, with its conditions, allows a service to act for one of its resources.
 
-    `service` is such as `events.amazonaws.com`, `source_arn` what `aws:SourceArn` then is; `aws:SourceAccount` is the
-    run's account. None: the service names no source, and a policy that asks for one refuses it. No policy allows
-    nothing: a service has no permissions of its own.
+    `service` is for instance `events.amazonaws.com`. `source_arn` is the value of `aws:SourceArn`, and
+    `aws:SourceAccount` is the run's account; None: the service names no source, and a policy that asks for one refuses
+    it. Without a policy nothing is allowed: a service has no permissions of its own.
     """
     source = {"aws:sourcearn": source_arn, "aws:sourceaccount": ministack.account_id} if source_arn else {}
     context = EvalContext(
@@ -39,7 +39,7 @@ def role_may(
     tag_keys: Sequence[str] = (),
     context: Mapping[str, str] | None = None,
 ) -> bool:
-    """Evaluates a role's own policies for a call that MiniStack does not have; `context` are condition keys."""
+    """Returns True if a role's own policies allow a call that MiniStack does not have; `context` are condition keys."""
     iam, name = ministack.client("iam"), role_arn.rsplit("/", 1)[-1]
     names = iam.list_role_policies(RoleName=name)["PolicyNames"]
     documents = [iam.get_role_policy(RoleName=name, PolicyName=each)["PolicyDocument"] for each in names]

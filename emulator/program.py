@@ -1,4 +1,4 @@
-"""Runs the Pulumi program of this project in this process, under a monitor that answers for the engine."""
+"""Runs the project's Pulumi program in this process, under a monitor that answers for the engine."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 
 import yaml
 
-# An f-string over an Output would otherwise put a placeholder into a resource's input without a word.
+# Otherwise an f-string over an Output would silently put a placeholder into a resource's input.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "true"
 
 import pulumi
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack's name and its configuration: full keys (`recommender:shards`) to the texts that Pulumi would pass."""
+    """A stack's name and its configuration: full keys (`recommender:shards`) → the texts that Pulumi would pass."""
 
     name: str
     config: Mapping[str, str]
@@ -36,9 +36,9 @@ class Stack:
 
 
 def read_stack(name: str, overrides: Mapping[str, Any] | None = None) -> Stack:
-    """Reads `Pulumi.<name>.yaml`; `overrides` are keys such as `common.bundle_dependencies`, set on top.
+    """Reads `Pulumi.<name>.yaml`; `overrides` set keys such as `common.bundle_dependencies` on top.
 
-    Raises `LocalRunError` where there is no such stack, or where it holds a secret, which only Pulumi can decrypt.
+    Raises `LocalRunError` if there is no such stack, or if it holds a secret, which only Pulumi can decrypt.
     """
     path = ROOT / f"Pulumi.{name}.yaml"
     if not path.is_file():
@@ -59,11 +59,12 @@ EXISTING_SOURCE = {
     "source.username": "reader",
     "source.password": "of the existing database",
 }
-"""Stands for what only a stack's owner knows of the shop's MySQL."""
+"""Values in the place of those that only a stack's owner knows: address and login of the shop's MySQL."""
 
 
 def read_complete_stack(name: str, overrides: Mapping[str, Any] | None = None) -> Stack:
-    """As `read_stack`; a stack that does not say yet where its source is, as prod is shipped, is given a stand-in."""
+    """Reads a stack like `read_stack`, and adds an example source if the stack, like prod as shipped, names none
+    yet."""
     given = overrides or {}
     is_said = "recommender:source" in read_stack(name).config or "source.trial" in given
     return read_stack(name, given if is_said else {**EXISTING_SOURCE, **given})
@@ -80,7 +81,7 @@ def _inner_keys(value: Mapping[str, Any]) -> list[str]:
 
 
 class StackOutput(NamedTuple):
-    """An output of a stack, its value as the engine gets it (secrets wrapped)."""
+    """An output of a stack; the value is the one that the engine gets (secrets wrapped)."""
 
     value: Any
     is_secret: bool
@@ -90,7 +91,7 @@ class StackOutput(NamedTuple):
 def run_program(mocks: Mocks, monitor: MockMonitor, stack: Stack, *, preview: bool = False) -> dict[str, Any]:
     """Runs `__main__.py` until every resource is registered, and returns the stack's outputs, secrets unwrapped.
 
-    In a preview, outputs that are not known yet are left out. Raises what the program or the monitor raises.
+    In a preview, unknown outputs are left out. Raises the errors of the program and the monitor.
     """
 
     def program() -> None:
@@ -103,7 +104,7 @@ def run_program(mocks: Mocks, monitor: MockMonitor, stack: Stack, *, preview: bo
 def run(
     program: Callable[[], object], mocks: Mocks, monitor: MockMonitor, stack: Stack, *, preview: bool = False
 ) -> dict[str, StackOutput]:
-    """Runs a function that makes resources, in an event loop of its own. No task is left, also after a failure."""
+    """Runs a function that makes resources, in an event loop of its own. No task is left, not even after a failure."""
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(_report)
     asyncio.set_event_loop(loop)
@@ -136,7 +137,7 @@ class _UncalledHooks:
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Leaves out what a failed resource's dependents hold: the same error again, a page for each of them."""
+    """Drops the errors of a failed resource's dependents, which repeat the first error on a page each."""
     if not context["message"].endswith("was never retrieved"):
         loop.default_exception_handler(context)
 

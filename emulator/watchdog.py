@@ -1,8 +1,8 @@
-"""Ends what a run started, and removes what it must not leave, when the run is gone, however it went: by kill -9 too.
+"""Ends the processes of a run, and removes files that must not stay, when the run is gone, even by kill -9.
 
-Runs as a process of its own and reads orders from its standard input, whose other end the run holds: the end of the
-input is the end of the run. (`PR_SET_PDEATHSIG` would not do: it fires when the *thread* that started a process ends,
-is lost where a process changes its user, and says nothing to grandchildren.)
+It is a process of its own and reads orders from its standard input, whose other end the run holds: the end of the input
+is the end of the run. (`PR_SET_PDEATHSIG` is no alternative: it fires when the *thread* that started a process ends, is
+lost if a process changes its user, and does not reach grandchildren.)
 
     group N       a process group that must end with the run       ended N       it has ended
     path P        a file or folder that must go with the run       gone P        it has gone

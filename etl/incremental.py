@@ -17,7 +17,7 @@ from contracts.dataset import Dataset, KeyType
 from contracts.training_data import SuccessMarker, items_folder, state_folder
 from etl.column_types import Read, Use, expression, reads
 from etl.lake import Folder
-from etl.source import Source, literal
+from etl.mysql import Source, literal
 from etl.tables import Types, accepted, entity_keys, partition_value
 
 STATE_VERSION = 1

@@ -18,9 +18,9 @@ from pyspark.sql import SparkSession
 from contracts import dataset
 from contracts.training_data import QUALITY, QUARANTINE
 from etl import column_types, incremental, lake, quality, tables
+from etl.mysql import Source
 from etl.quality import Report
 from etl.report import to_html
-from etl.source import Source
 
 ARGUMENTS = ("login_uri", "dataset_uri", "data_lake_uri")
 OPTIONAL_ARGUMENTS = ("incremental",)

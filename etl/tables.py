@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from contracts.dataset import BUCKET, Dataset
 from etl.column_types import ColumnType, Family, Read, Use, expression, reads
-from etl.source import Source, Split
+from etl.mysql import Source, Split
 
 REASON = "_reason"
 """The column with the reason why a row is rejected; null if it is accepted. No training column begins with `_`."""

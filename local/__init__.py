@@ -1,1 +1,1 @@
-"""The run on one machine that a person starts."""
+"""The run of the whole system on one machine."""

@@ -1,4 +1,4 @@
-"""The command line: `python -m local` runs the whole system on this machine; it has further commands."""
+"""The command line. `python -m local` runs the whole system on this machine; it has further commands."""
 
 import contextlib
 import sys
@@ -23,11 +23,14 @@ COMMANDS = {
     "graph": "local.graph.command",
     "send": "local.send",
 }
-"""Name → module, imported when it is asked for: Pulumi's AWS package takes seconds."""
+"""Command → module. A module is imported when its command is called, since Pulumi's AWS package takes seconds."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit status: 0 only if every event came back, 1 if not, 2 where it cannot be run, 130 on Ctrl-C."""
+    """Runs a command and returns the exit status.
+
+    For the run: 0 if every event came back, 1 if not, 2 if it cannot start, 130 on Ctrl-C.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     console = Console(highlight=False)
     try:

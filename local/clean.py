@@ -21,8 +21,8 @@ def main(arguments: list[str]) -> int:
 
 
 def earlier_runs() -> list[Path]:
-    """This user's folders of runs that are over and named no folder of their own."""
-    random = "?" * 8  # as tempfile.mkdtemp names a folder
+    """Returns this user's folders of runs that are over and had no folder named for them."""
+    random = "?" * 8  # tempfile.mkdtemp names folders like this
     return [path for path in sorted(Path(tempfile.gettempdir()).glob(PREFIX + random)) if _is_over(path)]
 
 
@@ -38,6 +38,6 @@ def _is_over(folder: Path) -> bool:
             return False
         with (folder / LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (BlockingIOError, FileNotFoundError):  # at work, or just made
+    except (BlockingIOError, FileNotFoundError):  # a run is at work in it, or has just made it
         return False
     return True

@@ -1,4 +1,4 @@
-"""The whole system once through, a stage after the other: from a shop's MySQL to recommendations on S3."""
+"""Runs the whole system once, stage after stage: from a shop's MySQL to recommendations on S3."""
 
 import threading
 from contextlib import ExitStack, suppress
@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from emulator.errors import LocalRunError
-from local import batch, folder, keep, model, source
+from local import folder, glue_stage, keep, source, training_stage
 from local.events import Event, describe, make_events
 from local.login import Login
 from local.options import Options
@@ -36,7 +36,7 @@ def run(options: Options, place: Path, console: Console) -> int:
             )
         login = _load_source(options, stages, deployment)
         shop = read_shop(login, options.spec)
-        model.write_names(place, shop.item_names)
+        training_stage.write_names(place, shop.item_names)
         kept = None if options.retrain else folder.kept_model(place, options.made_of)
         if kept is None:
             _make_training_data(stages, deployment, place)
@@ -80,20 +80,20 @@ def _load_source(options: Options, stages: Stages, deployment: Deployment) -> Lo
 
 def _make_training_data(stages: Stages, deployment: Deployment, place: Path) -> None:
     with stages.stage("Glue job") as stage:
-        stage.result = batch.run_glue_job(deployment, place)
+        stage.result = glue_stage.run_glue_job(deployment, place)
     with stages.stage("crawler") as stage:
-        stage.result = batch.run_crawler(deployment)
+        stage.result = glue_stage.run_crawler(deployment)
 
 
 def _first_version(options: Options, stages: Stages, deployment: Deployment, place: Path, kept: Path | None) -> str:
     """Publishes the model that the folder has, or trains one, and returns its version."""
     if kept:
         with stages.stage("model") as stage:
-            version = model.publish_kept(deployment, kept, place)
+            version = training_stage.publish_kept(deployment, kept, place)
             stage.result = f"version {version}, which an earlier run left in the folder (--retrain makes a new one)"
             return version
     with stages.stage("training") as stage:
-        trained = model.train_and_publish(deployment, place, options.seed, stage.say)
+        trained = training_stage.train_and_publish(deployment, place, options.seed, stage.say)
         stage.result, stage.remark = trained.describe(), trained.remark()
     folder.note_model(place, trained.folder, options.made_of)
     return trained.version
@@ -109,7 +109,7 @@ def _recommend(
     events: list[Event],
     kept: Path | None,
 ) -> tuple[list[Event], str]:
-    """Sends the events, around a switch to a second version where there is something to see of one."""
+    """Sends the events. If there are enough of them, a second version is switched to in between."""
     if len(events) >= MIN_EVENTS and not kept:
         switchover = Switchover(deployment, streaming, stages, version)
         switchover.run(events, place, options.seed + 1)
@@ -121,12 +121,12 @@ def _recommend(
 
 
 def _count(streaming: Streaming) -> str:
-    """Records by model version, the oldest version first."""
+    """Returns the number of records of each model version, the oldest version first."""
     return ", ".join(f"{version}: {number} records" for version, number in sorted(streaming.versions().items()))
 
 
 def _wait_for_interrupt(options: Options, place: Path, console: Console, deployment: Deployment, login: Login) -> None:
-    """Leaves everything up until Ctrl-C, with notes by which `send` and `replay --run` find it."""
+    """Keeps everything up until Ctrl-C, with notes by which `send` and `replay --run` find the run."""
     with keep.noted(place, deployment, options.spec, login), suppress(KeyboardInterrupt):
         console.print()
         show_places(console, keep.places(place, deployment, login))
@@ -157,7 +157,7 @@ def _show(
 
 
 def _judge(console: Console, streaming: Streaming, missing: list[Event]) -> int:
-    """Raises `LocalRunError` where an event did not come back, or none came back with a recommendation."""
+    """Raises `LocalRunError` if an event did not come back, or none came back with a recommendation."""
     if missing:
         raise LocalRunError(
             f"{len(missing)} events did not come back as recommendations"

@@ -1,7 +1,7 @@
-"""Loads a dump of MySQL 5.7 to 8.4 or of MariaDB into MariaDB: what differs in syntax alone is translated on the way.
+"""Loads a dump of MySQL 5.7 to 8.4 or of MariaDB into MariaDB, and translates what differs in syntax.
 
-Only what the data does not depend on is left out: definers, checks, default expressions, indexes over expressions.
-Lines stay lines, so that the server's message names the dump's own.
+It leaves out only what the data does not depend on: definers, checks, default expressions, indexes over expressions.
+Line breaks stay, so that a line number in the server's message is the dump's own.
 """
 
 import codecs
@@ -28,7 +28,7 @@ class DumpError(ValueError):
 
 
 def load(login: Login, dump: Path) -> None:
-    """Runs the dump through the server's own client, which knows all of the dumps' syntax and leaves bytes alone.
+    """Sends the dump through the server's own client, which knows all of the syntax and leaves bytes alone.
 
     Raises `LocalRunError` with the line that is not understood.
     """
@@ -61,7 +61,7 @@ def _opened(dump: Path) -> Iterator[Iterable[bytes]]:
         if start.startswith(GZIP_MAGIC):
             with gzip.open(file) as unpacked:
                 yield unpacked
-        elif start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what PowerShell's `>` writes
+        elif start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # PowerShell's `>` writes this
             with dump.open(encoding="utf-16", newline="") as text:
                 yield (line.encode() for line in text)
         elif b"\0" in start:
@@ -85,7 +85,7 @@ _END_OF_LITERAL = {
     b"*": re.compile(rb".*?\*/", re.DOTALL),
 }
 _LITERAL = re.compile(rb"""'(?:[^'\\]|\\.|'')*+'|"(?:[^"\\]|\\.|"")*+"|/\*(?!M?!).*?\*/|(?:--[\s].*|\#.*)""", re.DOTALL)
-"""A text or a comment (`/*!…*/` is none: it is executed)."""
+"""A text or a comment. `/*!…*/` is not a comment, since it is executed."""
 _COMPLETE = re.compile(
     rb"""(?:[^'"`/#-]++|`[^`]*`|'(?:[^'\\]|\\.|'')*+'|"(?:[^"\\]|\\.|"")*+"|/\*(?!M?!).*?\*/"""
     rb"""|--[\s].*|\#.*|/(?!\*(?!M?!))|-(?!-\s))*+""",
@@ -114,7 +114,7 @@ _FOLDS = {b"ai_ci": b"uca1400_nopad_ai_ci", b"as_ci": b"uca1400_nopad_as_ci", b"
 _REWRITES: tuple[tuple[re.Pattern[bytes], bytes | Callable[[re.Match[bytes]], bytes]], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
-        # MySQL 8's collations by the Unicode of 2016, which pad nothing; MariaDB's nearest are of 2021.
+        # MySQL 8's collations are by the Unicode of 2016 and pad nothing; MariaDB's nearest ones are of 2021.
         (
             rb"\butf8mb4_(?:[a-z]+_)*?0900_(ai_ci|as_ci|as_cs|bin)(?:_ks)?\b",
             lambda found: b"utf8mb4_" + _FOLDS.get(found[1].lower(), b"nopad_bin"),
@@ -127,7 +127,7 @@ _REWRITES: tuple[tuple[re.Pattern[bytes], bytes | Callable[[re.Match[bytes]], by
         (rb"\bWITH\s+PARSER\s+" + _NAME, b""),
         (rb"(?<!`)\bTABLESPACE\s+" + _NAME + rb"(?:\s+STORAGE\s+\w+)?", b""),
         (rb"/\*M!999999\\- enable the sandbox mode \*/", b""),
-        # An index over an expression, and a check: MariaDB has not all of MySQL's functions.
+        # An index over an expression, and a check: MariaDB lacks some of MySQL's functions.
         (rb"^\s*(?:UNIQUE\s+)?(?:KEY|INDEX)\s+" + _NAME + rb"\s+\((?:.*,)?\(.*?(,?)\s*$", rb"  CHECK (TRUE)\1\n"),
         (rb"^\s*CONSTRAINT\s+" + _NAME + rb"\s+CHECK\s+\(.*?(,?)\s*$", rb"  CHECK (TRUE)\1\n"),
     )
@@ -136,7 +136,7 @@ _DEFAULT_EXPRESSION = re.compile(rb"\bDEFAULT\s+\(", re.IGNORECASE)
 
 
 def translated(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The dump's lines as MariaDB takes them, as many as came. Raises `DumpError`."""
+    """Yields the dump's lines as MariaDB takes them, one for each. Raises `DumpError`."""
     databases: dict[bytes, int] = {}
     opened, dropping = b"", False
     for number, line in enumerate(lines, 1):
@@ -161,7 +161,7 @@ def translated(lines: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _rewritten(code: bytes, databases: dict[bytes, int], number: int) -> bytes:
-    if len(code) > LONG_LINE and _INSERT.match(code):  # the bulk of a dump: nothing in its rows is syntax
+    if len(code) > LONG_LINE and _INSERT.match(code):  # most of a dump is rows, which hold no syntax
         head, values, rows = re.split(rb"(\bVALUES?\b|$)", code, maxsplit=1, flags=re.IGNORECASE)
         return _unqualified(head, databases, number) + values + rows
     literals: list[bytes] = []
@@ -178,7 +178,7 @@ def _rewritten(code: bytes, databases: dict[bytes, int], number: int) -> bytes:
 
 
 def _unqualified(code: bytes, databases: dict[bytes, int], number: int) -> bytes:
-    """Takes the database's name from in front of tables': all of them go to the database of the run."""
+    """Removes the database's name in front of tables' names: all of them go to the run's database."""
     _note(databases, [found[1] for found in _QUALIFIED.findall(code)], number)
     code = _QUALIFIED.sub(rb"\1", code)
     for pattern in (_READ_FROM, _OF_A_COLUMN):
@@ -198,7 +198,7 @@ def _note(databases: dict[bytes, int], names: Iterable[bytes], number: int) -> N
 
 
 def _without_default_expressions(code: bytes) -> bytes:
-    """`DEFAULT (…)` is only for rows to come."""
+    """Removes `DEFAULT (…)`, which is only for rows to come."""
     while found := _DEFAULT_EXPRESSION.search(code):
         depth, end = 1, found.end()
         while depth and end < len(code):

@@ -1,4 +1,4 @@
-"""Events for the stream: made of the shop's customers and products, or read from a file."""
+"""Events for the stream, generated from the shop's customers and products, or read from a file."""
 
 import json
 import random
@@ -16,16 +16,17 @@ from local.shop import Customer, Shop
 Event = dict[str, Any]
 
 MAX_BATCH = 500
-"""Records that Kinesis takes in one PutRecords call."""
+"""The most records of a PutRecords call (Kinesis API reference)."""
 
 MAX_TOLD = 10
-"""Mistakes of a file of events that are shown."""
+"""The most mistakes that are shown of a file of events."""
 
 UNKNOWN_CUSTOMER, UNKNOWN_PRODUCT = 999_999_999, "NO_SUCH_PRODUCT"
 
 
 def make_events(shop: Shop, dataset: Dataset, n: int, seed: int = 1) -> list[Event]:
-    """`n` visits: mostly customers looking at what they may like, and the odd ones that every shop has."""
+    """Generates `n` visits: mostly customers who look at what they may like, and some unusual visits as every shop
+    has."""
     dice = random.Random(seed)  # noqa: S311  (a made-up visitor, not a secret)
     fields = {column: field for field, column in dataset.event_features.items()}
     items = sorted(shop.item_names)
@@ -54,7 +55,7 @@ def _event(
         HISTORY: [
             {
                 PRODUCT: item,
-                # Sites send it both ways.
+                # Sites send numbers and texts.
                 QUANTITY: dice.choice([1, "1", "2", 3]),
                 IN_CART: dice.random() < 0.3,
             }
@@ -64,7 +65,7 @@ def _event(
 
 
 def read_events(path: Path) -> list[Event]:
-    """Reads a JSON event, a JSON list of events, or a JSON event a line. Raises `LocalRunError`."""
+    """Reads one JSON event, a JSON list of events, or a JSON event on each line. Raises `LocalRunError`."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -75,7 +76,7 @@ def read_events(path: Path) -> list[Event]:
         document = json.loads(text)
     except ValueError:
         try:
-            # Not splitlines(): it also splits at U+2028 and others, which JSON has inside of text.
+            # Not splitlines(), which also splits at U+2028 and others that JSON texts may contain.
             document = [json.loads(line) for line in text.split("\n") if line.strip()]
         except ValueError as error:
             raise LocalRunError(f"{path}: expected a JSON event, a list of them, or one a line: {error}") from error
@@ -91,7 +92,7 @@ def read_events(path: Path) -> list[Event]:
 
 
 def _mistakes(event: Event) -> Iterator[str]:
-    """What the stream transformation would refuse the event for."""
+    """Yields the reasons for which the stream transformation would refuse the event."""
     if not isinstance(event.get(SESSION), str):
         yield _expected(SESSION, "a text", event.get(SESSION))
     if isinstance(event.get(CUSTOMER), bool) or not isinstance(event.get(CUSTOMER), int | str | None):
@@ -121,7 +122,7 @@ def _expected(key: str, what: str, found: object) -> str:
 def put_events(
     kinesis: Any, stream_name: str, events: Sequence[Event], progress: Callable[[int], None] = lambda _: None
 ) -> list[str]:
-    """Puts events on the stream, in order, and returns their sequence numbers. What Kinesis throttles is put again."""
+    """Puts events on the stream, in order, and returns their sequence numbers. Throttled events are put again."""
     numbers: list[str | None] = [None] * len(events)
     waiting = list(range(len(events)))
     while waiting:
@@ -144,6 +145,6 @@ def put_events(
 
 
 def describe(event: Event) -> str:
-    """An event in a line, for an error message."""
+    """Returns an event as one line, for an error message."""
     text = json.dumps(event)
     return text if len(text) <= 200 else f"{text[:197]}…"

@@ -1,4 +1,4 @@
-"""The run's folder: taken for one run at a time, with the model of an earlier run kept in it."""
+"""The run's folder. It belongs to one run at a time, and keeps the model of an earlier run."""
 
 import contextlib
 import fcntl
@@ -13,23 +13,24 @@ from typing import IO, Any
 from emulator.errors import LocalRunError
 
 LOCK = "run.lock"
-"""Locked while a run is at work; a folder that has it was made by a run."""
+"""The file that is locked while a run is at work. It marks a folder that a run made."""
 MODEL_NOTE = "model.json"
-"""Says which model the folder holds, and of which data."""
+"""The file that names the model in the folder, and the data that it was trained on."""
 STATE = ("aws", "glue", "mysql", "postgres", "quality", "error.log", "recommendations.jsonl", "replay.json")
-"""What a run makes anew: each run has passwords, ports and an emulated AWS of its own."""
+"""The parts that each run makes anew: passwords, ports and the emulated AWS are its own."""
 NEEDED_BYTES = 500_000_000
-"""Free space that a run needs, with some to spare: one of the sample shop leaves 170 MB behind."""
+"""Free space that a run needs, with a reserve: a run of the sample shop leaves 170 MB behind."""
 FULL_BYTES = 2_000_000
 PREFIX = "recommender-"
 
 
 @contextlib.contextmanager
 def claimed(wanted: Path | None) -> Iterator[Path]:
-    """The folder, this run's alone until the context ends. Without `wanted`, a new one in the temporary folder.
+    """Gives the folder to this run alone until the context ends.
 
-    What services left in it by an earlier run is removed, its model is kept. Raises `LocalRunError` for a folder that
-    cannot be used, before anything in it is changed.
+    Without `wanted`, it is a new one in the temporary folder. Files that an earlier run's services left in it are
+    removed; the model is kept. Raises `LocalRunError` for a folder that cannot be used, before anything in it is
+    changed.
     """
     folder = _made(wanted)
     _check_space(folder)
@@ -42,7 +43,7 @@ def claimed(wanted: Path | None) -> Iterator[Path]:
 
 
 def kept_model(folder: Path, made_of: Any) -> Path | None:
-    """The model version that an earlier run left in the folder, if it was made of the same data."""
+    """Returns the model version that an earlier run left in the folder, if it was made of the same data."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         note = json.loads((folder / MODEL_NOTE).read_text())
         version = folder / str(note["version"])
@@ -52,13 +53,13 @@ def kept_model(folder: Path, made_of: Any) -> Path | None:
 
 
 def note_model(folder: Path, version: Path, made_of: Any) -> None:
-    """Has the next run on the folder use this model version, a folder below it."""
+    """Notes this model version, a folder below it, for the next run on the folder."""
     note = {"version": str(version.relative_to(folder)), "made_of": made_of}
     (folder / MODEL_NOTE).write_text(json.dumps(note), encoding="utf-8")
 
 
 def disk_is_full(folder: Path) -> bool:
-    """Whether what just failed there may have failed for want of space."""
+    """Returns True if too little space is left there, so that a failure may come from that."""
     with contextlib.suppress(OSError):
         return shutil.disk_usage(folder).free < FULL_BYTES
     return False

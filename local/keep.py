@@ -1,4 +1,5 @@
-"""A run that is kept up: where its parts are, what to type to use them, and the note by which commands find it."""
+"""A run that is kept up: the places of its parts, the commands that use them, and the note by which commands find
+it."""
 
 import contextlib
 import json
@@ -23,7 +24,7 @@ COMMAND = "python -m"
 
 @dataclass(frozen=True)
 class RunThatIsUp:
-    """What a command needs of a run; `environment` are AWS's variables, for boto3."""
+    """The addresses and logins of a run. `environment` are AWS's variables, for boto3."""
 
     folder: Path
     environment: dict[str, str]
@@ -35,7 +36,8 @@ class RunThatIsUp:
 
 @contextlib.contextmanager
 def noted(folder: Path, deployment: Deployment, spec: Dataset, login: Login) -> Iterator[None]:
-    """While the context lasts, the folder says how to reach the run; for its owner only, as it holds passwords."""
+    """Writes the note about the run to its folder while the context lasts. It holds passwords: only its owner can read
+    it."""
     aws = deployment.cloud.aws
     bucket, stream = deployment.output("recommendations_bucket"), deployment.output("event_stream_name")
     environment = aws.environment(aws.root)
@@ -69,7 +71,7 @@ def _write_shell_file(folder: Path, environment: dict[str, str]) -> None:
 
 
 def places(folder: Path, deployment: Deployment, login: Login) -> dict[str, str]:
-    """What is up, each with a line that uses it."""
+    """Returns the services that are up, each with a command that uses it."""
     at = shlex.quote(str(folder))
     bucket, stream = deployment.output("recommendations_bucket"), deployment.output("event_stream_name")
     lines = {
@@ -91,7 +93,7 @@ def places(folder: Path, deployment: Deployment, login: Login) -> dict[str, str]
 
 
 def find(folder: Path | None) -> RunThatIsUp:
-    """The run in a folder, or the only one in a folder that a run made for itself. Raises `LocalRunError`."""
+    """Returns the run in a folder, or the only one in a folder that a run made itself. Raises `LocalRunError`."""
     if folder is None:
         found = sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{NOTE}"))
         if len(found) != 1:

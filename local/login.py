@@ -1,4 +1,4 @@
-"""How the shop's MySQL is reached: a login, its URL, and connections."""
+"""Access to the shop's MySQL: a login, its URL, and connections."""
 
 import contextlib
 import re
@@ -17,16 +17,16 @@ from emulator.errors import LocalRunError
 MYSQL_PORT = 3306
 CONNECT_SECONDS = 10
 TLS_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
-"""Of mysql's `--ssl-mode`, whose default is PREFERRED: encrypted where the server can."""
+"""Values of mysql's `--ssl-mode`. The default is PREFERRED: encrypted if the server can."""
 
 
 @dataclass(frozen=True)
 class Tls:
-    """What mysql's client calls `--ssl-mode` and `--ssl-ca` ("Command Options for Encrypted Connections")."""
+    """The options `--ssl-mode` and `--ssl-ca` of mysql's client ("Command Options for Encrypted Connections")."""
 
     mode: str = "PREFERRED"
     ca: str = ""
-    """A file with the authorities' certificates (PEM), where the mode verifies the server's."""
+    """A file with the authorities' certificates (PEM), if the mode verifies the server's certificate."""
 
     @property
     def verifies(self) -> bool:
@@ -34,9 +34,10 @@ class Tls:
 
     @property
     def jdbc_options(self) -> str:
-        """For the driver of this machine's job, MariaDB's 2.7, which knows no `sslMode` (its page "TLS parameters").
+        """Parameters for the driver of this machine's job, MariaDB's 2.7, which has no `sslMode` (its page "TLS
+        parameters").
 
-        PREFERRED, which it lacks, is settled before (`settled`).
+        It lacks PREFERRED too, which is replaced before (`settled`).
         """
         if self.mode == "DISABLED":
             return ""
@@ -46,11 +47,12 @@ class Tls:
         return f"useSsl=true&serverSslCert={self.ca}{any_host}"
 
     def context(self) -> ssl.SSLContext | None:
-        """For Python's connections; None for PREFERRED too, its default. Raises `OSError` for a file that is no PEM."""
+        """Returns the settings of Python's connections, None for PREFERRED, their default. Raises `OSError` for a file
+        that is no PEM."""
         if self.mode in ("DISABLED", "PREFERRED"):
             return None
         context = ssl.create_default_context(cafile=self.ca or None)
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # authorities that servers make for themselves lack extensions
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Authorities that servers make for themselves lack extensions.
         context.check_hostname = self.mode == "VERIFY_IDENTITY"
         context.verify_mode = ssl.CERT_REQUIRED if self.verifies else ssl.CERT_NONE
         return context
@@ -58,7 +60,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class Login:
-    """How to reach a MySQL database."""
+    """Address and login of a MySQL database."""
 
     host: str
     port: int
@@ -72,9 +74,9 @@ class Login:
 
 
 def parse_url(url: str, ask_password: Callable[[str], str] = lambda who: "") -> Login:
-    """Reads `mysql://user:password@host:port/database?ssl-mode=…&ssl-ca=…`; a password that it lacks is asked for.
+    """Reads `mysql://user:password@host:port/database?ssl-mode=…&ssl-ca=…`, and asks for a missing password.
 
-    Raises `LocalRunError`, which does not repeat the password.
+    Raises `LocalRunError`, whose text does not repeat the password.
     """
     expected = "--source: expected mysql://user:password@host:port/database (special characters as %XX)"
     try:
@@ -97,7 +99,7 @@ def parse_url(url: str, ask_password: Callable[[str], str] = lambda who: "") -> 
 
 
 def _tls(query: str) -> Tls:
-    """Reads `ssl-mode=…&ssl-ca=…`. Raises `LocalRunError` for what else there is, and what is missing."""
+    """Reads `ssl-mode=…&ssl-ca=…`. Raises `LocalRunError` for an unknown, wrong or missing value."""
     options = parse_qsl(query, keep_blank_values=True)
     given = dict(options)
     if given.keys() - {"ssl-mode", "ssl-ca"} or len(given) != len(options) or (query and not options):
@@ -125,7 +127,8 @@ def _tls(query: str) -> Tls:
 
 
 def settled(login: Login) -> Login:
-    """The login with PREFERRED replaced by what the server can. Raises `LocalRunError` where it cannot be reached."""
+    """Returns the login with PREFERRED replaced by a mode that the server has. Raises `LocalRunError` if it cannot be
+    reached."""
     if login.tls.mode != "PREFERRED":
         return login
     with connected(login) as connection:
@@ -134,7 +137,7 @@ def settled(login: Login) -> Login:
 
 @contextlib.contextmanager
 def connected(login: Login) -> Iterator["pymysql.connections.Connection[Any]"]:
-    """A connection to the shop's database. Raises `LocalRunError` where there is none, or where it breaks off."""
+    """Connects to the shop's database. Raises `LocalRunError` if it cannot be reached, or the connection breaks off."""
     try:
         connection = pymysql.connect(
             host=login.host,

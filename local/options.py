@@ -1,4 +1,4 @@
-"""What a run is asked for: read from the command line, and checked as far as it can be before anything starts."""
+"""The options of a run, read from the command line and checked as far as possible before anything starts."""
 
 import argparse
 import getpass
@@ -17,11 +17,11 @@ from local.events import Event, read_events
 from local.login import Login, parse_url, settled
 
 PASSWORD_VARIABLE = "SOURCE_PASSWORD"  # noqa: S105  (a variable's name)
-"""Holds the password of `--source` where the URL has none: other users of a machine see its command lines."""
+"""The variable with the password of `--source` if the URL has none: other users of a machine can see command lines."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as everything else here does."""
+    """Prints a mistake in one line, as all other errors here."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error {message} ({self.prog} --help lists all arguments)\n")
@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is asked for, checked."""
+    """The checked options of a run."""
 
     stack: Stack
     spec: Dataset
@@ -45,7 +45,7 @@ class Options:
 
     @property
     def made_of(self) -> dict[str, Any]:
-        """What a model of this run is made of: a run with the same uses the model that is there."""
+        """The values that a model depends on. A run with the same values uses the model that is there."""
         if self.source:
             shop: Any = [self.source.host, self.source.port, self.source.database]
         elif self.sql_dump:
@@ -56,7 +56,8 @@ class Options:
 
 
 def read(arguments: list[str]) -> Options:
-    """Raises `LocalRunError` or `DatasetError` for a value that cannot be; exits with 2 for an unknown argument."""
+    """Reads the command line. Raises `LocalRunError` or `DatasetError` for a wrong value; exits with 2 for an unknown
+    argument."""
     given = _parser().parse_args(arguments)
     _check_together(given)
     events = read_events(given.events) if given.events else None
@@ -66,7 +67,7 @@ def read(arguments: list[str]) -> Options:
             raise LocalRunError(f"{option} {path}: expected a file, found none")
     stack = read_stack(given.stack, _overrides(given, source))
     spec = dataset.load(ROOT / stack.config.get("recommender:dataset_file", "dataset.toml"))
-    if source:  # asked when all that is given is right
+    if source:  # asked last, when all other options are right
         source = settled(source)
         stack = read_stack(given.stack, _overrides(given, source))
     return Options(
@@ -85,7 +86,7 @@ def read(arguments: list[str]) -> Options:
 
 
 def ask_password(who: str) -> str:
-    """The password that a URL lacks: from the environment, or from the person at the terminal."""
+    """Returns the password that a URL lacks, from the environment or from the person at the terminal."""
     password = os.environ.get(PASSWORD_VARIABLE)
     if password is None and sys.stdin.isatty():
         password = getpass.getpass(f"password of {who}: ")
@@ -104,15 +105,15 @@ def _check_together(given: argparse.Namespace) -> None:
 
 
 def _overrides(given: argparse.Namespace, source: Login | None) -> dict[str, object]:
-    """What differs on this machine from the stack's own configuration."""
+    """Returns the settings that differ on this machine from the stack's own configuration."""
     # The Lambda processes run in this very environment, which has the functions' packages.
-    # Somebody watches, so the delivery stream gathers records for a second where a stack's own would for longer.
+    # Somebody watches, so the delivery stream buffers records for a second, and a stack's own for longer.
     overrides: dict[str, object] = {
         "common.bundle_dependencies": False,
         "stream.processor_buffer_seconds": 1,
         "stream.delivery_buffer_seconds": 1,
         "source.sample_shop_seed": given.seed,
-        # A stack whose source is an existing database runs here on a trial one, or on what --source names.
+        # A stack whose source is an existing database runs here on a trial one, or on the one of --source.
         "source.trial": source is None,
     }
     if given.dataset:

@@ -1,4 +1,4 @@
-"""`python -m local send`: puts an event on the stream of a run that is kept up, and shows what comes back."""
+"""`python -m local send` puts an event on the stream of a run that is kept up, and shows the recommendations."""
 
 import os
 import uuid

@@ -1,4 +1,4 @@
-"""One local run: the services up, the program deployed on them, and everything stopped at the end."""
+"""One local run: starts the services, deploys the program on them, and stops everything at the end."""
 
 import contextlib
 import shutil
@@ -26,11 +26,11 @@ class Deployment:
     stack: Stack
     resources: list[Registered]
     outputs: dict[str, Any]
-    """The stack's outputs; secrets are in clear, so never print it whole."""
+    """The stack's outputs. Secrets are in clear text, so never print it whole."""
 
     @property
     def dataset_file(self) -> Path:
-        """The dataset specification that the stack names."""
+        """The dataset specification of the stack."""
         return ROOT / self.stack.config.get("recommender:dataset_file", "dataset.toml")
 
     @property
@@ -38,7 +38,7 @@ class Deployment:
         return sum(registered.realised for registered in self.resources)
 
     def output(self, name: str) -> Any:
-        """Raises `LocalRunError` where the program exports no such output."""
+        """Returns an output. Raises `LocalRunError` if the program exports no such output."""
         if name not in self.outputs:
             raise LocalRunError(
                 f"stack output {name}: the program does not export it; it exports {', '.join(sorted(self.outputs))}"
@@ -46,7 +46,7 @@ class Deployment:
         return self.outputs[name]
 
     def database(self, engine: str) -> DatabaseInstance | None:
-        """The RDS instance of an engine (`postgres`, `mysql`), where the program declares one."""
+        """Returns the RDS instance of an engine (`postgres`, `mysql`), if the program declares one."""
         return self.cloud.databases.get(engine)
 
     def glue_job(self) -> Resource:
@@ -58,7 +58,7 @@ class Deployment:
         return self.cloud.glue_jobs[name]
 
     def function(self, source: str) -> tuple[str, Resource]:
-        """The function that runs a folder of `functions/`: its name, and what the program declares of it."""
+        """Returns the name and the declaration of the function that runs a folder of `functions/`."""
         for name, resource in self.cloud.functions.items():
             if resource["handler"].split(".")[1] == source:
                 return name, resource
@@ -67,9 +67,9 @@ class Deployment:
 
 @contextlib.contextmanager
 def running_services(folder: Path, region: str) -> Iterator[Cloud]:
-    """The emulated AWS, with nothing in it yet. Stops it, and every database made since, at the end."""
+    """Starts the emulated AWS, empty. At the end it is stopped, with every database made since."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Customers' data lies in it. The databases, as root under users of their own, have their data elsewhere.
+    # It holds customers' data. The databases, run as users of their own if this is root, keep their data elsewhere.
     folder.chmod(0o700)
     ministack = MiniStack(folder / "aws", folder / "ministack.log", region)
     cloud = Cloud(folder, ministack)
@@ -81,15 +81,15 @@ def running_services(folder: Path, region: str) -> Iterator[Cloud]:
         cloud.event_rules.stop()
         for engine, instance in cloud.databases.items():
             instance.server.stop()
-            # Nearly all of a run's size, and the passwords end with the run; the logs beside it stay.
+            # The data is nearly all of a run's size, and the passwords end with the run. The logs beside it stay.
             shutil.rmtree(folder / engine / "data", ignore_errors=True)
         ministack.stop()
 
 
 def deploy(cloud: Cloud, stack: Stack, edit: Edit = lambda resource: resource) -> Deployment:
-    """Runs the program and makes its resources real. Raises what the program or a realiser raises.
+    """Runs the program and makes its resources real. Raises the errors of the program and the realisers.
 
-    `edit` may change a resource on its way, as a mistake in a component would.
+    `edit` may change a resource before it is made, as a mistake in a component would.
     """
     mocks = LocalMocks(cloud, edit)
     outputs = run_program(mocks, LocalMonitor(mocks), stack)
@@ -107,7 +107,7 @@ def terminated_as_interrupt() -> Iterator[None]:
 
     try:
         before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread: who started it deals with signals
+    except ValueError:  # This is not the main thread: its owner handles signals.
         yield
         return
     try:

@@ -1,4 +1,4 @@
-"""What the run itself looks up in the shop's database: names to show, and who could come to the site."""
+"""Reads from the shop's database what a run shows and sends: names of items, and customers who could visit the site."""
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
@@ -13,11 +13,11 @@ from local.login import Login as Login
 from local.login import connected
 
 MAX_CUSTOMERS = 2_000
-"""Customers to make events of; a shop may have millions."""
+"""The most customers to generate events from; a shop may have millions."""
 MAX_BIT_BYTES = 8
-"""Of a BIT column."""
+"""The bytes of the largest BIT column."""
 ZERO_DATE = "0000-00-00"
-"""What MySQL has for no date."""
+"""MySQL's value for a missing date."""
 ID = "_id"
 
 
@@ -36,7 +36,7 @@ class Shop:
 
     customers: tuple[Customer, ...]
     item_names: Mapping[str, str]
-    """Item id → what people call it."""
+    """Item id → name for people."""
 
     def item(self, item_id: str) -> str:
         name = self.item_names.get(item_id)
@@ -44,7 +44,7 @@ class Shop:
 
 
 def read_shop(login: Login, dataset: Dataset) -> Shop:
-    """Reads names, customers and what they liked, by the tables that the dataset specification names."""
+    """Reads names, customers and liked items from the tables that the dataset specification names."""
     users, ratings = dataset.users, dataset.ratings
     with _cursor(login) as cursor:
         names = _names(cursor, dataset.items)
@@ -62,7 +62,7 @@ def read_shop(login: Login, dataset: Dataset) -> Shop:
 
 
 def read_customer(login: Login, dataset: Dataset, key: str) -> Customer | None:
-    """One customer with features, without likes."""
+    """Returns one customer with features, without liked items."""
     users = dataset.users
     with _cursor(login) as cursor:
         wanted = f"{quoted(users.key)} = {cursor.mogrify('%s', (key,))}"
@@ -72,7 +72,7 @@ def read_customer(login: Login, dataset: Dataset, key: str) -> Customer | None:
 
 
 def read_names(login: Login, dataset: Dataset, ids: Collection[str]) -> Shop:
-    """The names of some items."""
+    """Returns the names of some items."""
     with _cursor(login) as cursor:
         return Shop((), _names(cursor, dataset.items, ids))
 
@@ -103,7 +103,7 @@ def _customer(row: Mapping[str, Any], liked: tuple[str, ...]) -> Customer:
 
 
 def _plain(value: Any) -> Any:
-    """A value as an event's JSON has it."""
+    """Returns a value in the form that an event's JSON has."""
     if isinstance(value, Decimal | float):
         return int(value) if float(value).is_integer() else float(value)
     if isinstance(value, bytes):

@@ -16,7 +16,8 @@ from local.check import columns
 from local.login import Login, connected
 
 MAX_KEY_LENGTH = 191
-"""Characters of a text key in the ratings table; what an index of utf8mb4 takes in every version of MySQL."""
+"""The most characters of a text key in the ratings table: an index of utf8mb4 takes as many in every version of
+MySQL."""
 BATCH_ROWS = 5_000
 
 _WHOLE = re.compile(r"[+-]?[0-9]+")
@@ -32,7 +33,7 @@ def check_existing(login: Login, dataset: Dataset) -> str:
 
 
 def check_given(source: Login | None, ratings: Path | None, dataset: Dataset) -> None:
-    """Looks at what a run is given before anything starts. Raises `LocalRunError`."""
+    """Checks the options of the source before anything starts. Raises `LocalRunError`."""
     if source:
         check_existing(source, dataset)
     if ratings:
@@ -44,10 +45,10 @@ def check_given(source: Login | None, ratings: Path | None, dataset: Dataset) ->
 
 
 def load_dump(login: Login, dump: Path, ratings_file: Path | None, dataset: Dataset) -> str:
-    """Fills the database from a mysql dump, and the ratings table from a csv file with a header, where there is one.
+    """Fills the database from a mysql dump, and the ratings table from a csv file with a header, if one is given.
 
-    Tables end up in the login's database, whichever name the dump has for its own. Raises `LocalRunError` for a
-    dump that the server refuses, a wrong header, and the first bad row with its line.
+    All tables go to the login's database, whichever name the dump has for its own. Raises `LocalRunError` for a dump
+    that the server refuses, a wrong header, and the first bad row with its line.
     """
     rows = list(read_ratings(ratings_file, dataset)) if ratings_file else []
     dump_file.load(login, dump)
@@ -73,7 +74,7 @@ def _check_tables(cursor: Cursor, login: Login, dataset: Dataset) -> str:
 
 
 def read_ratings(path: Path, dataset: Dataset) -> Iterator[list[str]]:
-    """The rows of a file of ratings, checked. Raises `LocalRunError` for the first that is none, with its line."""
+    """Yields the checked rows of a file of ratings. Raises `LocalRunError` for the first wrong row, with its line."""
     expected = list(dataset.ratings.columns)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -126,7 +127,7 @@ def _fields(dataset: Dataset) -> Iterator[_Field]:
 
 
 def _create_ratings(cursor: Cursor, dataset: Dataset, rows: Sequence[Sequence[str]]) -> None:
-    """Makes the table, without a primary key: a file may hold a pair twice, and the quality gate is to say so."""
+    """Makes the table without a primary key: a file may hold a pair twice, which the quality gate reports."""
     ratings = dataset.ratings
     columns = []
     for place, field in enumerate(_fields(dataset)):

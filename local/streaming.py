@@ -1,4 +1,4 @@
-"""The streaming part of a run: the event rules and the delivery stream at work, events in, recommendations out."""
+"""The streaming part of a run: the event rules and the delivery stream run, events go in, recommendations come out."""
 
 import json
 import time
@@ -16,18 +16,18 @@ from operations.recommendations import Receiver, Record
 
 LOAD_SECONDS = 180.0
 STREAM_SECONDS = 180.0
-"""How long a run waits for the loader, and for its events to come back."""
+"""The longest waits for the loader, and for events to come back."""
 
 
 class Streaming:
-    """Used as a context: rules and delivery streams run inside of it."""
+    """A context in which event rules, delivery streams and event sources run."""
 
     def __init__(self, deployment: Deployment) -> None:
         cloud = deployment.cloud
         self._deployment = deployment
         self._rules = cloud.event_rules
         self.streams = [DeliveryStream(cloud.aws, inputs) for inputs in cloud.delivery_streams.values()]
-        # After the streams, which take what they deliver.
+        # Made after the streams, to which they deliver.
         self.event_sources = [EventSource(cloud.aws, inputs) for inputs in cloud.event_sources.values()]
         self._receiver = Receiver(cloud.client("s3"), deployment.output("recommendations_bucket"))
         self._loads = 0
@@ -44,7 +44,7 @@ class Streaming:
         self._rules.stop()
 
     def wait_for_load(self, version: str) -> str:
-        """Waits until the loader, started by the manifest's arrival, is done. Raises `LocalRunError` if it failed."""
+        """Waits until the loader is done, which the manifest's arrival starts. Raises `LocalRunError` if it failed."""
         delivery = self.next_load()
         if delivery.error:
             logs = self._deployment.cloud.aws.function_logs(delivery.target.arn)
@@ -53,7 +53,7 @@ class Streaming:
         return f"{loaded['items']:,} items and {loaded['users']:,} users; version {loaded['active']} is active"
 
     def next_load(self) -> EventDelivery:
-        """Waits for what becomes of the next manifest that arrives, or arrived since the last call."""
+        """Waits for the outcome of the next manifest that arrives, or has arrived since the last call."""
         self._loads += 1
         return self._rules.wait_idle(LOAD_SECONDS, at_least=self._loads, service="lambda")[-1]
 
@@ -63,12 +63,12 @@ class Streaming:
         progress: Callable[[int], None] = lambda _: None,
         timeout: float = STREAM_SECONDS,
     ) -> list[Event]:
-        """Puts events on the stream, waits for what comes back, and returns the events that did not."""
+        """Puts events on the stream, waits for their recommendations, and returns the events that got none."""
         self._receiver.poll()
         return self.wait_for(self.put(events), progress, timeout)
 
     def put(self, events: Sequence[Event]) -> dict[str, Event]:
-        """Puts events on the stream; each by the id that its record will have."""
+        """Puts events on the stream. Returns each by the id that its record will have."""
         kinesis = self._deployment.cloud.client("kinesis")
         ids = put_events(kinesis, self._deployment.output("event_stream_name"), events)
         return dict(zip(ids, events, strict=True))
@@ -79,17 +79,17 @@ class Streaming:
         progress: Callable[[int], None] = lambda _: None,
         timeout: float = STREAM_SECONDS,
     ) -> list[Event]:
-        """Waits for the recommendations of events that were put, and returns the events without."""
+        """Waits for the recommendations of events that were put, and returns the events that got none."""
         missing = self._receiver.wait_for(sent.keys(), timeout, progress)
         return [event for event_id, event in sent.items() if event_id in missing]
 
     def versions(self, sent: Collection[str] | None = None) -> Counter[str]:
-        """Records by the model version that made them; of these events, or of all."""
+        """Counts records by model version, of these events or of all."""
         ids = {str(record["event_id"]): str(record["model_version"]) for record in self.records()}
         return Counter(version for event_id, version in ids.items() if sent is None or event_id in sent)
 
     def activate(self, version: str) -> float:
-        """Has the loader switch to a version that is loaded, as an operator would; the milliseconds that took."""
+        """Makes the loader switch to a loaded version, as an operator would. Returns the milliseconds that it took."""
         name, _ = self._deployment.function("embedding_loader")
         request = json.dumps({"action": "activate", "version": version})
         began = time.monotonic()
@@ -101,22 +101,23 @@ class Streaming:
         return took
 
     def records(self) -> list[Record]:
-        """Every recommendation record so far, one an event, in the order of the stream; replayed ones come last."""
+        """Returns all recommendation records, one for each event, in the order of the stream; replayed ones come
+        last."""
         recommendations = self._receiver.poll().recommendations
         return [recommendations[event_id] for event_id in sorted(recommendations)]
 
     def failures(self) -> list[Record]:
-        """What `processing-failed/` holds so far, with `rawData` decoded to text."""
+        """Returns the documents below `processing-failed/`, with `rawData` decoded to text."""
         return self._receiver.poll().failures
 
     def reasons(self) -> str:
-        """Why records did not become recommendations, each reason once."""
+        """Returns the reasons why records did not become recommendations, each once."""
         problems = [problem for loop in (*self.event_sources, *self.streams) for problem in loop.problems]
         told = list(filter(None, [self._receiver.received.reasons(), *problems[-3:]]))
         return "; ".join(told or self._logged_errors())
 
     def _logged_errors(self) -> list[str]:
-        """The last error that each function logged."""
+        """Returns the last error that each function logged."""
         cloud = self._deployment.cloud
         logs = {name: cloud.aws.function_logs(name, 200).splitlines() for name in cloud.functions}
         errors = {name: [line for line in lines if "ERROR" in line or "Error" in line] for name, lines in logs.items()}

@@ -1,4 +1,4 @@
-"""What a run made, in words: where everything lies, and a few customers with what they did and what they get."""
+"""Shows the results of a run: places, and a few customers with what they looked at and what they are recommended."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,13 @@ FEATURES_SHOWN = 3
 
 
 def show_examples(console: Console, shop: Shop, records: Sequence[Record], spec: Dataset) -> None:
-    """A panel for each of a few customers: what they looked at, and what is recommended to them."""
+    """Prints a panel for each of a few customers: items that they looked at, and items recommended to them."""
     for record in _examples(shop, records):
         show_record(console, shop, record, spec)
 
 
 def show_record(console: Console, shop: Shop, record: Record, spec: Dataset) -> None:
-    """A panel: who, what they looked at, and what is recommended to them."""
+    """Returns a panel for one customer."""
     looked = Table.grid(padding=(0, 2))
     for entry in record[HISTORY]:
         where = "in the cart" if entry.get(IN_CART) else "looked at"
@@ -41,7 +41,7 @@ def show_record(console: Console, shop: Shop, record: Record, spec: Dataset) -> 
 
 
 def _who(record: Record, spec: Dataset) -> str:
-    """The customer, and the first texts among the features that the event brought."""
+    """Returns the customer, and the first texts among the features of the event."""
     customer = record.get(CUSTOMER)
     texts = [record.get(field) for field in spec.event_features]
     told = [text for text in texts if isinstance(text, str) and text][:FEATURES_SHOWN]
@@ -49,26 +49,26 @@ def _who(record: Record, spec: Dataset) -> str:
 
 
 def count_lists(records: Sequence[Record], sent: int) -> str:
-    """How many of the events sent came back with recommendations; what came back with an empty list is none."""
+    """Returns how many of the sent events came back with recommendations; an empty list does not count."""
     full = sum(bool(record["recommended_items"]) for record in records)
     empty = f", {len(records) - full} with an empty list" if full < len(records) else ""
     return f"{full} of {sent} came back as recommendations{empty}"
 
 
 def show_places(console: Console, places: Mapping[str, str]) -> None:
-    """Where things lie, a line each: not wrapped, so that it can be copied."""
+    """Prints places, one on each line. Lines are not wrapped, so that they can be copied."""
     width = max(map(len, places))
     for what, where in places.items():
         console.print(f"[bold]{what:<{width}}[/]  {escape(where)}", soft_wrap=True)
 
 
 def write_records(path: Path, records: Sequence[Record]) -> None:
-    """Keeps the records as JSON lines, in the order of their event ids."""
+    """Writes the records as JSON lines, in the order of their event ids."""
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
 
 
 def _examples(shop: Shop, records: Sequence[Record]) -> list[Record]:
-    """One record for each of a few customers: first those who looked at most, at things that the shop has."""
+    """Returns one record for each of a few customers, first those who looked at most items that the shop has."""
 
     def rank(record: Record) -> tuple[bool, int]:
         looked_at = [str(entry[PRODUCT]) for entry in record[HISTORY]]

@@ -1,4 +1,4 @@
-"""A second model version in the middle of the stream: published under load, served, and rolled back."""
+"""A second model version is published while events flow, is served, and is rolled back."""
 
 import threading
 from collections import deque
@@ -7,21 +7,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emulator.errors import LocalRunError
-from local import model
+from local import training_stage
 from local.events import Event
 from local.session import Deployment
 from local.streaming import Streaming
 from local.ui import Stages
 
 MIN_EVENTS = 60
-"""With fewer there is too little to see of a switch."""
+"""The least number of events for a switch: with fewer there is too little to see."""
 AFTER_ROLLBACK = 10
-"""The last events, kept for when the first version is back."""
+"""The last events, which are sent when the first version is back."""
 EPOCHS = 5
-"""Few: the second version has to be another model, not a better one."""
+"""A few epochs: the second version has to be another model, not a better one."""
 FLOW_SECONDS = 0.2
 FLOW_PARTS = 100
-"""While the second version is made, this part of the events that flow meanwhile is put, every so many seconds."""
+"""While the second version is made, this share of the events is put, every so many seconds."""
 
 
 class Switchover:
@@ -36,7 +36,8 @@ class Switchover:
         self._first = first
 
     def run(self, events: Sequence[Event], folder: Path, seed: int) -> None:
-        """Sends all events around the switch. Raises `LocalRunError` where a record is not of the version it should."""
+        """Sends all events around the switch. Raises `LocalRunError` if a record was made by another version than
+        expected."""
         before, flowing, after = _parts(events)
         self._send(before, self._first)
         second = self._second_version(flowing, folder, seed)
@@ -47,11 +48,12 @@ class Switchover:
         self._send(after[-AFTER_ROLLBACK:], self._first)
 
     def _second_version(self, flowing: deque[Event], folder: Path, seed: int) -> str:
-        """Trains, publishes and waits for the load while events flow; takes from `flowing` those that were sent."""
+        """Trains, publishes and waits for the load while events flow. Removes the events that were sent from
+        `flowing`."""
         sent: dict[str, Event] = {}
         with self._stages.stage("second version") as stage:
             with flow(self._streaming, flowing, sent):
-                trained = model.train_and_publish(self._deployment, folder, seed, stage.say, epochs=EPOCHS)
+                trained = training_stage.train_and_publish(self._deployment, folder, seed, stage.say, epochs=EPOCHS)
                 loaded = self._streaming.wait_for_load(trained.version)
             missing = self._streaming.wait_for(sent)
             self.missing += missing
@@ -74,14 +76,14 @@ class Switchover:
 
 
 def _parts(events: Sequence[Event]) -> tuple[Sequence[Event], deque[Event], Sequence[Event]]:
-    """A quarter before the second version, half while it is made, and the last quarter."""
+    """Splits the events: a quarter before the second version, half while it is made, and the last quarter."""
     quarter = len(events) // 4
     return events[:quarter], deque(events[quarter : 3 * quarter]), events[3 * quarter :]
 
 
 @contextmanager
 def flow(streaming: Streaming, waiting: deque[Event], sent: dict[str, Event]) -> Iterator[None]:
-    """Puts waiting events on the stream, a few at a time, for as long as the context lasts; moves them to `sent`."""
+    """Puts waiting events on the stream, a few at a time, while the context lasts; moves them to `sent`."""
     stopping = threading.Event()
     failures: list[Exception] = []
     size = max(1, len(waiting) // FLOW_PARTS)

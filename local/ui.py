@@ -1,4 +1,4 @@
-"""What the person at the terminal sees while a run goes on: a line for each stage, with what it made and its time."""
+"""Shows the progress of a run at the terminal: a line for each stage, with its result and its time."""
 
 import contextlib
 import time
@@ -11,31 +11,31 @@ from rich.markup import escape
 
 @dataclass
 class Stage:
-    """A stage that is under way. `say` shows what it is doing, `result` is what stays on its line."""
+    """A stage in progress. `say` shows its current step, `result` stays on its line."""
 
     name: str
     _console: Console
     _status: object = None
     result: str = ""
     remark: str = ""
-    """Something that the reader must not miss, on a line of its own."""
+    """A remark that the reader must not miss, on a line of its own."""
 
     def say(self, text: str) -> None:
-        """Shows what the stage is doing at the moment."""
+        """Shows the current step of the stage."""
         if self._console.is_terminal:
             self._status.update(f"[bold]{self.name}[/] {escape(text)}")  # type: ignore[attr-defined]
 
 
 @dataclass
 class Stages:
-    """The stages of a run, in order, each with the seconds it took."""
+    """The stages of a run, in order, each with its seconds."""
 
     console: Console
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
-        """Runs a stage: a spinner while it goes on, a line when it ends, also where it fails."""
+        """Runs a stage. It shows a spinner meanwhile, and a line at the end, even after a failure."""
         began = time.monotonic()
         with self.console.status(f"[bold]{name}[/]") as status:
             stage = Stage(name, self.console, status)

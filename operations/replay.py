@@ -34,6 +34,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contracts.aggregation import packed_id, unpack
+from contracts.batches import split
 from contracts.events import FAILED_PREFIX, MAX_RECORD_BYTES, original, replayed
 from functions.shared.events import RecordError
 from functions.stream_transformation.records import Record
@@ -57,7 +58,7 @@ OUTAGE = frozenset({"RetryAttemptsExhausted", "RecordAgeExceeded"})
 
 
 UNREADABLE = (ValueError, KeyError, TypeError, OSError, EOFError, RecursionError, zlib.error)
-"""What a file raises that is no error document: text of another kind, a gzip that is cut off or damaged."""
+"""The errors that a file raises if it is no error document: another kind of text, or a damaged gzip."""
 
 OBJECT_GONE = frozenset({"NoSuchKey", "InvalidObjectState"})
 """Codes of GetObject for one object alone: it expired meanwhile, or is in an archive (S3 API reference, GetObject)."""
@@ -154,7 +155,7 @@ def replay(
         sendable = _choose([event for event in asked if event.event_id not in went], again, place, done)
         n_before = len(went)
         try:
-            for batch in _batches(sendable):
+            for batch in split(sendable, lambda event: _size(event.record), MAX_BYTES, MAX_RECORDS):
                 _put(kinesis, stream, batch, went, place, done, sleep)
         finally:
             if len(went) > n_before:
@@ -225,20 +226,6 @@ def _size(record: Mapping[str, Any]) -> int:
     return len(record["Data"]) + len(record["PartitionKey"].encode())
 
 
-def _batches(events: Sequence[FailedEvent]) -> Iterator[list[FailedEvent]]:
-    batch: list[FailedEvent] = []
-    size = 0
-    for event in events:
-        bytes_of = _size(event.record)
-        if batch and (len(batch) == MAX_RECORDS or size + bytes_of > MAX_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(event)
-        size += bytes_of
-    if batch:
-        yield batch
-
-
 def _put(
     kinesis: Any,
     stream: str,
@@ -248,8 +235,11 @@ def _put(
     done: Replayed,
     sleep: Callable[[float], object],
 ) -> None:
-    """PutRecords may take some records and refuse others for now: those are put again. A request that it never takes
-    is halved, down to the record that makes it so."""
+    """Puts events on the stream.
+
+    PutRecords may take some records and refuse others for now: those are put again. A request that it never takes is
+    halved, down to the record that causes it.
+    """
     reason = ""
     for attempt in range(MAX_TRIES):
         try:
@@ -284,7 +274,7 @@ def _put(
 def noted_run(
     folder: Path, environment: Mapping[str, str], bucket: str, stream: str, api_url: str = ""
 ) -> Iterator[None]:
-    """While a local run is up, its folder says for `--run` where its parts are, and as whom; for its owner only."""
+    """Notes in the run's folder, while a local run is up, how `--run` reaches it. Only its owner can read the note."""
     note = {"environment": dict(environment), "bucket": bucket, "stream": stream, "api_url": api_url}
     path = folder / RUN_NOTE
     path.touch(mode=0o600)
@@ -296,7 +286,7 @@ def noted_run(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command. On AWS its usual variables say where and as whom (`AWS_PROFILE`, `AWS_REGION`)."""
+    """Runs the command. On AWS, its usual variables name the account and region (`AWS_PROFILE`, `AWS_REGION`)."""
     chosen = _parser().parse_args(arguments)
     try:
         if chosen.run:

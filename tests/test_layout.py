@@ -1,4 +1,5 @@
-"""Which folder may import which: the parts meet in `contracts`, and the product never needs the emulator."""
+"""Folders import only what the layout allows: the parts meet in `contracts`, and the product never needs the
+emulator."""
 
 import ast
 from pathlib import Path

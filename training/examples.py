@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from contracts.artifacts import MAX_RECENT_ITEMS
 from training.data import RatingData
 from training.histories import Flags, Indices
-from training.model import MAX_RECENT
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Forget:
 
 @dataclass(frozen=True)
 class Batch:
-    """`user`, `target`, `weight` (n,); `known`, `recent` (n, at most MAX_RECENT) items, most recent first, -1 for none.
+    """`user`, `target`, `weight` (n,); `known`, `recent` (n, at most MAX_RECENT_ITEMS) items, most recent first, -1 for
+    none.
 
     `known` is the user's history before the target; `recent` what of it the model is shown.
     """
@@ -79,14 +80,14 @@ class _Past:
         self._start = np.searchsorted(user, np.arange(n_users + 1))
 
     def before(self, user: Indices, end: Indices) -> Indices:
-        position = end[:, None] - 1 - np.arange(MAX_RECENT)
+        position = end[:, None] - 1 - np.arange(MAX_RECENT_ITEMS)
         return self._at(position, position >= self._start[user][:, None])
 
     def others(self, user: Indices, end: Indices, looked_at: Flags) -> Indices:
         """Goes round the user's history from `end` backwards, up to the example itself where that is one of them."""
         first, count = self._start[user][:, None], np.diff(self._start)[user][:, None]
-        position = end[:, None] - 1 - np.arange(MAX_RECENT)
-        there = np.arange(MAX_RECENT) < count - looked_at[:, None]
+        position = end[:, None] - 1 - np.arange(MAX_RECENT_ITEMS)
+        there = np.arange(MAX_RECENT_ITEMS) < count - looked_at[:, None]
         return self._at(np.where(position < first, position + count, position), there)
 
     def _at(self, position: Indices, there: Flags) -> Indices:

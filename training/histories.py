@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from contracts.artifacts import MAX_RECENT_ITEMS
 from training.data import RatingData
-from training.model import MAX_RECENT
 
 Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -23,7 +23,7 @@ class Histories:
     item: Indices
     start: Indices
 
-    def recent(self, users: Indices, limit: int = MAX_RECENT) -> Indices:
+    def recent(self, users: Indices, limit: int = MAX_RECENT_ITEMS) -> Indices:
         """(len(users), limit) item indices, most recent first, -1 where a user has no more."""
         position = self.start[users + 1][:, None] - 1 - np.arange(limit)
         there = position >= self.start[users][:, None]

@@ -11,9 +11,6 @@ from contracts.artifacts import MAX_RECENT_ITEMS
 from contracts.dataset import Kind
 from training.features import Encoding
 
-MAX_RECENT = MAX_RECENT_ITEMS
-"""Recent items that the user tower reads; older ones are left out."""
-
 
 @dataclass(frozen=True)
 class Shape:
@@ -124,7 +121,7 @@ class UserTower(nn.Module):
         self.key = nn.Linear(dim, self.heads * self.width, bias=False)
         self.start = nn.Parameter(torch.full((self.heads,), -2.0))
         slopes = torch.linspace(0.0, 1.0, self.heads).unsqueeze(1) if shape.ordered else torch.zeros(self.heads, 1)
-        self.position = nn.Parameter(-slopes * torch.arange(MAX_RECENT).log1p(), requires_grad=shape.ordered)
+        self.position = nn.Parameter(-slopes * torch.arange(MAX_RECENT_ITEMS).log1p(), requires_grad=shape.ordered)
         self.mix = nn.Linear((self.heads + 1) * dim, dim)
         with torch.no_grad():  # begin as the mean of what is attended to: items and users share one space
             self.mix.weight.copy_(torch.eye(dim).repeat(1, self.heads + 1) / (self.heads + 1))
@@ -136,7 +133,7 @@ class UserTower(nn.Module):
 
     def forward(self, features: Sequence[Tensor], recent: Tensor, mask: Tensor) -> Tensor:
         """recent (batch, n, dim), most recent first; mask (batch, n), 1 where there is an item, 0 where padding."""
-        recent, mask = recent[:, :MAX_RECENT], mask[:, :MAX_RECENT]
+        recent, mask = recent[:, :MAX_RECENT_ITEMS], mask[:, :MAX_RECENT_ITEMS]
         if self.ordered:
             latest = recent[:, 0] * mask[:, :1]
         else:

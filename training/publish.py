@@ -1,14 +1,16 @@
 """Uploads a version's files, the manifest last: its arrival starts the load."""
 
 import csv
-import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from contracts import artifacts as contract
+from functions.embedding_loader import reader
 from training.artifacts import digests
 from training.errors import TrainingError
+from training.storage import FolderArtifacts, LocalFolder
 from training.storage import folder as open_folder
 
 
@@ -30,7 +32,7 @@ def publish(folder: Path, output: str) -> str:
     wrong = sorted(path for path, digest in manifest.files.items() if found.get(path) != digest)
     if wrong:
         raise TrainingError(f"{folder}: {contract.MANIFEST} names other content (sha256) for: {', '.join(wrong)}")
-    _check_recommendable(folder)
+    _check_recommendable(folder, manifest)
     target = open_folder(output).child(manifest.version)
     for path in manifest.files:
         target.write(path, (folder / path).read_bytes())
@@ -38,13 +40,12 @@ def publish(folder: Path, output: str) -> str:
     return manifest.version
 
 
-def _check_recommendable(folder: Path) -> None:
-    """Raises `TrainingError` if no item is in stock; without a catalogue all items count as in stock."""
-    catalog = folder / contract.ITEM_CATALOG
-    if not catalog.is_file():
-        return
-    with catalog.open(newline="", encoding="utf-8") as stream:
-        in_stock = [row["in_stock"] == "true" for row in csv.DictReader(stream)]
+def _check_recommendable(folder: Path, manifest: contract.Manifest) -> None:
+    """Raises `TrainingError` if no item is in stock, or the catalogue cannot be read. Without one, all are in stock."""
+    try:
+        in_stock = [is_there for _, is_there, _ in reader.item_catalog(FolderArtifacts(LocalFolder(folder)), manifest)]
+    except contract.ManifestError as error:
+        raise TrainingError(f"{folder}: not published: {error}") from error
     if in_stock and not any(in_stock):
         raise TrainingError(
             f"{folder}: not published: none of its {len(in_stock):,} items is in stock, so nobody could be recommended "
@@ -53,48 +54,28 @@ def _check_recommendable(folder: Path) -> None:
 
 
 def write_manifest(folder: Path, similarity: str = "cosine", dataset: Mapping[str, Any] | None = None) -> None:
-    """Writes a manifest for artifacts made elsewhere; the embeddings files are enough. Raises `TrainingError`."""
-    n_items, dim = _measure(folder / contract.ITEM_EMBEDDINGS)
-    n_users, user_dim = _measure(folder / contract.USER_EMBEDDINGS)
-    if n_users and user_dim != dim:
-        raise TrainingError(f"{folder}: expected users' vectors of {dim} numbers as the items', found {user_dim}")
-    content = b"".join((folder / path).read_bytes() for path in (contract.ITEM_EMBEDDINGS, contract.USER_EMBEDDINGS))
+    """Writes a manifest for artifacts made elsewhere; the embeddings files are enough.
+
+    Raises `TrainingError` if a file is missing, or has a row that the loader would refuse.
+    """
+    names = (contract.ITEM_EMBEDDINGS, contract.USER_EMBEDDINGS)
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise TrainingError(f"{folder}: expected {' and '.join(names)}, found no {' and no '.join(missing)}")
+    version = contract.new_version(content=b"".join((folder / name).read_bytes() for name in names))
     try:
-        manifest = contract.Manifest(
-            contract.new_version(content=content), dim, similarity, n_items, n_users, digests(folder), dataset
-        )
+        dim = _dim(folder / contract.ITEM_EMBEDDINGS)
+        manifest = contract.Manifest(version, dim, similarity, 1, 0, digests(folder), dataset)
+        files = FolderArtifacts(LocalFolder(folder))
+        items, users = (sum(len(chunk.ids) for chunk in reader.embeddings(files, manifest, name)) for name in names)
+        manifest = replace(manifest, n_items=items, n_users=users)
     except contract.ManifestError as error:
         raise TrainingError(f"{folder}: {error}") from error
     (folder / contract.MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
 
 
-def _measure(path: Path) -> tuple[int, int]:
-    """Rows and numbers a row of an embeddings file, each row checked."""
-    if not path.is_file():
-        raise TrainingError(
-            f"{path}: expected a file with the columns {', '.join(contract.EMBEDDING_COLUMNS)}: not there"
-        )
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = csv.DictReader(stream)
-        if tuple(rows.fieldnames or ()) != contract.EMBEDDING_COLUMNS:
-            raise TrainingError(f"{path}: expected the columns id,embedding, found {','.join(rows.fieldnames or ())}")
-        count, dim = 0, 0
-        for count, row in enumerate(rows, start=1):
-            found = _length(row["embedding"])
-            if not found or (dim and found != dim):
-                raise TrainingError(
-                    f"{path}: row {count} ({row['id']}): expected a JSON list of {dim or 'finite'} numbers, "
-                    f"found {row['embedding'][:60]!r}"
-                )
-            dim = found
-    return count, dim
-
-
-def _length(text: str) -> int:
-    """Returns the length of a JSON list of finite numbers; 0 if the text is no such list."""
-    try:
-        numbers = json.loads(text, parse_constant=lambda name: None)
-    except ValueError:
-        return 0
-    good = isinstance(numbers, list) and all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
-    return len(numbers) if good else 0
+def _dim(path: Path) -> int:
+    """Returns how many numbers the vector in the first row has."""
+    with path.open(newline="", encoding="utf-8", errors="replace") as stream:
+        rows = csv.reader(stream)
+        next(rows, None)
+        return (next(rows, None) or [""])[-1].count(",") + 1

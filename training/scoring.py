@@ -14,7 +14,7 @@ Vectors = npt.NDArray[np.float32]
 
 
 def recent_items(data: RatingData) -> Indices:
-    """(n_users, MAX_RECENT) what is stored as each user's recent items, most recent first, -1 for none."""
+    """(n_users, MAX_RECENT_ITEMS) what is stored as each user's recent items, most recent first, -1 for none."""
     return histories(data).recent(np.arange(len(data.users)))
 
 

@@ -1,22 +1,20 @@
 """A published version as inference serves it: stored item vectors, and the user tower by inference's own code."""
 
-import csv
-import io
-import json
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
 
 from contracts import artifacts as contract
+from functions.embedding_loader.reader import embeddings
+from functions.shared.artifacts import ArtifactBucket
 from functions.shared.serving.graph import ModelError
 from functions.shared.serving.tower import UserTower, dataset_of
 from training.data import EntityTable, RatingData
 from training.errors import TrainingError
 from training.histories import Cases, Indices, histories
 from training.metrics import Scorer, Scores
-from training.storage import Folder, folder
+from training.storage import FolderArtifacts, folder
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,13 @@ def load(location: str) -> Served:
         manifest = contract.read_manifest(text)
     except contract.ManifestError as error:
         raise TrainingError(f"{root}: {error}") from error
-    tower = None
-    if contract.USER_TOWER in manifest.files:
-        tower = _tower(_file(root, manifest, contract.USER_TOWER), manifest)
-    items, users = (
-        _vectors(_file(root, manifest, path)) for path in (contract.ITEM_EMBEDDINGS, contract.USER_EMBEDDINGS)
-    )
+    files, tower = FolderArtifacts(root), None
+    try:
+        if contract.USER_TOWER in manifest.files:
+            tower = _tower(files.read(manifest, contract.USER_TOWER), manifest)
+        items, users = (_vectors(files, manifest, n) for n in (contract.ITEM_EMBEDDINGS, contract.USER_EMBEDDINGS))
+    except contract.ManifestError as error:
+        raise TrainingError(f"{root}: {error}") from error
     return Served(manifest, items, users, tower)
 
 
@@ -99,14 +98,6 @@ def _tower(content: bytes, manifest: contract.Manifest) -> UserTower:
         raise TrainingError(f"version {manifest.version}: {error}") from error
 
 
-def _file(root: Folder, manifest: contract.Manifest, path: str) -> bytes:
-    content = root.read(path)
-    if content is None or sha256(content).hexdigest() != manifest.files[path]:
-        found = "no such file" if content is None else "other content (sha256)"
-        raise TrainingError(f"{root}/{path}: expected the file that {contract.MANIFEST} names, found {found}")
-    return content
-
-
-def _vectors(content: bytes) -> dict[str, npt.NDArray[np.float32]]:
-    rows = csv.DictReader(io.StringIO(content.decode()))
-    return {row["id"]: np.array(json.loads(row["embedding"]), dtype=np.float32) for row in rows}
+def _vectors(files: ArtifactBucket, manifest: contract.Manifest, name: str) -> dict[str, npt.NDArray[np.float32]]:
+    chunks = embeddings(files, manifest, name)
+    return {id_.decode(): vector for chunk in chunks for id_, vector in zip(chunk.ids, chunk.vectors, strict=True)}

@@ -1,11 +1,13 @@
 """Folders that training reads and writes: a local path or `s3://bucket/prefix`, behind one small interface."""
 
+import io
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from functions.shared.artifacts import ArtifactBucket
 from training.errors import TrainingError
 
 
@@ -105,3 +107,17 @@ class S3Folder:
         except (ClientError, BotoCoreError) as error:
             raise TrainingError(f"s3://{self._bucket}/{prefix}: cannot be listed: {error}") from error
         return [name.removeprefix(prefix).rstrip("/") for name in found]
+
+
+class FolderArtifacts(ArtifactBucket):
+    """The files of the version in a folder, read and checked as the functions read them from the bucket."""
+
+    def __init__(self, root: Folder) -> None:
+        super().__init__(str(root))
+        self._root = root
+
+    def _open(self, version: str, name: str) -> io.BytesIO:
+        content = self._root.read(name)
+        if content is None:
+            raise TrainingError(f"{self.name}/{name}: the manifest of version {version} names it, found no such file")
+        return io.BytesIO(content)

@@ -1,13 +1,13 @@
-"""A buffer with Firehose's two hints: it is due when it is large enough or when its oldest record is old enough."""
+"""A buffer with Firehose's two hints: it is due when it is large enough, or when its oldest record is old enough."""
 
-from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
 
 class Buffer(Generic[Item]):
-    """Items in the order in which they came. `max_bytes` in bytes, `max_seconds` in seconds of the caller's clock."""
+    """Keeps items in the order in which they came. `max_bytes` in bytes, `max_seconds` in seconds of the caller's
+    clock."""
 
     def __init__(self, max_bytes: float, max_seconds: float) -> None:
         self.max_bytes = max_bytes
@@ -35,17 +35,3 @@ class Buffer(Generic[Item]):
     def take(self) -> list[Item]:
         items, self._items, self.size = self._items, [], 0
         return items
-
-
-def split(items: Iterable[tuple[Item, int]], max_bytes: int) -> Iterator[list[Item]]:
-    """Splits sized items into the fewest consecutive lists of at most `max_bytes`; a larger one stands alone."""
-    part: list[Item] = []
-    total = 0
-    for item, size in items:
-        if part and total + size > max_bytes:
-            yield part
-            part, total = [], 0
-        part.append(item)
-        total += size
-    if part:
-        yield part

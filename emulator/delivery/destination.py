@@ -11,19 +11,20 @@ from datetime import UTC, datetime
 from botocore.exceptions import ClientError
 
 from emulator.delivery.records import Outcome
-from emulator.delivery.settings import S3Settings
+from emulator.delivery.stream_settings import S3Settings
 from emulator.errors import LocalRunError
 from emulator.ministack import Role
 
 VERSION = 1
-"""The delivery stream's version, part of each object's name; it grows with each change of configuration."""
+"""The delivery stream's version, a part of each object's name. On AWS it grows with each change of configuration."""
 
 PROCESSING_FAILED = "processing-failed"
 
 
 @dataclass(frozen=True)
 class S3Object:
-    """An object on its way. Its key stays the same over all tries, so that a try that did arrive is not doubled."""
+    """An object to be written. Its key stays the same over all tries, so that a try that did arrive makes no second
+    one."""
 
     bucket: str
     key: str
@@ -31,7 +32,7 @@ class S3Object:
 
 
 class S3Destination:
-    """One bucket with its prefixes, written in the delivery role."""
+    """Writes to one bucket with its prefixes, in the delivery role."""
 
     def __init__(self, settings: S3Settings, role: Role, stream_name: str) -> None:
         self.settings = settings
@@ -39,7 +40,8 @@ class S3Destination:
         self._stream_name = stream_name
 
     def find(self) -> None:
-        """What Firehose asks of the bucket before it writes there. Raises `LocalRunError` where the role may not."""
+        """Makes the calls that Firehose makes before it writes to the bucket. Raises `LocalRunError` if the role may
+        not."""
         bucket, s3 = self.settings.bucket, self._role.client("s3")
         try:
             s3.get_bucket_location(Bucket=bucket)
@@ -49,19 +51,20 @@ class S3Destination:
             raise LocalRunError(f"role {self._role.arn} cannot deliver to bucket {bucket}: {error}") from error
 
     def data_object(self, chunks: Iterable[bytes], oldest_ms: int) -> S3Object:
-        """The data in the order of the records; nothing is put between them."""
+        """Returns an object with the data in the order of the records, with nothing between them."""
         moment = self._moment(oldest_ms)
         return self._object(self.settings.prefixes.for_data(moment), moment, b"".join(chunks))
 
     def error_object(self, failed: Iterable[Outcome], function_arn: str, oldest_ms: int) -> S3Object:
-        """One JSON document a line for each record that failed at the processor."""
+        """Returns an object with a JSON document, on a line of its own, for each record that failed at the
+        processor."""
         moment = self._moment(oldest_ms)
         prefix = self.settings.prefixes.for_errors(moment, PROCESSING_FAILED)
         lines = "".join(json.dumps(error_document(outcome, function_arn)) + "\n" for outcome in failed)
         return self._object(prefix, moment, lines.encode())
 
     def put(self, item: S3Object) -> None:
-        """Raises `ClientError` or `BotoCoreError`; the stream tries again."""
+        """Writes the object. Raises `ClientError` or `BotoCoreError`; the delivery stream then tries again."""
         self._role.client("s3").put_object(Bucket=item.bucket, Key=item.key, Body=item.body)
 
     def _object(self, prefix: str, moment: datetime, body: bytes) -> S3Object:
@@ -71,12 +74,13 @@ class S3Destination:
         return S3Object(self.settings.bucket, f"{prefix}{suffix}{self.settings.file_extension}", body)
 
     def _moment(self, oldest_ms: int) -> datetime:
-        """Firehose evaluates both prefixes and suffix at the arrival of the object's oldest record."""
+        """Returns the arrival of the object's oldest record, at which Firehose evaluates prefixes and suffix."""
         return datetime.fromtimestamp(oldest_ms / 1000, UTC)
 
 
 def error_document(outcome: Outcome, function_arn: str) -> dict[str, str | int]:
-    """A failed record in the format of Firehose's developer guide, "Handle failure in data transformation"."""
+    """Returns a failed record's document in the format of Firehose's developer guide ("Handle failure in data
+    transformation")."""
     failure = outcome.failure
     assert failure is not None, "only failed records have an error document"
     return {

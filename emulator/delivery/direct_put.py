@@ -1,7 +1,7 @@
 """The source of a delivery stream that takes direct puts (`PutRecord`, `PutRecordBatch`).
 
-MiniStack's Firehose takes the records, with IAM asking for `firehose:PutRecordBatch`, and lays each at once into a
-bucket of the run's own, where the delivery stream finds it. It is deleted there once it is delivered.
+MiniStack's Firehose takes the records, checks `firehose:PutRecordBatch` by IAM, and writes each to a bucket that
+belongs to the run. The delivery stream reads them there, and deletes them once they are delivered.
 """
 
 import uuid
@@ -13,13 +13,13 @@ from emulator.delivery.records import SourceRecord
 from emulator.ministack import MiniStack
 
 MAX_RECORDS = 500
-"""Read at once."""
+"""The most records of one read."""
 MAX_DELETED = 1000
-"""In one call (S3 API reference, DeleteObjects)."""
+"""The most keys of one call (S3 API reference, DeleteObjects)."""
 
 
 class DirectPutSource:
-    """What was put onto the delivery stream `name` since it was made."""
+    """Reads the records that were put onto the delivery stream `name` since it was made."""
 
     def __init__(self, ministack: MiniStack, name: str) -> None:
         self.stream_arn = f"arn:aws:firehose:{ministack.region}:{ministack.account_id}:deliverystream/{name}"
@@ -32,7 +32,7 @@ class DirectPutSource:
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="direct-put")
 
     def open(self) -> None:
-        """Makes the delivery stream in MiniStack; later calls find again what was not delivered."""
+        """Makes the delivery stream in MiniStack. A later call makes records that were not delivered readable again."""
         self._in_hand.clear()
         if self._is_made:
             return
@@ -49,7 +49,7 @@ class DirectPutSource:
         self._is_made = True
 
     def read(self) -> list[SourceRecord]:
-        """What was put since the last read, at most `MAX_RECORDS`, oldest second first."""
+        """Returns the records put since the last read, at most `MAX_RECORDS`, the oldest second first."""
         self.is_caught_up = False
         found = self._s3.list_objects_v2(Bucket=self._bucket, MaxKeys=MAX_RECORDS + len(self._in_hand))
         new = [item for item in found.get("Contents", []) if item["Key"] not in self._in_hand]
@@ -58,10 +58,10 @@ class DirectPutSource:
         return list(self._readers.map(self._record, new))
 
     def look_everywhere(self) -> None:
-        """A direct put knows no shards."""
+        """Does nothing: direct puts have no shards."""
 
     def checkpoint(self, records: Iterable[SourceRecord]) -> None:
-        """Deletes what is delivered."""
+        """Deletes delivered records."""
         keys = [record.sequence_number for record in records]
         for start in range(0, len(keys), MAX_DELETED):
             some = [{"Key": key} for key in keys[start : start + MAX_DELETED]]

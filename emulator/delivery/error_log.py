@@ -1,4 +1,4 @@
-"""A delivery stream's error lines in the CloudWatch log stream that the program declares for them."""
+"""Writes a delivery stream's errors to the CloudWatch log stream that the program declares for them."""
 
 import json
 
@@ -7,13 +7,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from emulator.clock import Clock
 from emulator.delivery.destination import VERSION
 from emulator.delivery.records import Failure
-from emulator.delivery.settings import LogSettings
+from emulator.delivery.stream_settings import LogSettings
 from emulator.errors import LocalRunError
 from emulator.ministack import Role
 
 
 class ErrorLog:
-    """Writes in the delivery role. A line that cannot be written is lost, as on AWS: `refused` says why."""
+    """Writes in the delivery role. A line that cannot be written is lost, as on AWS; `refused` is the reason."""
 
     def __init__(self, settings: LogSettings | None, role: Role, stream_arn: str, clock: Clock) -> None:
         self.refused: str | None = None

@@ -18,8 +18,8 @@ ERROR_OUTPUT_TYPE = "!{firehose:error-output-type}"
 
 _EXPRESSION = re.compile(r"!\{([^:{}]*):([^{}]*)\}")
 _LETTERS = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
-"""Pattern letters of Java's `DateTimeFormatter` and their equal in `strftime`. Firehose knows more of them, and quotes;
-the components use none of those."""
+"""Pattern letters of Java's `DateTimeFormatter` → the same in `strftime`. Firehose knows more letters, and quotes; the
+components use none of them."""
 _PATTERN = re.compile(f"(?:{'|'.join(_LETTERS)}|[/_=.:-])*")
 
 

@@ -1,4 +1,4 @@
-"""Has a Lambda function transform records, with Firehose's event, its checks of the answer, and its retries."""
+"""Transforms records by a Lambda function, with Firehose's event, its checks of the answer, and its retries."""
 
 import base64
 import json
@@ -9,10 +9,10 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from emulator.clock import Clock
-from emulator.delivery.buffer import split
+from contracts.batches import split
+from emulator.clock import Clock, backoff
 from emulator.delivery.records import Failure, Outcome, Result, SourceRecord
-from emulator.delivery.settings import ProcessorSettings
+from emulator.delivery.stream_settings import ProcessorSettings
 from emulator.errors import LocalRunError
 from emulator.ministack import NO_RETRIES, Role
 
@@ -20,7 +20,7 @@ MAX_PAYLOAD = 6 * 1024 * 1024
 """Lambda's limit for a synchronous request and for its answer, in bytes."""
 
 CALL_SECONDS = 300
-"""Firehose waits five minutes for the function."""
+"""The seconds that Firehose waits for the function's answer."""
 
 _ONE_CALL = NO_RETRIES.merge(Config(read_timeout=CALL_SECONDS))
 
@@ -53,7 +53,7 @@ _INVOKE_ERRORS = {
 
 
 class CallError(Exception):
-    """A call that failed as a whole; `detail` says more than Firehose's own message does."""
+    """A call that failed as a whole. `detail` says more than Firehose's own message."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(code)
@@ -62,7 +62,7 @@ class CallError(Exception):
 
 
 class LambdaProcessor:
-    """One function behind one delivery stream. `on_retry` is called with each error that is tried again."""
+    """Calls one function for one delivery stream. `on_retry` is called with each error that is tried again."""
 
     def __init__(
         self,
@@ -79,10 +79,9 @@ class LambdaProcessor:
         self._on_retry = on_retry
 
     def process(self, records: Sequence[SourceRecord]) -> list[Outcome]:
-        """An outcome for each record, in their order: in as few calls as the payload's limit allows."""
-        events = ((record, _event_size(record)) for record in records)
+        """Returns an outcome for each record, in order. It makes as few calls as the payload's limit allows."""
         room = MAX_PAYLOAD - len(json.dumps(self._event([])))
-        return [outcome for part in split(events, room) for outcome in self._process_batch(part)]
+        return [outcome for part in split(records, _event_size, room) for outcome in self._process_batch(part)]
 
     def _process_batch(self, records: Sequence[SourceRecord]) -> list[Outcome]:
         for attempt in range(1, self.settings.retries + 2):
@@ -92,7 +91,7 @@ class LambdaProcessor:
             except CallError as error:
                 if attempt <= self.settings.retries:
                     self._on_retry(error)
-                    self._clock.sleep(min(2.0 ** (attempt - 1), 8.0))
+                    self._clock.sleep(backoff(attempt, 1.0, 8.0))
                     continue
                 failure = self._failure(error.code, _MESSAGES[error.code], attempt, error.detail)
                 return [Outcome(record, Result.FAILED, failure=failure) for record in records]
@@ -134,7 +133,8 @@ class LambdaProcessor:
 
 
 def read_answer(body: bytes, expected: set[str]) -> dict[str, dict[str, Any]]:
-    """The answer's records by id, each checked. Raises `CallError` where one is malformed, missing or there twice."""
+    """Returns the answer's records by id, each checked. Raises `CallError` if one is malformed or missing, or comes
+    twice."""
     try:
         answers = json.loads(body)["records"]
         ids = [answer["recordId"] for answer in answers]
@@ -153,7 +153,8 @@ def read_answer(body: bytes, expected: set[str]) -> dict[str, dict[str, Any]]:
 
 
 def _event_record(record: SourceRecord) -> dict[str, Any]:
-    """A record in the form of the Lambda developer guide's event for Firehose, with metadata for a Kinesis source."""
+    """Returns a record in the form of Lambda's event for Firehose (Lambda developer guide), with a Kinesis source's
+    metadata."""
     event: dict[str, Any] = {
         "recordId": record.record_id,
         "approximateArrivalTimestamp": record.arrival_ms,
@@ -171,5 +172,5 @@ def _event_record(record: SourceRecord) -> dict[str, Any]:
 
 
 def _event_size(record: SourceRecord) -> int:
-    """A record's share of the event's JSON, in bytes, with the ", " before it."""
+    """Returns a record's share of the event's JSON in bytes, including the ", " before it."""
     return len(json.dumps(_event_record(record))) + 2

@@ -1,4 +1,4 @@
-"""A record on its way from the source to S3, and what became of it at the processor."""
+"""A record between the source and S3, and its outcome at the processor."""
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -8,10 +8,11 @@ from contracts.aggregation import unpack
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """One record of the source; `arrival_ms` is its approximate arrival, milliseconds since 1970.
+    """One record of the source. `arrival_ms` is its approximate arrival in milliseconds since 1970.
 
-    A record that was put directly has no shard and no partition key. Of those that a producer packed into one record of
-    the source, each has its place as `subsequence`; when the last is delivered, the source's record is done with.
+    A record that was put directly has no shard and no partition key. A producer may pack several records into one
+    record of the source: each has its place as `subsequence`, and when the last is delivered, the source's record is
+    done.
     """
 
     data: bytes
@@ -23,7 +24,8 @@ class SourceRecord:
     is_last: bool = True
 
     def unpacked(self) -> list["SourceRecord"]:
-        """The records that a producer packed into this one (KPL), as Firehose takes them apart; else itself.
+        """Returns the records that a producer packed into this one (KPL), as Firehose unpacks them, or this record
+        alone.
 
         (Kinesis developer guide, "Use the KPL with Amazon Data Firehose".)
         """
@@ -35,7 +37,7 @@ class SourceRecord:
 
     @property
     def record_id(self) -> str:
-        """Firehose's form for Kinesis: the sequence number, then six digits of the subsequence number."""
+        """The id in Firehose's form for Kinesis: the sequence number, then the subsequence number in six digits."""
         return f"{self.sequence_number}{self.subsequence:06d}" if self.shard_id else self.sequence_number
 
 
@@ -47,19 +49,19 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a record could not be processed, in the terms of Firehose's error documents; the end in milliseconds."""
+    """The reason why a record could not be processed, in the terms of Firehose's error documents."""
 
     code: str
     message: str
     attempts: int
     ended_ms: int
     detail: str = field(default="", compare=False)
-    """What the local run knows beyond Firehose's own message; never delivered."""
+    """Details that Firehose's own message does not have; never delivered."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is to be delivered for a record: `data` where it is Ok, `failure` where it failed."""
+    """The data to deliver for a record (`data` of an Ok one), or its `failure`."""
 
     record: SourceRecord
     result: Result

@@ -1,4 +1,4 @@
-"""A delivery stream with Firehose's documented semantics: Kinesis → buffer → Lambda → buffer → S3, losing nothing."""
+"""A delivery stream with Firehose's documented semantics: Kinesis → buffer → Lambda → buffer → S3, without a loss."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -7,15 +7,16 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from emulator.clock import Clock, SystemClock
-from emulator.delivery.buffer import Buffer, split
+from contracts.batches import split
+from emulator.clock import Clock, SystemClock, backoff
+from emulator.delivery.buffer import Buffer
 from emulator.delivery.destination import S3Destination, S3Object
 from emulator.delivery.direct_put import DirectPutSource
 from emulator.delivery.error_log import ErrorLog
+from emulator.delivery.kinesis_source import KinesisSource
 from emulator.delivery.processor import CallError, LambdaProcessor
 from emulator.delivery.records import Outcome, Result, SourceRecord
-from emulator.delivery.settings import StreamSettings, read_settings
-from emulator.delivery.source import KinesisSource
+from emulator.delivery.stream_settings import StreamSettings, read_settings
 from emulator.errors import LocalRunError
 from emulator.ministack import MiniStack, Role
 from emulator.poll_loop import PollLoop
@@ -26,13 +27,13 @@ MAX_BACKOFF_SECONDS = 10.0
 
 @dataclass
 class Counters:
-    """What a delivery stream did since its start; records, except where said otherwise."""
+    """Counts of a delivery stream since its start: of records, except where the name says otherwise."""
 
     read: int = 0
     delivered: int = 0
     dropped: int = 0
     failed: Counter[str] = field(default_factory=Counter)
-    """By Firehose's error code."""
+    """Firehose's error code → number of records."""
     lambda_batches: int = 0
     lambda_retries: int = 0
     objects: int = 0
@@ -54,10 +55,11 @@ class _Delivery:
 
 
 class DeliveryStream(PollLoop):
-    """Realises one `aws.kinesis.FirehoseDeliveryStream` from its inputs; raises `LocalRunError` as Firehose refuses.
+    """Realises one `aws.kinesis.FirehoseDeliveryStream` from its inputs. Raises `LocalRunError` for what Firehose
+    refuses.
 
-    A checkpoint follows only after the objects are in S3, so a record is delivered at least once. While S3 refuses,
-    nothing more is read: the stream keeps it.
+    The checkpoint moves after the objects are in S3, so that a record is delivered at least once. While S3 refuses an
+    object, nothing more is read, and the source keeps the records.
     """
 
     def __init__(self, ministack: MiniStack, inputs: Mapping[str, Any], clock: Clock | None = None) -> None:
@@ -90,7 +92,8 @@ class DeliveryStream(PollLoop):
         self._empty_buffers()
 
     def _empty_buffers(self) -> None:
-        """What an earlier run had read and not delivered is read again from the checkpoints."""
+        """Empties the buffers: records that an earlier run read and did not deliver are read again from the
+        checkpoints."""
         self.counters.read -= self.counters.pending
         hints, s3 = self.settings.processor, self.settings.s3
         self._processing = Buffer[SourceRecord](*((hints.buffer_bytes, hints.buffer_seconds) if hints else (0, 0)))
@@ -122,7 +125,7 @@ class DeliveryStream(PollLoop):
 
     def _round(self, force: bool) -> bool:
         moved = False
-        # Back pressure: while an object waits for S3, what is read has nowhere to go.
+        # Back pressure: while an object waits for S3, no more records are read.
         if self._delivery is None:
             moved = self._read() > 0
         if force or self._processing.is_due(self._clock.monotonic()):
@@ -150,17 +153,16 @@ class DeliveryStream(PollLoop):
         records = self._processing.take()
         if not records or self._processor is None:
             return False
-        # A read may bring more than the hint; each batch is of the hint's size all the same.
+        # A read may return more than the hint; each batch has the hint's size all the same.
         now = self._clock.monotonic()
-        batches = split(((record, len(record.data)) for record in records), int(self._processing.max_bytes))
-        for batch in batches:
+        for batch in split(records, lambda record: len(record.data), self._processing.max_bytes):
             self.counters.lambda_batches += 1
             self._take_outcomes(self._processor, self._processor.process(batch), now)
         return True
 
     def _take_outcomes(self, processor: LambdaProcessor, outcomes: Sequence[Outcome], now: float) -> None:
         for outcome in outcomes:
-            # A failed record counts with its raw data: it is delivered too, to the error prefix.
+            # A failed record counts with its raw data, which is delivered to the error prefix.
             size = len(outcome.data) if outcome.failure is None else len(outcome.record.data)
             self._delivering.add(outcome, size, now)
         for failure in dict.fromkeys(outcome.failure for outcome in outcomes if outcome.failure):
@@ -186,7 +188,7 @@ class DeliveryStream(PollLoop):
         self._delivery = _Delivery(outcomes, writes)
 
     def _deliver(self) -> bool:
-        """Writes what is left of the delivery in hand; whether anything was written or finished."""
+        """Writes the remaining objects of the current delivery. Returns True if anything was written or finished."""
         delivery = self._delivery
         if delivery is None or self._clock.monotonic() < delivery.not_before:
             return False
@@ -199,8 +201,7 @@ class DeliveryStream(PollLoop):
         except (ClientError, BotoCoreError, LocalRunError) as error:
             self.counters.s3_retries += 1
             delivery.attempts += 1
-            backoff = min(0.5 * 2.0 ** (delivery.attempts - 1), MAX_BACKOFF_SECONDS)
-            delivery.not_before = self._clock.monotonic() + backoff
+            delivery.not_before = self._clock.monotonic() + backoff(delivery.attempts, 0.5, MAX_BACKOFF_SECONDS)
             self._problem(f"writing s3://{item.bucket}/{item.key}: {error}")
             return False
         self._finish(delivery.outcomes)

@@ -1,4 +1,4 @@
-"""What the realisers share: the emulated AWS, the run's folder, and what has been made so far."""
+"""The state that realisers share: the emulated AWS, the run's folder, and the resources made so far."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from emulator.reach import Network
 
 
 class Database(Protocol):
-    """A database server of the run."""
+    """The interface of a database server of the run."""
 
     host: str
     port: int
@@ -41,24 +41,24 @@ class DatabaseInstance:
 
 @dataclass
 class Cloud:
-    """One run's AWS. Realisers are called from several threads, in the order of the resources' dependencies."""
+    """The AWS of one run. Realisers are called from several threads, in the order of the resources' dependencies."""
 
     folder: Path
     aws: MiniStack
     databases: dict[str, DatabaseInstance] = field(default_factory=dict)
-    """By engine: `postgres`, `mysql`."""
+    """Engine (`postgres`, `mysql`) → instance."""
     parameter_groups: dict[str, Mapping[str, str]] = field(default_factory=dict)
     functions: dict[str, Resource] = field(default_factory=dict)
-    """By physical name."""
+    """Physical name → function."""
     glue_jobs: dict[str, Resource] = field(default_factory=dict)
     crawlers: dict[str, Resource] = field(default_factory=dict)
     glue_triggers: dict[str, Resource] = field(default_factory=dict)
     glue_connections: dict[str, Resource] = field(default_factory=dict)
     network: Network = field(default_factory=Network)
     delivery_streams: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """By name: the inputs of each."""
+    """Name → inputs."""
     event_sources: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Event source mappings, by name: the inputs of each."""
+    """Event source mapping's name → inputs."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -72,11 +72,11 @@ class Cloud:
         return next(filter(None, told), None)
 
     def client(self, service: str) -> Any:
-        """A client with the run's root credentials: the deployer's, never a part's."""
+        """Returns a client with the run's root credentials: those of the deployer, never of a part of the system."""
         return self.aws.client(service)
 
     def reach(self, place: Mapping[str, Any]) -> dict[str, str]:
-        """The variables by which a process in a subnet reaches AWS, as far as the declared network lets it."""
+        """Returns the variables by which a process in a subnet reaches AWS, as far as the declared network allows."""
         variables = self.network.environment(place["subnetIds"], place["securityGroupIds"], self.aws.endpoint_url)
         return variables | {"AWS_CA_BUNDLE": str(self.aws.ca_bundle)}
 
@@ -84,7 +84,7 @@ class Cloud:
         return f"arn:aws:{service}:{self.aws.region}:{self.aws.account_id}:{resource}"
 
     def invoke(self, token: str, args: Mapping[str, Any]) -> dict[str, Any]:
-        """Answers the program's look-ups. Raises `LocalRunError` on one that is not known here."""
+        """Answers the program's look-ups. Raises `LocalRunError` for an unknown one."""
         if token not in _LOOKUPS:
             raise LocalRunError(
                 f"{token}: the local run does not answer this look-up: add it to emulator/deploy/cloud.py"

@@ -85,7 +85,7 @@ def act_as_lambda_does(cloud: Cloud, resource: Resource, name: str) -> None:
 
 
 def _check_addresses(cloud: Cloud, resource: Resource) -> None:
-    """The calls among those for a VPC that MiniStack does not have. Raises `LocalRunError`."""
+    """Checks the calls for a VPC that MiniStack does not have. Raises `LocalRunError`."""
     actions = ("ec2:DescribeSubnets", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses")
     lacking = [action for action in actions if not role_may(cloud.aws, resource["role"], action, "*")]
     if lacking:

@@ -1,4 +1,4 @@
-"""RDS instances: real servers on loopback, with the very user and password that the program generated."""
+"""RDS instances: real servers on loopback, with the user and the password that the program generated."""
 
 import re
 
@@ -12,10 +12,10 @@ no_local_effect("aws:rds/subnetGroup:SubnetGroup", "the servers listen on loopba
 
 
 MEMORY_BYTES, PROCESSORS = 1024**3, 2
-"""What RDS's formulas see here: a db.t4g.micro's."""
+"""The variables in RDS's formulas, with the values of a db.t4g.micro."""
 
 _ON_RDS_ALONE = "rds."
-"""Parameters of RDS's own, which PostgreSQL does not know."""
+"""Parameters that only RDS has and PostgreSQL does not know."""
 
 
 @realises("aws:rds/parameterGroup:ParameterGroup")
@@ -29,7 +29,8 @@ def parameter_group(cloud: Cloud, resource: Resource) -> Realised:
 
 
 def evaluate(formula: str) -> str:
-    """A parameter's value by RDS's formulas (RDS User Guide, "Specifying DB parameters"). Raises `LocalRunError`."""
+    """Returns a parameter's value by RDS's formulas (RDS User Guide, "Specifying DB parameters"). Raises
+    `LocalRunError`."""
     if greatest := re.fullmatch(r"GREATEST\((.+),(.+)\)", formula):
         return str(max(int(evaluate(part)) for part in greatest.groups()))
     if quotient := re.fullmatch(r"\{(DBInstanceClassMemory|DBInstanceVCPU)/(\d+)\}", formula):
@@ -48,7 +49,7 @@ def instance(cloud: Cloud, resource: Resource) -> Realised:
     with cloud.lock:
         if engine in cloud.databases:
             raise LocalRunError(f"{resource}: expected one {engine} instance in a stack, found a second one")
-        # Known before it starts, so that it is stopped whatever happens from here on.
+        # Registered before it starts, so that it is stopped whatever happens next.
         cloud.databases[engine] = made
     server.start()
     identifier = resource.physical_name("identifier")

@@ -1,4 +1,4 @@
-"""Answers for the Pulumi engine: each resource that the program registers is made real at once."""
+"""Answers for the Pulumi engine: it makes each resource real when the program registers it."""
 
 import threading
 from collections.abc import Callable
@@ -17,14 +17,14 @@ Edit = Callable[[Resource], Resource]
 
 @dataclass(frozen=True)
 class Registered:
-    """A resource that the program registered, and whether something on this machine was made of it."""
+    """A resource that the program registered. `realised` is False if it has no local effect."""
 
     resource: Resource
     realised: bool
 
 
 class LocalMocks(Mocks):
-    """Makes resources real on a `Cloud`, and keeps a list of them."""
+    """Makes resources real on a `Cloud` and lists them."""
 
     def __init__(self, cloud: Cloud, edit: Edit) -> None:
         self.cloud = cloud
@@ -57,7 +57,7 @@ class LocalMocks(Mocks):
 
 
 class LocalMonitor(MockMonitor):
-    """Registers each URN once; the SDK's own monitor would take a second one without a word, the engine does not."""
+    """Registers each URN once. The SDK's own monitor would accept a second one silently; the engine does not."""
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  (the monitor's protocol)
         urn = self.make_urn(request.parent, request.type, request.name)

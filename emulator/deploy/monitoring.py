@@ -1,4 +1,5 @@
-"""The alarm topic on MiniStack; alarms and dashboards watch metrics that only AWS's own services give out."""
+"""The alarm topic on MiniStack. Alarms and dashboards have no local effect: only AWS's own services emit their
+metrics."""
 
 from emulator.deploy.cloud import Cloud
 from emulator.deploy.resource import Realised, Resource, no_local_effect, realises

@@ -1,4 +1,4 @@
-"""The network, on MiniStack's EC2. Nothing runs in it here, but what reaches what is asked of it (`emulator.reach`)."""
+"""The network on MiniStack's EC2. Nothing runs in it, but it decides which services are reached (`emulator.reach`)."""
 
 from emulator.deploy.cloud import Cloud
 from emulator.deploy.resource import Realised, Resource, realises
@@ -68,7 +68,7 @@ def security_group(cloud: Cloud, resource: Resource) -> Realised:
     made = cloud.client("ec2").create_security_group(
         GroupName=resource.physical_name(), Description=resource["description"], VpcId=resource["vpcId"]
     )
-    # AWS gives a new group a rule that lets everything out; the provider takes it away again.
+    # AWS gives a new group a rule that allows all egress; the provider removes it.
     _remove_rules(cloud, made["GroupId"])
     return Realised(made["GroupId"], {"arn": cloud.arn("ec2", f"security-group/{made['GroupId']}")})
 

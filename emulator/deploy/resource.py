@@ -1,4 +1,4 @@
-"""A resource as the program declares it, and what becomes of each resource type on this machine."""
+"""A resource as the program declares it, and the functions that make each resource type real on this machine."""
 
 import hashlib
 import re
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource with its inputs resolved: camelCase keys as pulumi-aws names them, secrets unwrapped."""
+    """A resource with its inputs resolved: keys in camelCase as in pulumi-aws, secrets unwrapped."""
 
     type: str
     name: str
@@ -34,7 +34,7 @@ class Resource:
         return default if value is None else value
 
     def physical_name(self, key: str = "name", limit: int = 63) -> str:
-        """The name that the program gives, else one made of the logical name, as Pulumi's auto-naming does."""
+        """Returns the name that the program gives, or one made from the logical name, as Pulumi's auto-naming does."""
         given = self.get(key)
         if given:
             return str(given)
@@ -43,13 +43,13 @@ class Resource:
 
     @property
     def tags(self) -> list[dict[str, str]]:
-        """The tags in the shape that most of AWS's APIs take."""
+        """The tags in the shape that most AWS APIs take."""
         return [{"Key": key, "Value": value} for key, value in (self.get("tags") or {}).items()]
 
 
 @dataclass(frozen=True)
 class Realised:
-    """A resource's id, and the outputs that it has beside its inputs."""
+    """A resource's id, and its outputs besides its inputs."""
 
     id: str
     outputs: Mapping[str, Any] = field(default_factory=dict)
@@ -58,14 +58,14 @@ class Realised:
 Realiser = Callable[["Cloud", Resource], Realised]
 
 REALISERS: dict[str, Realiser] = {}
-"""Resource type → what makes it real on this machine."""
+"""Resource type → the function that makes it real on this machine."""
 
 NO_LOCAL_EFFECT: dict[str, str] = {}
-"""Resource type → why it has no effect on this machine."""
+"""Resource type → the reason why it has no effect on this machine."""
 
 
 def realises(*types: str) -> Callable[[Realiser], Realiser]:
-    """Registers a function as what makes resources of some types real."""
+    """Registers a function that makes resources of some types real."""
 
     def register(realiser: Realiser) -> Realiser:
         for type_ in types:
@@ -77,6 +77,6 @@ def realises(*types: str) -> Callable[[Realiser], Realiser]:
 
 
 def no_local_effect(type_: str, reason: str) -> None:
-    """Lists a resource type as having nothing to be made of on this machine, and why."""
+    """Lists a resource type that has no effect on this machine, with the reason."""
     assert type_ not in REALISERS, f"{type_} is realised"
     NO_LOCAL_EFFECT[type_] = reason

@@ -1,4 +1,5 @@
-"""The event stream on MiniStack's Kinesis, queues, and what the run itself carries out: deliveries and event rules."""
+"""Streams and queues on MiniStack, and the resources that the run itself carries out: delivery streams and event
+rules."""
 
 import time
 

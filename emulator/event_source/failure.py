@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from emulator.clock import Clock
 from emulator.errors import LocalRunError
-from emulator.event_source.batch import Batch, event_record
-from emulator.event_source.settings import MappingSettings
+from emulator.event_source.kinesis_event import Batch, event_record
+from emulator.event_source.mapping_settings import MappingSettings
 from emulator.ministack import Role
 
 

@@ -1,8 +1,8 @@
 """A Kinesis event source mapping as Lambda has it: batches, partial failures, bisecting, a failure destination.
 
-MiniStack has one too, but it reads the stream in nobody's role and knows no partial failures, retries or destinations.
-The rules are those of the Lambda developer guide, "Using Lambda with Kinesis", with its pages on batching and on
-retaining discarded records. One batch of a shard is in hand at a time (a parallelization factor of 1).
+MiniStack has one too, but it reads the stream without a role, and has no partial failures, retries or destinations. The
+rules are those of the Lambda developer guide, "Using Lambda with Kinesis", with its pages on batching and on discarded
+records. Each shard has one batch in work at a time (a parallelization factor of 1).
 """
 
 import json
@@ -13,14 +13,15 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from emulator.clock import Clock, SystemClock
-from emulator.delivery.buffer import Buffer, split
+from contracts.batches import split
+from emulator.clock import Clock, SystemClock, backoff
+from emulator.delivery.buffer import Buffer
+from emulator.delivery.kinesis_source import KinesisSource
 from emulator.delivery.records import SourceRecord
-from emulator.delivery.source import KinesisSource
 from emulator.errors import LocalRunError
-from emulator.event_source.batch import MAX_PAYLOAD, Batch, event_record, failed_from, size_of
 from emulator.event_source.failure import find_destination, send_failure
-from emulator.event_source.settings import MappingSettings, read_mapping
+from emulator.event_source.kinesis_event import MAX_PAYLOAD, Batch, event_record, failed_from, size_of
+from emulator.event_source.mapping_settings import MappingSettings, read_mapping
 from emulator.ministack import NO_RETRIES, MiniStack
 from emulator.poll_loop import PollLoop
 
@@ -30,12 +31,12 @@ MAX_BACKOFF_SECONDS = 10.0
 
 @dataclass
 class MappingCounters:
-    """What a mapping did since its start; records, except where said otherwise."""
+    """Counts of a mapping since its start: of records, except where the name says otherwise."""
 
     read: int = 0
     processed: int = 0
     discarded: int = 0
-    """Given up after the declared retries or age, and sent to the failure destination."""
+    """Records that were given up after the declared retries or age, and sent to the failure destination."""
     invocations: int = 0
     failed_invocations: int = 0
 
@@ -46,7 +47,8 @@ class MappingCounters:
 
 @dataclass
 class _ShardWork:
-    """What was read of a shard: first the batches in hand, oldest first, then what is not yet in a batch."""
+    """The records read from a shard: first the batches in work, oldest first, then the records that are in no batch
+    yet."""
 
     waiting: Buffer[SourceRecord]
     batches: deque[Batch] = field(default_factory=deque)
@@ -84,7 +86,7 @@ class EventSource(PollLoop):
         return self._work(force) or moved
 
     def _read(self) -> int:
-        """Reads the shards that have not a batch waiting yet: a failing one is held up, and no other for it."""
+        """Reads the shards that have no full batch waiting: a shard that fails is held up, the others are not."""
         held_up = {shard_id for shard_id, work in self._shards.items() if work.waiting.is_full}
         try:
             records = self._source.read(without=held_up)
@@ -101,7 +103,7 @@ class EventSource(PollLoop):
         return len(records)
 
     def _work(self, force: bool) -> bool:
-        """One invocation for each shard that has a batch due; whether any was made."""
+        """Makes one invocation for each shard that has a batch due. Returns True if any was made."""
         moved = False
         for shard_id, work in self._shards.items():
             if not work.batches and (force or work.waiting.is_due(self._clock.monotonic())):
@@ -112,11 +114,11 @@ class EventSource(PollLoop):
         return moved
 
     def _make_batches(self, work: _ShardWork) -> None:
-        records = work.waiting.take()
-        for start in range(0, len(records), self.settings.batch_size):
-            chunk = records[start : start + self.settings.batch_size]
-            sized = ((record, size_of(event_record(record, self.settings))) for record in chunk)
-            work.batches.extend(Batch(part) for part in split(sized, MAX_PAYLOAD - len('{"Records": []}')))
+        def size(record: SourceRecord) -> int:
+            return size_of(event_record(record, self.settings))
+
+        room = MAX_PAYLOAD - len('{"Records": []}')
+        work.batches.extend(map(Batch, split(work.waiting.take(), size, room, self.settings.batch_size)))
 
     def _invoke(self, shard_id: str, batches: deque[Batch]) -> None:
         batch = batches.popleft()
@@ -128,7 +130,7 @@ class EventSource(PollLoop):
             answer = functions.invoke(FunctionName=self.settings.function_arn, Payload=json.dumps(event))
             body: bytes = answer["Payload"].read()
         except (ClientError, BotoCoreError) as error:
-            # Not the function's failure: tried again until the records are too old.
+            # This is no failure of the function's: it is tried again until the records are too old.
             self._retry(shard_id, batches, batch, f"invoking {self.settings.function_arn}: {error}", counts=False)
             return
         numbers = [record.sequence_number for record in batch.records]
@@ -141,7 +143,7 @@ class EventSource(PollLoop):
             self._failed(shard_id, batches, batch, first_failed)
 
     def _failed(self, shard_id: str, batches: deque[Batch], batch: Batch, first_failed: int) -> None:
-        """Bisects what is left or has it tried again; splitting uses up no retry."""
+        """Bisects the remaining records, or lets them be tried again. Splitting uses up no retry."""
         self.counters.failed_invocations += 1
         problem = f"{self.settings.function_arn} failed: {batch.response[:500].decode(errors='replace')}"
         batch.records = batch.records[first_failed:]
@@ -156,7 +158,7 @@ class EventSource(PollLoop):
             self._retry(shard_id, batches, batch, problem, counts=True)
 
     def _retry(self, shard_id: str, batches: deque[Batch], batch: Batch, problem: str, counts: bool) -> None:
-        """Puts the batch back, or gives it up when its retries are used or its oldest record is too old."""
+        """Puts the batch back, or gives it up if its retries are used up or its oldest record is too old."""
         self._problem(problem)
         batch.failures += counts
         limit, age = self.settings.retries, self.settings.record_age
@@ -166,8 +168,7 @@ class EventSource(PollLoop):
         elif age is not None and oldest > age:
             self._discard(shard_id, batch, "RecordAgeExceeded")
         else:
-            backoff = min(0.2 * 2.0 ** (batch.invocations - 1), MAX_BACKOFF_SECONDS)
-            batch.not_before = self._clock.monotonic() + backoff
+            batch.not_before = self._clock.monotonic() + backoff(batch.invocations, 0.2, MAX_BACKOFF_SECONDS)
             batches.appendleft(batch)
 
     def _discard(self, shard_id: str, batch: Batch, condition: str) -> None:

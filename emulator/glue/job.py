@@ -1,4 +1,4 @@
-"""Runs a Glue job: its script and packages from S3, in a process that holds its role's credentials and no others."""
+"""Runs a Glue job: its script and packages come from S3, and its process holds its role's credentials and no others."""
 
 import json
 import os
@@ -21,19 +21,19 @@ from emulator.requirements import JAVA_HOME, JDBC_DRIVER
 
 RUNTIME = Path(__file__).parent / "runtime"
 NO_WAY = "Could not connect to the endpoint URL"
-"""What botocore says where the job's subnet has no way to a service."""
+"""The text of botocore's error for a service that the job's subnet does not reach."""
 _RESERVED = ("--extra-py-files",)
-"""Arguments that Glue itself takes; the script is not given them."""
+"""Arguments for Glue itself, which the script does not get."""
 
 _EXCEPTION = re.compile(r"^[\w.]+(?:Error|Exception)\b(?=:)", re.MULTILINE)
-"""The line of a Python traceback that says what was raised."""
+"""The line of a Python traceback that names the exception."""
 _CLASS = re.compile(r"^[\w.]+\.(?=\w+(?:Error|Exception): )")
-"""The module of an exception, which says nothing to who reads the message."""
+"""The module of an exception, which does not help the reader of the message."""
 
 
 @dataclass(frozen=True)
 class GlueJob:
-    """What an `aws.glue.Job` says of a run. `timeout` is in minutes, as Glue's."""
+    """The settings of an `aws.glue.Job` that a run needs. `timeout` in minutes, as in Glue."""
 
     name: str
     script_location: str
@@ -60,12 +60,12 @@ def run_job(
     cores: int = 2,
     memory: str = "2g",
 ) -> JobRun:
-    """Runs the job to its end; `arguments` override its defaults, as those of `StartJobRun` do.
+    """Runs the job to its end. `arguments` override its default arguments, as those of `StartJobRun` do.
 
     `environment` names AWS's endpoint and holds the role's credentials (`MiniStack.environment`); the process gets no
-    others, and of a job in a subnet `reach` says what it gets to AWS by (`Cloud.reach`). `folder` must be the run's
-    own: script, scratch files and settings lie there. Raises `LocalRunError` with the error's last line and the log's
-    end where the job fails or takes longer than its timeout.
+    others. For a job in a subnet, `reach` holds the variables by which it reaches AWS (`Cloud.reach`). `folder` must
+    belong to this run: script, scratch files and settings lie there. Raises `LocalRunError`, with the cause and the
+    log's place, if the job fails or takes longer than its timeout.
     """
     started = time.monotonic()
     run = _Run(job, folder, environment)
@@ -98,7 +98,7 @@ class _Run:
         )
 
     def download(self, uri: str) -> Path:
-        """Fetches an object as the job's role, as Glue does before it starts the script."""
+        """Downloads an object as the job's role, as Glue does before it starts the script."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         target = self.folder / Path(key).name
         try:
@@ -114,7 +114,8 @@ class _Run:
         return path
 
     def environment(self, packages: Sequence[Path]) -> dict[str, str]:
-        """All that the job's process knows: the role's credentials and nothing else of this machine's."""
+        """Returns the whole environment of the job's process: the role's credentials, and nothing else of this
+        machine."""
         return (
             {"PATH": os.environ["PATH"]}
             | dict(self.aws_environment)
@@ -143,9 +144,9 @@ class _Run:
 
 
 def _cause(log: Path) -> str:
-    """What the log says went wrong, once: the first refusal (IAM, network), else Java's root cause, else Python's.
+    """Returns the cause that the log names: the first refusal (IAM, network), or Java's root cause, or Python's error.
 
-    An error of the job's own script may take several lines; it is the log's end.
+    An error of the job's own script may take several lines, up to the log's end.
     """
     text = log.read_text(errors="replace") if log.exists() else ""
     lines = [line.strip().removeprefix(": ") for line in text.splitlines()]

@@ -1,4 +1,5 @@
-"""What a Glue job's connection asks of the job's role: Glue makes the network interfaces under it."""
+"""Checks the permissions that a Glue job with a connection needs: Glue makes network interfaces under the job's
+role."""
 
 from emulator.errors import LocalRunError
 from emulator.ministack import MiniStack
@@ -10,11 +11,11 @@ MANAGED_TAG = "aws-glue-service-resource"
 _UNNAMED = ("CreateNetworkInterface", "DeleteNetworkInterface")
 _DESCRIBE = ("NetworkInterfaces", "RouteTables", "SecurityGroups", "Subnets", "VpcAttribute", "VpcEndpoints")
 _TAGS = ("CreateTags", "DeleteTags")
-"""Glue Developer Guide, "Step 1: Create an IAM policy for the AWS Glue service"."""
+"""Actions of the Glue Developer Guide, "Step 1: Create an IAM policy for the AWS Glue service"."""
 
 
 def attach_to_vpc(ministack: MiniStack, job: str, role_arn: str) -> None:
-    """Raises `LocalRunError` naming what the role lacks to run a job with a connection."""
+    """Raises `LocalRunError` naming the actions that the role lacks for a job with a connection."""
     interface = f"arn:aws:ec2:{ministack.region}:{ministack.account_id}:network-interface/eni-0"
     asked = [(f"ec2:{action}", interface) for action in _UNNAMED]
     asked += [(f"ec2:Describe{what}", "*") for what in _DESCRIBE]

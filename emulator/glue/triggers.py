@@ -1,4 +1,4 @@
-"""What starts what in Glue: triggers by the end of a job, workflows by an event of EventBridge's."""
+"""Finds what a Glue trigger starts, after a job's end or after an event of EventBridge."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from emulator.deploy.resource import Resource
 def fired_by_job(
     triggers: Iterable[Resource], job_name: str, state: str, *, started_by_trigger: bool
 ) -> list[Resource]:
-    """The conditional triggers that a job's end fires.
+    """Returns the conditional triggers that a job's end fires.
 
     They fire only after jobs that a trigger started, not after `StartJobRun` (Glue Developer Guide, "AWS Glue
     triggers").
@@ -19,12 +19,12 @@ def fired_by_job(
 
 
 def fired_by_event(triggers: Iterable[Resource], workflow: str) -> list[Resource]:
-    """The workflow's start trigger, where EventBridge may fire it."""
+    """Returns the workflow's start trigger if EventBridge may fire it."""
     return [trigger for trigger in triggers if trigger["type"] == "EVENT" and trigger.get("workflowName") == workflow]
 
 
 def crawlers(fired: Iterable[Resource]) -> list[str]:
-    """The crawlers that some triggers start."""
+    """Returns the crawlers that the triggers start."""
     return [action["crawlerName"] for trigger in fired for action in trigger["actions"] if "crawlerName" in action]
 
 

@@ -27,6 +27,7 @@ _read_at = float("-inf")
 _secret = msgspec.json.Decoder(dict[str, str])
 
 
+@logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Takes a request authorizer's event and returns `isAuthorized`, and whose key it is.

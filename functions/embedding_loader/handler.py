@@ -26,10 +26,11 @@ class EventError(ValueError):
     """The event is neither an arrived manifest nor a known action; the text says what was expected."""
 
 
+@logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{"action": …, "version": …}` to activate, pin or unpin a loaded version, `{"action": "status"}`, or S3's
-    "Object Created" of a manifest.
+    """Activates, pins or unpins a loaded version (`{"action": …, "version": …}`), reports (`{"action": "status"}`), or
+    loads the version of S3's "Object Created" event.
 
     `{"action": "grant_iam", "user": …, "master_user": …, "master_password": …}` comes once, from the deployment.
     """

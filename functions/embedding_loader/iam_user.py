@@ -9,16 +9,18 @@ from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
 
 OWNER = "recommender_owner"
-"""Owns all versions, and cannot log in. Master and IAM user are members: either works with what the other made."""
+"""The role that owns all versions and cannot log in. Master and IAM user are members: each works with the other's
+objects."""
 
 _CREATOR = "recommender_creator"
 
 
 def grant(database: Database, user: str, master_user: str, master_password: str) -> None:
-    """Makes `user` where it is missing, lets it log in by IAM, and gives it what the master has made before.
+    """Makes `user` if it is missing, lets it log in by IAM, and gives it what the master has made before.
 
-    Safe to run again, also after a time in which the functions logged in as the master. A member of `rds_iam`, also of
-    a role that is one, can no longer log in by password ("IAM database authentication", Amazon RDS User Guide).
+    It is safe to run again, even after a time in which the functions logged in as the master. A member of `rds_iam`,
+    also by way of another role, can no longer log in by password ("IAM database authentication", Amazon RDS User
+    Guide).
     """
     with connect(replace(database, user=master_user, password=master_password)) as connection, connection.transaction():
         # The master user alone may, so that the loader finds it there.

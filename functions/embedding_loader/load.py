@@ -25,9 +25,9 @@ LOCK = 0x5EC0
 """The advisory lock that a loader holds, so that two of them work one after the other."""
 
 SIMILAR_ITEMS = 20
-"""How many nearest items are kept for each item."""
+"""The number of nearest items that are kept for each item."""
 POPULAR_ITEMS = MAX_EXCLUDED_ITEMS + MAX_HISTORY + MAX_RECOMMENDATIONS
-"""How many popular items are kept: a full list is left when all that can be excluded are among them."""
+"""The number of popular items that are kept. A full list is left even if all that can be excluded are among them."""
 VERSIONS_KEPT = 3
 """The number of latest published versions that are kept, whichever was active."""
 ACTIVE_BEFORE_KEPT = 2
@@ -128,12 +128,12 @@ def load(connection: Connection, bucket: ArtifactBucket, published: Published) -
 
 
 def create_tables(connection: Connection, manifest: Manifest) -> None:
-    """The empty tables of a version, in a schema that exists."""
+    """Makes the empty tables of a version, in a schema that exists."""
     _run(connection, _TABLES, manifest)
 
 
 def build(connection: Connection, manifest: Manifest, stages: dict[str, float]) -> None:
-    """Indexes and precomputed answers of the tables as they are filled; adds the seconds of each stage."""
+    """Makes the indexes and the precomputed answers of filled tables; adds the seconds of each stage."""
     with _stage(stages, "index"):
         _set_build_memory(connection, manifest)
         _run(connection, _INDEXES, manifest)

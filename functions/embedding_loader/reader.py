@@ -42,7 +42,7 @@ NORM_TOLERANCE = 1e-3
 _numbers = msgspec.json.Decoder(list[list[float]])
 _list_of_ids = msgspec.json.Decoder(list[str])
 
-# Else 131,072 characters, which a list of 10,000 ids has more of. The limit is the process's own (Python: csv).
+# The default, 131,072 characters, is less than a list of 10,000 ids has. The limit is of the process (Python: csv).
 csv.field_size_limit(len("[]") + MAX_EXCLUDED_ITEMS * (MAX_ID_CHARACTERS + len('"", ')))
 
 
@@ -99,7 +99,7 @@ def _checked_norms(
 
 
 def embeddings(bucket: ArtifactBucket, manifest: Manifest, name: str) -> Iterator[Embeddings]:
-    """The chunks of an embeddings file, in its order. Raises `ManifestError`."""
+    """Yields the chunks of an embeddings file, in its order. Raises `ManifestError`."""
     row = 1
     for rows in _chunks(bucket, manifest, name, EMBEDDING_COLUMNS):
         ids = [id_ for id_, _ in rows]
@@ -124,7 +124,7 @@ def _vectors(name: str, first_row: int, texts: Sequence[str], manifest: Manifest
 
 
 def _check_vector(name: str, row: int, text: str, manifest: Manifest) -> None:
-    """Says what is wrong with one row of a chunk that could not be read."""
+    """Raises `ManifestError` with the mistake in one row of a chunk that could not be read."""
     expected = f"{manifest.dim} finite numbers such as [0.1,…]"
     try:
         with np.errstate(over="ignore"):
@@ -146,7 +146,7 @@ def _check_vector(name: str, row: int, text: str, manifest: Manifest) -> None:
 
 
 def item_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[str, bool, float]]:
-    """(id, in stock, popularity); nothing where the version has no catalog. Raises `ManifestError`."""
+    """Yields (id, in stock, popularity); nothing if the version has no catalogue. Raises `ManifestError`."""
     row = 1
     for rows in _chunks(bucket, manifest, ITEM_CATALOG, ITEM_CATALOG_COLUMNS):
         _check_ids(ITEM_CATALOG, row, [values[0] for values in rows])
@@ -156,7 +156,7 @@ def item_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[s
 
 
 def user_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[str, list[str], list[str]]]:
-    """(id, the latest `MAX_RECENT_ITEMS` recent items, excluded items); nothing where the version has no catalog.
+    """Yields (id, the latest `MAX_RECENT_ITEMS` recent items, excluded items); nothing if the version has no catalogue.
 
     Raises `ManifestError`.
     """
@@ -227,7 +227,7 @@ def _chunks(
     *,
     chunk_rows: int = CHUNK_ROWS,
 ) -> Iterator[list[list[str]]]:
-    """A file's rows after its header, `chunk_rows` at a time; none where the version has no such file.
+    """Yields a file's rows after its header, `chunk_rows` at a time; none if the version has no such file.
 
     `earlier_columns` is a header that earlier releases wrote.
     """

@@ -23,6 +23,7 @@ metrics = metrics_of(FUNCTION)
 _intake: Intake | None = None
 
 
+@logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Takes API Gateway's request (payload format 2.0) and returns the response of contracts/api.json."""

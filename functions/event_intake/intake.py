@@ -1,7 +1,5 @@
 """Checks events one by one and puts them on the event stream; each is answered for by itself."""
 
-import random
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,8 +8,9 @@ from typing import Any
 import msgspec
 
 from contracts import api
+from contracts.batches import split
 from contracts.events import MAX_RECORD_BYTES, SESSION, partition_key
-from functions.shared.batches import batches
+from functions.shared.backoff import Backoff
 from functions.shared.deadline import Deadline
 from functions.shared.events import RecordError, decode
 from functions.shared.http.checks import Schema
@@ -69,8 +68,7 @@ class Intake:
             except ProblemError as problem:
                 results[index] = _refused(problem)
         put: dict[int, str] = {}
-        sizes = ((index, record.size) for index, record in records.items())
-        for batch in batches(sizes, PUT_RECORDS, PUT_BYTES):
+        for batch in split(records, lambda index: records[index].size, PUT_BYTES, PUT_RECORDS):
             put |= self._put({index: records[index] for index in batch}, deadline)
         if records and not put:
             raise _busy()
@@ -81,15 +79,12 @@ class Intake:
     def _put(self, waiting: dict[int, _Record], deadline: Deadline) -> dict[int, str]:
         """Puts records until all are taken or the time is over. Returns index → sequence number of those taken."""
         taken: dict[int, str] = {}
-        wait = FIRST_WAIT
+        backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, deadline.at)
         while True:
             taken |= self._try(waiting)
             waiting = {index: record for index, record in waiting.items() if index not in taken}
-            pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
-            if not waiting or time.monotonic() + pause >= deadline.at:
+            if not waiting or not backoff.wait():
                 return taken
-            time.sleep(pause)
-            wait = min(2 * wait, LONGEST_WAIT)
 
     def _try(self, waiting: Mapping[int, _Record]) -> dict[int, str]:
         entries = [{"Data": record.data, "PartitionKey": record.key} for record in waiting.values()]

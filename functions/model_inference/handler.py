@@ -26,9 +26,13 @@ metrics = metrics_of(FUNCTION)
 _inference: Inference | None = None
 
 
+@logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{"limit", "requests"}` → `{"model_version", "responses"}`, in the shapes of DESIGN.md."""
+    """Answers `{"limit", "requests": [{"id", "user", "items"}]}` with `{"model_version", "responses"}`.
+
+    A response is `{"id", "recommended_items", "similar_items", "strategy"}`, or `{"id", "error"}`.
+    """
     limit, requests = read_call(event)
     with timed(metrics, "Inference"):
         inference = _warm()
@@ -52,7 +56,7 @@ def _warm() -> Inference:
         settings = environment.storage()
         connection = KeptConnection(settings.database, statement_timeout=STATEMENT_SECONDS, prepare=store.prepare)
         _inference = Inference(connection, ArtifactBucket(settings.artifacts_bucket))
-        # What is loaded by now stays: a collection in the middle of a large batch need not look at all of it.
+        # Objects loaded by now stay: a collection in the middle of a large batch need not look at them.
         gc.freeze()
     return _inference
 

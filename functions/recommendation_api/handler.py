@@ -29,6 +29,7 @@ _inference: Inference | None = None
 _memory = Memory()
 
 
+@logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Takes API Gateway's request (payload format 2.0) and returns the response of contracts/api.json."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import socket
 import threading
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from functions.shared.backoff import Backoff
 from functions.shared.environment import Database
 from functions.shared.hosts import is_loopback
 
@@ -58,17 +58,14 @@ class KeptConnection:
         """Returns a live connection. Tries until `until` (`time.monotonic`), then raises `DatabaseUnavailableError`."""
         if self._connection is not None and not self._alive(self._connection, until):
             self.drop()
-        wait = FIRST_WAIT
+        backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, until)
         while self._connection is None:
             try:
                 self._connection = self._open()
             except psycopg.OperationalError as error:
-                pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
-                if time.monotonic() + pause >= until:
+                if not backoff.wait():
                     where = f"{self._database.host}:{self._database.port}/{self._database.name}"
                     raise DatabaseUnavailableError(f"vector store {where}: no connection: {error}") from error
-                time.sleep(pause)
-                wait = min(2 * wait, LONGEST_WAIT)
         self._used = time.monotonic()
         return self._connection
 

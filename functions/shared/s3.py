@@ -5,8 +5,6 @@ boto3's client costs a cold start 0.2 s and 25 MB, most of it for descriptions o
 """
 
 import os
-import random
-import time
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +14,11 @@ from botocore.credentials import ContainerProvider, Credentials, EnvProvider
 from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session
 
+from functions.shared.backoff import Backoff
+
 TRIES = 4
+WAITS = (0.1, 1.0)
+"""The first and the longest wait between two tries, in seconds."""
 CONNECT_SECONDS, READ_SECONDS = 5, 20
 OK, THROTTLED, SERVER_ERROR = 200, 429, 500
 
@@ -38,7 +40,7 @@ class S3Reader:
 
     def open(self, bucket: str, key: str) -> Any:
         """Returns the object's body, with `read(n)` and `close()`. Raises `ObjectUnavailableError`."""
-        wait = 0.1
+        backoff = Backoff(*WAITS)
         for left in reversed(range(TRIES)):
             problem, again = "", True
             try:
@@ -51,8 +53,7 @@ class S3Reader:
                 problem = str(error)
             if not again or not left:
                 raise ObjectUnavailableError(f"s3://{bucket}/{key}: {problem}")
-            time.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 (jitter)
-            wait *= 2
+            backoff.wait()
         raise AssertionError("the last try returns or raises")
 
     def close(self) -> None:

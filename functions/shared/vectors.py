@@ -1,4 +1,8 @@
-"""Vectors between NumPy and PostgreSQL's binary format, a batch at a time (pgvector: src/vector.c, `vector_send`)."""
+"""Vectors between NumPy and PostgreSQL's binary format (pgvector: src/vector.c, `vector_send`).
+
+pgvector-python writes the vectors of a query. Rows for COPY are packed, and received vectors read, a batch at a time:
+a vector at a time takes 3 and 70 times as long (docs/adr/0019-pgvector-python-for-queries.md).
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import psycopg
-from psycopg.adapt import Buffer, Dumper, Loader
+from pgvector.psycopg import register_vector
+from psycopg.adapt import Buffer, Loader
 from psycopg.pq import Format
 
 Vectors = npt.NDArray[np.float32]
@@ -58,29 +63,6 @@ def unpack(packed: Sequence[bytes], dim: int) -> Vectors:
     return np.frombuffer(b"".join(packed), dtype=row)["vector"].astype(np.float32)
 
 
-class VectorArray:
-    """A query parameter `vector[]` from an array (n, dim)."""
-
-    def __init__(self, vectors: Vectors) -> None:
-        self.vectors = vectors
-
-
-def pack_array(vectors: Vectors, element_oid: int) -> bytes:
-    """Writes a `vector[]` in the binary format of arrays (PostgreSQL: src/backend/utils/adt/arrayfuncs.c,
-    `array_send`)."""
-    count, dim = vectors.shape
-    if not count:
-        return np.array([0, 0, element_oid], dtype=">i4").tobytes()
-    # One dimension, no nulls, the elements' type, their number, the index of the first.
-    header = np.array([1, 0, element_oid, count, 1], dtype=">i4").tobytes()
-    row = np.dtype([("length", ">i4"), ("dim", ">u2"), ("unused", ">u2"), ("vector", ">f4", (dim,))])
-    rows = np.zeros(count, dtype=row)
-    rows["length"] = _VECTOR_HEADER + 4 * dim
-    rows["dim"] = dim
-    rows["vector"] = vectors
-    return header + rows.tobytes()
-
-
 class _RawVector(Loader):
     """Leaves a received vector as bytes, so that `unpack` can read a whole batch at once."""
 
@@ -91,20 +73,9 @@ class _RawVector(Loader):
 
 
 def register(connection: psycopg.Connection[Any]) -> None:
-    """Teaches the connection to send `VectorArray` and to receive vectors as bytes.
+    """Teaches the connection to send lists of NumPy vectors as `vector[]`, and to receive vectors as bytes.
 
-    Raises `psycopg.errors.UndefinedObject` where the database has no extension `vector` yet.
+    Raises `psycopg.ProgrammingError` if the database has no extension `vector` yet.
     """
-    row = connection.execute("SELECT 'vector'::regtype::oid::int, 'vector[]'::regtype::oid::int").fetchone()
-    assert row is not None, "a SELECT without FROM gives one row"
-    element_oid, array_oid = row
-
-    class _Dumper(Dumper):
-        format = Format.BINARY
-        oid = array_oid
-
-        def dump(self, obj: VectorArray) -> bytes:
-            return pack_array(obj.vectors, element_oid)
-
-    connection.adapters.register_dumper(VectorArray, _Dumper)
-    connection.adapters.register_loader(element_oid, _RawVector)
+    register_vector(connection)
+    connection.adapters.register_loader("vector", _RawVector)

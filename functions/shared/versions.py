@@ -30,8 +30,9 @@ CREATE TABLE IF NOT EXISTS recommender.active_version (
 """
 """`model_version` has a row for each version that is loaded completely; `active_version` is the pointer.
 
-`published_at` is when the manifest came to the bucket, `activated_at` when the version was last switched to (or null).
-`ef_search` is how far its searches go, `index_recall` what they find so (null: an earlier release loaded it).
+`published_at` is the time at which the manifest came to the bucket, `activated_at` the time of the last switch to the
+version (or null). `ef_search` is how far its searches go, `index_recall` the recall that they reach (null: an earlier
+release loaded it).
 """
 
 _UPGRADE = """
@@ -132,7 +133,8 @@ def tables(version: str) -> VersionTables:
 
 
 def active(connection: Connection, known: str | None = None) -> tuple[str, str | None]:
-    """The active version, and its manifest's text if it is not the `known` one. Raises `NoActiveVersionError`."""
+    """Returns the active version, and its manifest's text unless it is the `known` one. Raises
+    `NoActiveVersionError`."""
     try:
         row = connection.execute(_ACTIVE, (known,)).fetchone()
     except psycopg.errors.UndefinedTable:
@@ -143,7 +145,7 @@ def active(connection: Connection, known: str | None = None) -> tuple[str, str |
 
 
 def prepare(connection: Connection) -> None:
-    """Makes the registry where it is missing, or was made by an earlier release."""
+    """Makes the registry if it is missing, and adds the columns that an earlier release's registry lacks."""
     connection.execute(REGISTRY)
     for column, upgrade in (("pinned", _UPGRADE), ("ef_search", _UPGRADE_SEARCH)):
         if not _has_column(connection, "recommender.model_version", column):
@@ -151,12 +153,13 @@ def prepare(connection: Connection) -> None:
 
 
 def has_exclusions(connection: Connection, version: str) -> bool:
-    """Whether a version's `recent_items` has the column `excluded`: it has not if an earlier release loaded it."""
+    """Returns True if a version's `recent_items` has the column `excluded`, which versions loaded by earlier releases
+    lack."""
     return _has_column(connection, f"{schema_name(version)}.recent_items", "excluded")
 
 
 def ef_search(connection: Connection, version: str) -> int | None:
-    """How far a version's searches go; None where nobody has measured it."""
+    """Returns the candidates that a version's searches keep; None if they were not measured."""
     if not _has_column(connection, "recommender.model_version", "ef_search"):
         return None
     row = connection.execute(
@@ -173,13 +176,13 @@ def _has_column(connection: Connection, table: str, column: str) -> bool:
 
 
 def loaded(connection: Connection) -> list[str]:
-    """The versions that are loaded completely, the first published first."""
+    """Returns the versions that are loaded completely, the first published first."""
     rows = connection.execute("SELECT version FROM recommender.model_version ORDER BY published_at, loaded_at")
     return [version for (version,) in rows.fetchall()]
 
 
 def manifest(connection: Connection, version: str) -> str:
-    """A loaded version's manifest. Raises `UnknownVersionError`."""
+    """Returns a loaded version's manifest. Raises `UnknownVersionError`."""
     row = connection.execute("SELECT manifest FROM recommender.model_version WHERE version = %s", (version,)).fetchone()
     if row is None:
         raise _unknown(connection, version)
@@ -187,7 +190,7 @@ def manifest(connection: Connection, version: str) -> str:
 
 
 def before(connection: Connection) -> list[tuple[str, str]]:
-    """(version, manifest) of those that were active before the active one and are still there, the last one first."""
+    """Returns (version, manifest) of the versions that were active before and are still loaded, the last one first."""
     return connection.execute(_BEFORE).fetchall()
 
 
@@ -217,7 +220,7 @@ def switch(connection: Connection, version: str) -> None:
 
 
 def pin(connection: Connection, version: str, pinned: bool) -> None:
-    """A pinned version is never dropped. Raises `UnknownVersionError`."""
+    """Pins or unpins a version; a pinned one is never dropped. Raises `UnknownVersionError`."""
     with connection.transaction():
         _update(connection, version, "pinned = true" if pinned else "pinned = false")
 
@@ -228,10 +231,9 @@ def pinned(connection: Connection) -> list[str]:
 
 
 def droppable(connection: Connection, newest: int, active_before: int) -> list[str]:
-    """The versions that nothing keeps, the first published first.
+    """Returns the versions that nothing keeps, the first published first.
 
-    Kept are the `newest` ones by publication, the active one and `active_before` that were active before it, and
-    whatever is pinned.
+    Kept are the `newest` ones by publication, the active one, the `active_before` ones before it, and pinned ones.
     """
     rows = connection.execute(_DROPPABLE, {"newest": newest, "active": 1 + active_before})
     return [version for (version,) in rows.fetchall()]

@@ -16,6 +16,7 @@ FUNCTION = "shop_seeder"
 logger = logger_of(FUNCTION)
 
 
+@logger.inject_lambda_context
 def handler(event: dict[str, Any], _: Any) -> dict[str, Any]:
     """`{"seed": …}` → how many rows each table has. A database that has tables is left as it is."""
     connection = _connect(environment.source())

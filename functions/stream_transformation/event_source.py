@@ -9,15 +9,15 @@ record.
 import base64
 import itertools
 import json
-import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict, final
 
 from contracts.aggregation import packed_id, unpack
+from contracts.batches import split
 from contracts.events import FAILED_PREFIX
-from functions.shared.batches import batches
+from functions.shared.backoff import Backoff
 from functions.shared.deadline import Deadline
 from functions.stream_transformation.firehose import decode
 from functions.stream_transformation.transform import Raw, Transformed
@@ -33,6 +33,33 @@ EVENTS_AT_ONCE = 2000
 takes a hundred times the bytes of the smallest one."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 3.0
+"""Seconds between two tries: see `Backoff`."""
+
+
+class KinesisData(TypedDict):
+    """The content of a Kinesis record."""
+
+    sequenceNumber: str
+    data: str
+    """The event's bytes in base64; several events, if a producer packed them (KPL)."""
+    approximateArrivalTimestamp: float
+    """Seconds since 1970."""
+
+
+class KinesisRecord(TypedDict):
+    """A record of the stream, for instance `{"eventID": "shardId-000000000006:4959…", "kinesis": {…}}`."""
+
+    eventID: str
+    """The shard's id and the sequence number, joined by a colon."""
+    kinesis: KinesisData
+
+
+@final
+class KinesisEvent(TypedDict):
+    """A batch of one shard (AWS Lambda Developer Guide, "Using Lambda to process records from Amazon Kinesis Data
+    Streams")."""
+
+    Records: list[KinesisRecord]
 
 
 class DeliveryError(RuntimeError):
@@ -48,20 +75,17 @@ class DeliveryStream:
 
     def put(self, lines: Sequence[bytes], deadline: Deadline) -> None:
         """Puts all lines, in order except for those that Firehose asks to send again. Raises `DeliveryError`."""
-        for batch in batches(enumerate(map(len, lines)), PUT_RECORDS, PUT_BYTES):
-            self._put([lines[index] for index in batch], deadline)
+        for batch in split(lines, len, PUT_BYTES, PUT_RECORDS):
+            self._put(batch, deadline)
 
     def _put(self, lines: list[bytes], deadline: Deadline) -> None:
-        wait = FIRST_WAIT
+        backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, deadline.at)
         while True:
             lines, problem = self._try(lines)
             if not lines:
                 return
-            pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
-            if time.monotonic() + pause >= deadline.at:
+            if not backoff.wait():
                 raise DeliveryError(f"{self._name}: {len(lines)} lines were not taken in the time left: {problem}")
-            time.sleep(pause)
-            wait = min(2 * wait, LONGEST_WAIT)
 
     def _try(self, lines: list[bytes]) -> tuple[list[bytes], str]:
         """Puts the lines once. Returns those that Firehose did not take, and the first one's error."""
@@ -112,18 +136,18 @@ class FailureBucket:
         self._client.put_object(Bucket=self._bucket, Key=key, Body="".join(f"{line}\n" for line in lines).encode())
 
 
-def read(event: Mapping[str, Any]) -> Iterator[list[Raw]]:
-    """Yields the records of Kinesis' event, `EVENTS_AT_ONCE` at a time; what a producer packed into one is unpacked."""
+def read(event: KinesisEvent) -> Iterator[list[Raw]]:
+    """Yields the records of Kinesis' event, `EVENTS_AT_ONCE` at a time; records that a producer packed are unpacked."""
     raws = (raw for record in event["Records"] for raw in _read(record))
     while batch := list(itertools.islice(raws, EVENTS_AT_ONCE)):
         yield batch
 
 
-def _read(record: Mapping[str, Any]) -> Iterator[Raw]:
+def _read(record: KinesisRecord) -> Iterator[Raw]:
     source = record["kinesis"]
     number, data = source["sequenceNumber"], decode(source["data"])
-    shard_id = record.get("eventID", "").partition(":")[0]
-    arrival_ms = round(1000 * source.get("approximateArrivalTimestamp", 0))
+    shard_id = record["eventID"].partition(":")[0]
+    arrival_ms = round(1000 * source["approximateArrivalTimestamp"])
     parts: Sequence[bytes | None] = (unpack(data) if data else None) or [data]
     for place, part in enumerate(parts):
         id_ = packed_id(number, place)

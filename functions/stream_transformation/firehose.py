@@ -2,8 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NotRequired, TypedDict, final
 
 from contracts.aggregation import packed_id
 from functions.shared.limits import PAYLOAD_BYTES
@@ -11,20 +10,47 @@ from functions.stream_transformation.transform import Raw, Transformed
 
 OK, FAILED = "Ok", "ProcessingFailed"
 
+
+class KinesisMetadata(TypedDict):
+    """The Kinesis record that a record of Firehose's came from."""
+
+    sequenceNumber: str
+    subsequenceNumber: str
+    """The place in the Kinesis record, from "0", of a record that a producer packed with others (KPL); else empty."""
+
+
+class FirehoseRecord(TypedDict):
+    """A record to transform, for instance `{"recordId": "4960…000000", "data": "eyJzZ…"}`."""
+
+    recordId: str
+    data: str
+    """The event's bytes in base64."""
+    kinesisRecordMetadata: NotRequired[KinesisMetadata]
+    """Absent if the record was put to Firehose directly."""
+
+
+@final
+class FirehoseEvent(TypedDict):
+    """A batch to transform (Amazon Data Firehose Developer Guide, "Transform source data"; the Kinesis metadata: AWS
+    Lambda Developer Guide, "Process Amazon Data Firehose records with Lambda")."""
+
+    records: list[FirehoseRecord]
+
+
 _ENVELOPE_BYTES = len('{"recordId":"","result":"ProcessingFailed","data":""},   ')
 
 
-def read(event: Mapping[str, Any]) -> list[Raw]:
+def read(event: FirehoseEvent) -> list[Raw]:
     """Returns the records of Firehose's event."""
     return [_read(record) for record in event["records"]]
 
 
-def _read(record: Mapping[str, Any]) -> Raw:
+def _read(record: FirehoseRecord) -> Raw:
     # Without a Kinesis source (a direct put) there is no sequence number, and the record's own id is as unique.
-    source = record.get("kinesisRecordMetadata") or {}
-    sequence_number = source.get("sequenceNumber") or record["recordId"]
+    source = record.get("kinesisRecordMetadata")
+    sequence_number = source["sequenceNumber"] if source else record["recordId"]
     # Records that a producer packed into one, and Firehose unpacked, share its sequence number.
-    place = int(source.get("subsequenceNumber") or 0)
+    place = int(source["subsequenceNumber"] or 0) if source else 0
     return Raw(record["recordId"], decode(record.get("data")), packed_id(sequence_number, place))
 
 
@@ -35,7 +61,7 @@ def decode(data: Any) -> bytes | None:
         return None
 
 
-def answer(event: Mapping[str, Any], result: Transformed) -> dict[str, Any]:
+def answer(event: FirehoseEvent, result: Transformed) -> dict[str, Any]:
     """Returns Firehose's answer. A record that no longer fits into 6 MB is failed: Firehose keeps its raw data for a
     replay.
 

@@ -11,6 +11,8 @@ from functions.shared import environment
 from functions.shared.deadline import Deadline
 from functions.shared.telemetry import MetricUnit, count, logger_of, metrics_of, timed
 from functions.stream_transformation import event_source, firehose
+from functions.stream_transformation.event_source import KinesisEvent
+from functions.stream_transformation.firehose import FirehoseEvent
 from functions.stream_transformation.inference import InferenceClient, lambda_client
 from functions.stream_transformation.transform import Transformed, transform
 
@@ -28,8 +30,9 @@ _writer: event_source.DeliveryStream | None = None
 _bucket: event_source.FailureBucket | None = None
 
 
+@logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: FirehoseEvent | KinesisEvent, context: Any) -> dict[str, Any]:
     """Takes Firehose's transformation event, or Kinesis' event, and returns the answer in the caller's format.
 
     Raises if inference does not answer in time: Firehose or Lambda then keeps the batch and sends it again.

@@ -1,18 +1,18 @@
 """Calls the inference function for a batch: one call, or more if Lambda's 6 MB need it, retried while time is left."""
 
-import random
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from contracts.batches import split
+from functions.shared.backoff import Backoff
 from functions.shared.deadline import Deadline
 from functions.shared.environment import SettingError
 from functions.shared.limits import PAYLOAD_BYTES, ResponseTooLargeError
 
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
-"""Seconds between two tries, doubling, with jitter."""
+"""Seconds between two tries: see `Backoff`."""
 
 TOO_LARGE = frozenset({ResponseTooLargeError.__name__, "Function.ResponseSizeTooLarge"})
 """Error types of an answer over the limit: the function's own, and the platform's."""
@@ -66,7 +66,8 @@ class InferenceClient:
     def ask(self, requests: Mapping[str, bytes], deadline: Deadline) -> dict[str, Response]:
         """Returns a response for each request (id → JSON). Raises `InferenceError`."""
         answers: dict[str, Response] = {}
-        for batch in _batches(requests):
+        # A request and the comma behind it.
+        for batch in split(requests.items(), lambda entry: len(entry[1]) + 1, PAYLOAD_BYTES):
             answers.update(self._ask(batch, deadline))
         return answers
 
@@ -87,18 +88,15 @@ class InferenceClient:
 
     def _retried(self, batch: Sequence[tuple[str, bytes]], deadline: Deadline) -> _Answer:
         payload = b'{"limit":%d,"requests":[' % self._limit + b",".join(request for _, request in batch) + b"]}"
-        wait = FIRST_WAIT
+        backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, deadline.at)
         while True:
             try:
                 return self._invoke(payload)
             except (_AnswerTooLargeError, _RefusedError):
                 raise
             except Exception as error:  # whatever it is, the batch must be answered for or raised
-                pause = wait * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
-                if time.monotonic() + pause >= deadline.at:
+                if not backoff.wait():
                     raise InferenceError(f"{self._function}: no answer in the time that is left: {error}") from error
-            time.sleep(pause)
-            wait = min(2 * wait, LONGEST_WAIT)
 
     def _invoke(self, payload: bytes) -> _Answer:
         try:
@@ -115,20 +113,6 @@ class InferenceClient:
             kind = _RefusedError if failure.get("errorType") == SettingError.__name__ else InferenceError
             raise kind(f"{failure.get('errorType')}: {failure.get('errorMessage')}")
         return _answers.decode(content)
-
-
-def _batches(requests: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:
-    """Yields all requests as one batch, or as several if one call would be over the limit."""
-    batch: list[tuple[str, bytes]] = []
-    size = 0
-    for id_, request in requests.items():
-        if batch and size + len(request) + 1 > PAYLOAD_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append((id_, request))
-        size += len(request) + 1
-    if batch:
-        yield batch
 
 
 def error_code(error: Exception) -> str | None:

@@ -27,8 +27,8 @@ class Raw:
 
 @dataclass
 class Transformed:
-    """By record id: `lines` holds the line of each record with recommendations, `failures` the reason of each other
-    one."""
+    """The result of a batch, by record id: `lines` holds the records with recommendations, `failures` the other ones'
+    reasons."""
 
     lines: dict[str, bytes] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""Looks at a shop's database as the ETL will: before Spark starts, or without a run at all."""
+"""Examines a shop's database as the ETL will, before Spark starts or without a run at all."""

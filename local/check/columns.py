@@ -1,4 +1,4 @@
-"""What dataset.toml names, as the database has it: tables, columns, types, statements."""
+"""Compares dataset.toml with the database: tables, columns, types and statements."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ UNSIGNED = 32
 """A flag of a result's column ("Column Definition Flags", MySQL's source documentation)."""
 
 Columns = Mapping[str, ColumnType]
-"""Lower-case name → type."""
+"""Lower-case column name → type."""
 
 
 def roles(dataset: Dataset) -> dict[str, Rows]:
@@ -23,14 +23,14 @@ def roles(dataset: Dataset) -> dict[str, Rows]:
 
 
 def read_columns(cursor: Any) -> Iterator[tuple[str, str, ColumnType]]:
-    """Table, column and type of every column of the database, in its order."""
+    """Yields table, column and type of every column of the database, in the database's order."""
     cursor.execute(column_types.COLUMNS_SQL + " ORDER BY table_name, ordinal_position")
     for table, column, name, full in cursor.fetchall():
         yield table, column, ColumnType(_text(name), _text(full))
 
 
 def read_schema(cursor: Any) -> dict[str, dict[str, ColumnType]]:
-    """Every table of the database: its columns' types by lower-case name."""
+    """Returns the columns' types, by lower-case name, of every table of the database."""
     schema: dict[str, dict[str, ColumnType]] = {}
     for table, column, found in read_columns(cursor):
         schema.setdefault(table, {})[column.lower()] = found
@@ -54,12 +54,13 @@ def check(cursor: Any, login: Login, dataset: Dataset) -> dict[str, int]:
 
 
 def types(cursor: Any, dataset: Dataset) -> dict[str, Columns]:
-    """Each role's columns; of a dataset that `check` has nothing against."""
+    """Returns the columns of each role. The dataset must have passed `check`."""
     return {role: columns or {} for role, columns in _found(cursor, dataset)[0].items()}
 
 
 def _found(cursor: Any, dataset: Dataset) -> tuple[dict[str, Columns | None], list[str]]:
-    """Each role's columns, None where it has no table; and what the server says against `where` and `query`."""
+    """Returns the columns of each role (None if there is no such table), and the server's errors for `where` and
+    `query`."""
     found: dict[str, Columns | None] = dict(column_types.schema_columns(dataset, read_schema(cursor)))
     refused = []
     for role, rows in roles(dataset).items():
@@ -76,7 +77,7 @@ def _found(cursor: Any, dataset: Dataset) -> tuple[dict[str, Columns | None], li
 
 
 def _without(refused: list[str], mistakes: list[str]) -> list[str]:
-    """Missing columns of a statement that the server refuses are only the consequence."""
+    """Drops missing columns of a statement that the server refuses: they are only the consequence."""
     roles_refused = {line.partition(".")[0] for line in refused if ".query: " in line[:20]}
     return [line for line in mistakes if line.partition(".")[0] not in roles_refused]
 
@@ -89,5 +90,5 @@ def _result_columns(cursor: Any, rows: Rows) -> Iterator[tuple[str, ColumnType]]
 
 
 def _text(value: str | bytes) -> str:
-    """MySQL 8 gives types as bytes, MariaDB as text."""
+    """Decodes a type: MySQL 8 gives it as bytes, MariaDB as text."""
     return value.decode() if isinstance(value, bytes) else value

@@ -1,4 +1,4 @@
-"""`python -m local check`: looks at a shop's database as the ETL will, and proposes a dataset.toml."""
+"""`python -m local check` examines a shop's database as the ETL will, and proposes a dataset.toml."""
 
 import argparse
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from local.options import PASSWORD_VARIABLE, Parser, ask_password
 
 
 def main(arguments: list[str]) -> int:
-    """Reads the database only: no Spark, no emulator. Says what a run would make of its tables."""
+    """Reads the database only, without Spark or the emulator, and prints what a run would make of its tables."""
     options = _parser().parse_args(arguments)
     login = parse_url(options.source, ask_password)
     if options.propose and options.propose.exists():

@@ -1,6 +1,6 @@
-"""Proposes a dataset.toml for a database: from its foreign keys, the names of tables and columns, and what they hold.
+"""Proposes a dataset.toml for a database, from its foreign keys, the names of tables and columns, and their values.
 
-A proposal is a start that a person reads and corrects: what was left out, and why, stands in its comments.
+A proposal is a start, to be read and corrected: comments name what was left out, and the reason.
 """
 
 import json
@@ -18,7 +18,7 @@ from etl.column_types import ColumnType, Family
 from local.check.columns import read_columns
 from local.login import Login
 
-# Parts of names, in small letters, separated by |; what stands first is tried first.
+# Parts of names in small letters, separated by |. Earlier parts are tried first.
 USER_WORDS = "user|customer|client|member|viewer|buyer|visitor|reader|subscriber|account|shopper|guest|person"
 ITEM_WORDS = "product|item|film|movie|track|song|book|article|game|course|recipe|title|variant|sku"
 RATING_WORDS = "rating|stars|score|grade|vote"
@@ -28,7 +28,8 @@ STOCK_WORDS = "stock|inventory|qty_available|onhand|on_hand"
 NAME_WORDS = "name|title|label"
 PERSONAL_WORDS = "passw|hash|salt|token|secret|mail|phone|fax|first|last|surname|street|address"
 MOST_VALUES = 200
-"""A text with more different values than this, and than a third of the rows, says nothing that others share."""
+"""The most different values of a useful text column. One with more, and more than a third of the rows, is left out: its
+values are shared by too few."""
 MOST_JOINS = 2
 TAG_SEPARATORS = "|;,"
 
@@ -45,7 +46,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Interactions:
-    """A table of interactions, and how its rows lead to a user and to an item."""
+    """A table of interactions, and the way from its rows to a user and to an item."""
 
     table: str
     to_user: tuple[Link, ...]
@@ -57,7 +58,7 @@ class Interactions:
 
 
 def propose(cursor: Any, login: Login) -> str:
-    """The text of a dataset.toml. Raises `LocalRunError` where no table leads to both users and items."""
+    """Returns the text of a dataset.toml. Raises `LocalRunError` if no table leads to both users and items."""
     schema = _schema(cursor)
     keys = _primary_keys(cursor)
     links = [*_foreign_keys(cursor)]
@@ -89,7 +90,7 @@ class _Source:
 
 
 def _schema(cursor: Any) -> dict[str, dict[str, ColumnType]]:
-    """Every table's columns and their types, by their names as they were given."""
+    """Returns every table's columns and their types, with the names as written."""
     schema: dict[str, dict[str, ColumnType]] = {}
     for table, column, found in read_columns(cursor):
         schema.setdefault(table, {})[column] = found
@@ -97,7 +98,7 @@ def _schema(cursor: Any) -> dict[str, dict[str, ColumnType]]:
 
 
 def _primary_keys(cursor: Any) -> dict[str, str]:
-    """Table → its primary key, where that is one column."""
+    """Table → its primary key, if that is one column."""
     cursor.execute(
         "SELECT table_name, MIN(column_name) FROM information_schema.key_column_usage "
         "WHERE table_schema = DATABASE() AND constraint_name = 'PRIMARY' GROUP BY table_name HAVING COUNT(*) = 1"
@@ -116,7 +117,8 @@ def _foreign_keys(cursor: Any) -> Iterator[Link]:
 
 
 def _links_by_name(schema: Mapping[str, Mapping[str, ColumnType]], keys: Mapping[str, str]) -> Iterator[Link]:
-    """A column called as another table's key is (`customerNumber`), or by its table (`product_id`, `user`)."""
+    """Finds a column named like another table's key (`customerNumber`), or like the table itself (`product_id`,
+    `user`)."""
     for (table, columns), (target, key) in product(schema.items(), keys.items()):
         if table == target:
             continue
@@ -154,7 +156,7 @@ def _paths(table: str, links: list[Link], before: tuple[Link, ...] = ()) -> Iter
 
 
 def _score(cursor: Any, schema: Mapping[str, Mapping[str, ColumnType]], one: Interactions) -> tuple[bool, int, int]:
-    """Ratings before purchases, then the fewest tables on the way, then the most rows."""
+    """Returns a score that prefers ratings to purchases, then fewer tables on the way, then more rows."""
     cursor.execute(f"SELECT COUNT(*) FROM {quoted(one.table)}")  # noqa: S608
     (rows,) = cursor.fetchone()
     return (_rating(schema[one.table]) is not None and rows > 0, -one.joins, rows)
@@ -214,7 +216,7 @@ def _entity_lines(source: _Source, role: str, end: Link, features: list[str]) ->
 
 
 def _kind(source: _Source, table: str, column: str) -> tuple[str, str]:
-    """The column's kind, or "" and why it is left out."""
+    """Returns the column's kind; or "" and the reason to leave it out."""
     found = source.schema[table][column]
     if _named(column, PERSONAL_WORDS) and found.family is Family.TEXT:
         return "", "personal, or one of its own for each row"
@@ -292,7 +294,7 @@ def _rating_lines(source: _Source, one: Interactions) -> Iterator[str]:
 
 
 def _column(path: tuple[Link, ...], tables: dict[str, str], prefix: str) -> tuple[str, str]:
-    """Where the id is: alias and column; adds the tables on the way."""
+    """Returns alias and column of the id, and adds the tables on the way to it."""
     for number, link in enumerate(path[:-1]):
         tables[f"{prefix}{number}"] = link.target
     return (f"{prefix}{len(path) - 2}" if len(path) > 1 else "a", path[-1].column)
@@ -316,7 +318,7 @@ def _on_the_way(source: _Source, tables: Mapping[str, str], wanted: Any, first_o
 
 
 def _first(columns: Mapping[str, ColumnType], words: str, families: set[Family]) -> str | None:
-    """The first column of these families whose name has one of the words; earlier words win."""
+    """Returns the first column of these families whose name has one of the words; earlier words win."""
     for word in words.split("|"):
         for name, found in columns.items():
             if word in name.lower() and found.family in families:

@@ -1,4 +1,4 @@
-"""What a shop's tables hold, as the model will see it: counts, keys, orphans, and each feature's values."""
+"""Describes a shop's tables as the model will see them: counts, keys, orphans, and each feature's values."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,12 @@ from local.check.columns import Columns
 VALUES_SHOWN = 3
 LONGEST_VALUE = 24
 MEASURED = 3
-"""Liked items that a customer takes to be measured on: one to test, one to validate, one to learn from."""
+"""Liked items that a customer needs to be measured: one to test, one to validate, one to learn from."""
 
 
 @dataclass(frozen=True)
 class Keys:
-    """An entity's keys as text, as the ETL has them: trimmed."""
+    """An entity's keys as text, trimmed as in the ETL."""
 
     known: frozenset[str]
     rows: int
@@ -26,7 +26,7 @@ class Keys:
 
 
 class Report:
-    """The lines of a check. `warnings` are what a run would refuse, or what it could make little of."""
+    """The lines of a check. `warnings` name what a run would refuse, or what would be of little use to it."""
 
     def __init__(self, cursor: Any, dataset: Dataset, types: Mapping[str, Columns]) -> None:
         self._cursor = cursor
@@ -130,16 +130,17 @@ class Report:
         return Keys(frozenset(counts), sum(counts.values()) + missing, missing, duplicates)
 
     def _key(self, role: str, column: str, entity: Entity) -> str:
-        """A key as SQL; integers without a ZEROFILL column's zeros."""
+        """Returns SQL for a key; integers come without the zeros of a ZEROFILL column."""
         return f"{quoted(column)} + 0" if entity.key_type is KeyType.INTEGER else self._text(role, column)
 
     def _text(self, role: str, column: str) -> str:
-        """A column that becomes text, as SQL: a BIT is bytes until it is used as a number."""
+        """Returns SQL for a column as text. A BIT is bytes until it is used as a number."""
         found = self._types[role].get(column.lower())
         return f"{quoted(column)} + 0" if found and found.family is Family.BITS else quoted(column)
 
     def _counts(self, rows: Rows, value: str) -> Counter[str]:
-        """How often there is each value, compared as it is written, whatever the column's collation takes as equal."""
+        """Counts each value. Values are compared as they are written, whatever the column's collation holds for
+        equal."""
         self._cursor.execute(
             f"SELECT CONVERT({value} USING utf8mb4) COLLATE utf8mb4_bin, COUNT(*) FROM {rows.sql} GROUP BY 1"  # noqa: S608
         )
@@ -171,7 +172,7 @@ class Report:
 
 
 def _day(column: str) -> str:
-    """A date as SQL; zero dates are none."""
+    """Returns SQL for a date; zero dates become NULL."""
     return f"IF(YEAR({quoted(column)}) = 0, NULL, {quoted(column)})"
 
 

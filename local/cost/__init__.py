@@ -1,1 +1,1 @@
-"""What a stack costs, computed from its resource graph and one file of prices."""
+"""Computes the cost of a stack from its resource graph and one file of prices."""

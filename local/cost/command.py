@@ -1,4 +1,4 @@
-"""The command line: `python -m local cost` says what a stack costs, from its resources and `prices.toml`."""
+"""The command line. `python -m local cost` computes the cost of a stack from its resources and `prices.toml`."""
 
 import argparse
 import json
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 
 def report(stack: str, settings: dict[str, Any] | None = None, rate: use.Rate | None = None) -> str:
-    """The bill in Markdown. Raises `LocalRunError`, `UnknownPriceError` and what the program raises."""
+    """Returns the bill in Markdown. Raises `LocalRunError`, `UnknownPriceError`, and the errors of the program."""
     graph, prices, rate = record(stack, settings), Prices(), rate or use.Rate()
     at = f"a million events of {use.EVENT_KB:.0f} KB, {rate.events_per_second:g} a second"
     return "\n".join(
@@ -55,7 +55,8 @@ def report(stack: str, settings: dict[str, Any] | None = None, rate: use.Rate | 
 
 
 def sums(stack: str, settings: dict[str, Any], rate: use.Rate) -> dict[str, float]:
-    """Dollars: `idle` for a month, `events` for a million of them, `batch` for a run of the job and the crawler."""
+    """Costs in dollars: `idle` for a month, `events` for a million events, `batch` for a run of the job and the
+    crawler."""
     graph, prices = record(stack, settings), Prices()
     return {
         "idle": idle.total(idle.lines(graph, prices)),

@@ -1,4 +1,4 @@
-"""What a stack costs while nothing happens: every resource of the graph is priced, or listed as free."""
+"""Computes the cost of a stack while nothing happens: every resource of the graph is priced, or listed as free."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from local.graph.recorder import Graph, Node
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the bill: `amount` in dollars, a month or for what was used; no quantity where each resource is one."""
+    """A row of the bill. `amount` is in dollars, for a month or for the use; no quantity means one of each resource."""
 
     item: str
     quantity: str
@@ -18,7 +18,7 @@ class Line:
 
 
 def lines(graph: Graph, prices: Prices) -> list[Line]:
-    """The idle bill for a month. Raises `UnknownPriceError` for a resource that is neither priced nor known as free."""
+    """Returns the idle bill for a month. Raises `UnknownPriceError` for a resource that is neither priced nor free."""
     counted: dict[str, list[Line]] = {}
     for node in graph.nodes:
         if not node.custom:
@@ -122,9 +122,9 @@ FREE = (
     "aws:sqs/",
     "aws:vpc/",
 )
-"""How the types begin that cost nothing by being there: they are paid for by use, or not at all."""
+"""Beginnings of resource types that cost nothing while they exist: they are paid for by use, or not at all."""
 
 
 def total(bill: list[Line]) -> float:
-    """The sum of a bill."""
+    """Returns the sum of a bill."""
     return sum(line.amount for line in bill)

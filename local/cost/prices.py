@@ -10,7 +10,7 @@ PRICES = Path(__file__).with_name("prices.toml")
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for a unit, with the page that says so."""
+    """US dollars for a unit, with the page that states the price."""
 
     amount: float
     unit: str
@@ -25,11 +25,11 @@ class Price:
 
 
 class UnknownPriceError(LookupError):
-    """Something costs money and has no price here; the text says what, and where to add it."""
+    """A resource costs money and has no price here. The text names it, and where to add the price."""
 
 
 class Prices:
-    """All prices, by name."""
+    """Returns all prices, by name."""
 
     def __init__(self, path: Path = PRICES) -> None:
         document = tomllib.loads(path.read_text())
@@ -45,11 +45,11 @@ class Prices:
 
     @property
     def hours(self) -> float:
-        """Hours of a month."""
+        """Hours in a month."""
         return self["hours_a_month"].amount
 
     def database(self, instance_class: str) -> Price:
-        """An hour of a database instance in one zone. Raises `UnknownPriceError`."""
+        """Returns the price of an hour of a database instance in one zone. Raises `UnknownPriceError`."""
         if instance_class not in self._classes:
             raise UnknownPriceError(
                 f"{instance_class}: expected its price in {PRICES.name}, found those of {', '.join(self._classes)}: "

@@ -1,4 +1,4 @@
-"""What a million events cost, by the stack's own buffers and memory, and what a run of the Glue job does."""
+"""Computes the cost of a million events, from the stack's own buffers and memory, and of a run of the Glue job."""
 
 from dataclasses import dataclass
 
@@ -8,38 +8,41 @@ from local.graph.recorder import Graph, Node
 
 EVENTS = 1_000_000
 EVENT_KB, RECORD_KB = 1.0, 2.0
-"""Size of an event, and of the line that comes of it: assumed, on the high side. The sample shop's events are 0.14 to
-0.42 KB, 0.28 on average, and their lines with five recommendations 0.5 to 1.6 KB, 0.97 on average (measured on 2,000
-events of `local.events` and 200 lines of a run). A real site's carry a longer history."""
+"""Kilobytes of an event, and of its line with recommendations. Both are assumed, on the high side.
+
+The sample shop's events have 0.14 to 0.42 KB, 0.28 on average, and their lines with five recommendations 0.5 to 1.6 KB,
+0.97 on average (measured on 2,000 events of `local.events` and 200 lines of a run). A real site's carry a longer
+history.
+"""
 CALL_SECONDS = 1.0
-"""Longest that a call of a batch takes with a warm function, rounded up (docs/streaming.md has the measured time)."""
+"""The longest call of a batch with a warm function, rounded up (docs/streaming.md has the measured time)."""
 LOGGED_KB_A_CALL = 4.0
-"""What both functions log of a batch, the platform's own lines included."""
+"""Kilobytes that both functions log for a batch, with the platform's own lines."""
 GLUE_MINUTES = 10.0
-"""A run of the job for a shop of some million ratings, with its start."""
+"""Minutes of a run of the job for a shop of some million ratings, with its start."""
 DPU = {"G.1X": 1, "G.2X": 2, "G.4X": 4, "G.8X": 8}
 """Data processing units of a worker (AWS Glue Developer Guide, "Worker types")."""
 CRAWLER_DPU, CRAWLER_MINUTES = 2, 10
-"""Least that a run of a crawler is charged for (AWS's page on Glue pricing)."""
+"""Units of a crawler, and the least minutes that a run is charged for (AWS's page on Glue pricing)."""
 
 _KB_A_GB = 1024 * 1024
 _FIREHOSE_STEP_KB = 5.0
-"""Firehose rounds each record up to this."""
+"""Firehose rounds each record up to this size."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How events come: `events_per_second` while they do, which decides how full a batch and an object get."""
+    """The rate of the events while they come. It decides how many events a batch and an object get."""
 
     events_per_second: float = 100.0
 
     def batch(self, largest_kb: float, seconds: float, size_kb: float) -> float:
-        """How many records a buffer holds when it is passed on, by whichever hint is reached first."""
+        """Returns the number of records in a buffer when the first of its two hints is reached."""
         return max(1.0, min(largest_kb / size_kb, self.events_per_second * seconds))
 
 
 def lines(graph: Graph, prices: Prices, rate: Rate) -> list[Line]:
-    """The bill for a million events."""
+    """Returns the bill for a million events."""
     delivery = graph.one("FirehoseDeliveryStream").inputs["extendedS3Configuration"]
     functions = [_function(graph, "stream_transformation"), _function(graph, "model_inference")]
     calls = EVENTS / _events_a_call(graph, rate)
@@ -69,7 +72,7 @@ def lines(graph: Graph, prices: Prices, rate: Rate) -> list[Line]:
 
 
 def glue_lines(graph: Graph, prices: Prices) -> list[Line]:
-    """The bill for one run of the job, and of each crawler."""
+    """Returns the bill for one run of the job and of each crawler."""
     job = graph.one("glue/job:Job").inputs
     price = prices["glue_flex" if job.get("executionClass") == "FLEX" else "glue_standard"]
     units = float(job["numberOfWorkers"]) * DPU[job["workerType"]]
@@ -107,7 +110,8 @@ def _stream(graph: Graph, prices: Prices) -> list[Line]:
 
 
 def _events_a_call(graph: Graph, rate: Rate) -> float:
-    """How many events the transformation is called with: Firehose's Lambda buffer, or the event source's batch."""
+    """Returns the number of events in a call of the transformation, by Firehose's Lambda buffer or the event source's
+    batch."""
     for mapping in graph.of("EventSourceMapping"):
         window = float(mapping.inputs.get("maximumBatchingWindowInSeconds") or 1)
         return rate.batch(float(mapping.inputs["batchSize"]), window, 1.0)

@@ -1,1 +1,1 @@
-"""The program's resource graph, without making any of it."""
+"""The resource graph of the program, recorded without making any resource."""

@@ -1,4 +1,4 @@
-"""The command line: `python -m local graph` prints a stack's resources, and draws them."""
+"""The command line. `python -m local graph` prints a stack's resources, and draws them."""
 
 import runpy
 from pathlib import Path
@@ -11,7 +11,7 @@ from local.options import Parser
 
 
 def main(arguments: list[str]) -> int:
-    """Prints the graph of a stack as text, and writes it as SVG where `--svg` says."""
+    """Prints the graph of a stack as text, and writes it as SVG if `--svg` names a file."""
     parser = Parser(prog="python -m local graph", description=main.__doc__)
     parser.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml to draw (default: dev)")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="where to write the picture")
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _check_writable(path: Path) -> None:
-    """Raises `LocalRunError` before the program has run, which takes seconds."""
+    """Raises `LocalRunError` before the program runs, which takes seconds."""
     try:
         with path.open("a"):
             pass

@@ -1,4 +1,4 @@
-"""Runs a Pulumi program without making anything and keeps what it registered, for pictures and for tests."""
+"""Runs a Pulumi program without making anything, and keeps the resources that it registers, for pictures and tests."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,12 +19,12 @@ LOOKUPS: dict[str, dict[str, Any]] = {
 }
 
 COMPUTED = ("arn", "name", "url", "address", "version", "result", "hex", "port", "dbName", "resourceId")
-"""Outputs that the provider would compute, where the program gives no such input."""
+"""Outputs that the provider would compute if the program gives no such input."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A registered resource: its inputs with secrets unwrapped, and raw, as the engine gets them."""
+    """A registered resource. `inputs` have secrets unwrapped; `raw` are the inputs as the engine gets them."""
 
     urn: str
     type: str
@@ -39,19 +39,20 @@ class Node:
 
 @dataclass
 class Graph:
-    """All that a program registered."""
+    """All resources that a program registered."""
 
     nodes: list[Node] = field(default_factory=list)
     outputs: dict[str, StackOutput] = field(default_factory=dict)
     calls: list[MockCallArgs] = field(default_factory=list)
-    """The look-ups that the program made."""
+    """Look-ups that the program made."""
 
     def of(self, type_: str) -> list[Node]:
-        """The resources of a type, named by its last part, such as `Instance` or `rds/instance:Instance`."""
+        """Returns the resources of a type, named by its last part, such as `Instance` or `rds/instance:Instance`."""
         return [node for node in self.nodes if node.type.endswith(f":{type_}")]
 
     def one(self, type_: str, name: str = "") -> Node:
-        """The one resource of a type whose name contains `name`. Raises `LookupError` where it is not one."""
+        """Returns the only resource of a type whose name contains `name`. Raises `LookupError` if it is not exactly
+        one."""
         found = [node for node in self.of(type_) if name in node.name]
         if len(found) != 1:
             raise LookupError(f"expected one {type_} named *{name}*, found {[node.name for node in found]}")
@@ -108,7 +109,7 @@ class _Recorder(MockMonitor):
 
 
 def without_secrets(value: Any) -> Any:
-    """What anybody who may read the state sees: secrets replaced."""
+    """Replaces secrets: the result is what any reader of the state sees."""
     if rpc.is_rpc_secret(value):
         return "[secret]"
     if isinstance(value, dict):
@@ -126,7 +127,8 @@ def build(
 ) -> Graph:
     """Runs a program, a function that makes resources, in an event loop of its own.
 
-    `outputs` are a resource's, by its name, that differ from its inputs, as where AWS has not done yet what was asked.
+    `outputs` maps a resource's name to outputs that differ from its inputs, as they do while AWS has not finished a
+    change.
     """
 
     monitor = _Recorder(preview, outputs or {})

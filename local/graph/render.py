@@ -1,4 +1,4 @@
-"""The resource graph for people: as text, and as an SVG picture, grouped by component."""
+"""Renders the resource graph as text and as an SVG picture, grouped by component."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from html import escape
 from local.graph.recorder import Graph, Node
 
 LINE, WIDTH, GAP_X, GAP_Y, MARGIN = 17, 290, 130, 28, 24
-"""Sizes of the picture, in pixels."""
+"""Sizes in the picture, in pixels."""
 ARROWHEAD = (
     '<defs><marker id="arrowhead" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
     '<path d="M 0 0 L 8 4 L 0 8 z" fill="#9fb3d1"/></marker></defs>'
@@ -23,17 +23,17 @@ class Component:
     type: str
     nodes: tuple[Node, ...]
     needs: frozenset[str]
-    """The components that its resources depend on."""
+    """Components that its resources depend on."""
 
     @property
     def lines(self) -> list[str]:
-        """What it is made of: each kind of resource once, with how many there are."""
+        """Kinds of its resources with their numbers, each kind once."""
         kinds = Counter(_kind(node) for node in self.nodes if node.custom)
         return [kind if times == 1 else f"{kind} × {times}" for kind, times in sorted(kinds.items())]
 
 
 def components(graph: Graph) -> list[Component]:
-    """The components that the program makes itself, by name: resources are registered side by side, in any order."""
+    """Returns the components that the program itself makes, by name: resources are registered in any order."""
     owner: dict[str, str] = {}
     members: dict[str, list[Node]] = {}
     tops: dict[str, Node] = {}
@@ -69,7 +69,7 @@ def components(graph: Graph) -> list[Component]:
 
 
 def as_text(graph: Graph) -> str:
-    """A component a paragraph: what it needs, and each of its resources."""
+    """Returns a paragraph for each component: the components that it needs, and its resources."""
     return "\n".join(_text_lines(_layered(components(graph))))
 
 
@@ -85,9 +85,9 @@ def _text_lines(layers: Sequence[Sequence[Component]]) -> Iterator[str]:
 
 
 def as_svg(graph: Graph, title: str) -> str:
-    """A box a component, from what others need on the left to what needs others on the right.
+    """Returns a picture with a box for each component, from those that others need, on the left, to the right.
 
-    An arrow leads from what is needed to what needs it.
+    An arrow leads from a component to those that need it.
     """
     layers = _layered(components(graph))
     boxes = dict(_boxes(layers))
@@ -121,7 +121,7 @@ class _Box:
 
 
 def _layered(all_components: Sequence[Component]) -> list[list[Component]]:
-    """Each component one layer after the last of those that it needs."""
+    """Places each component one layer after the last of those that it needs."""
     depth: dict[str, int] = {}
     by_name = {component.name: component for component in all_components}
 

@@ -1,4 +1,4 @@
-"""A stack's resource graph, recorded from its configuration and a few settings on top."""
+"""Records a stack's resource graph, from its configuration and some settings on top."""
 
 import runpy
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from local.graph.recorder import Graph, build
 def record(name: str, settings: Mapping[str, Any] | None = None) -> Graph:
     """Runs the program as the stack `name`; `settings` are keys such as `vectors.multi_az`.
 
-    Raises `LocalRunError` where there is no such stack, and what the program raises on a wrong setting.
+    Raises `LocalRunError` if there is no such stack, and the program's errors for a wrong setting.
     """
     # The functions' packages change nothing in the graph but the name of a zip.
     stack = read_complete_stack(name, {"common.bundle_dependencies": False, **(settings or {})})

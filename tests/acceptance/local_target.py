@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptance.target import Target
-from local import batch
+from local import glue_stage
 from local.session import Deployment
 
 FUNCTIONS = ("embedding_loader", "model_inference", "stream_transformation")
@@ -48,8 +48,8 @@ class Glue:
 
     def _run(self, run: str) -> None:
         try:
-            batch.run_glue_job(self._deployment, self._folder)
-            batch.run_crawler(self._deployment)
+            glue_stage.run_glue_job(self._deployment, self._folder)
+            glue_stage.run_crawler(self._deployment)
             self._runs[run] = {"JobRunState": "SUCCEEDED"}
         except Exception as error:
             self._runs[run] = {"JobRunState": "FAILED", "ErrorMessage": str(error)}

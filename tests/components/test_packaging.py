@@ -83,7 +83,7 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(build: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("function", [path.parent.name for path in sorted(LOCKS)])
 def test_a_lock_names_the_pinned_versions_of_all_that_a_function_asks_for(function: str) -> None:
-    """After a change of requirements.txt or constraints.txt: scripts/lock.sh."""
+    """If it fails after a change of requirements.txt or constraints.txt, run scripts/lock.sh."""
     folder = packaging.ROOT / "functions"
     pinned, locked = _pins(folder / "constraints.txt"), _pins(folder / function / "requirements.lock")
     asked = {_name(line) for line in (folder / function / "requirements.txt").read_text().split()}

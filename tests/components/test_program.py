@@ -79,9 +79,9 @@ def test_no_secret_stands_in_clear_in_any_input(graph: Graph) -> None:
 
 
 def takes_tags(type_: str) -> bool:
-    """Whether the provider's resource of this type (`aws:s3/bucket:Bucket`) has a `tags` input.
+    """True if the provider's resource of this type (`aws:s3/bucket:Bucket`) has a `tags` input.
 
-    Objects on S3 take ten at most (S3 User Guide, "Categorizing your storage using tags"): their bucket has them.
+    Objects on S3 take ten tags at most (S3 User Guide, "Categorizing your storage using tags"): their bucket has them.
     """
     if type_.endswith(":BucketObjectv2"):
         return False
@@ -210,7 +210,7 @@ ENCRYPTED_BY = {
     "secretsmanager/secret:Secret": "kmsKeyId",
     "athena/workgroup:Workgroup": "configuration.resultConfiguration.encryptionConfiguration.kmsKeyArn",
 }
-"""What each type that stores something is encrypted by; the objects in a bucket by the bucket's."""
+"""Type that stores something → the input that encrypts it. A bucket's encryption covers its objects."""
 
 
 def value_at(inputs: Any, path: str) -> Any:

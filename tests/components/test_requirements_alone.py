@@ -1,4 +1,4 @@
-"""What `pulumi up` has: a virtual environment of requirements.txt and nothing else, as `pulumi install` makes it."""
+"""`pulumi up` works in a virtual environment of requirements.txt and nothing else, as `pulumi install` makes it."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from local.graph.recorder import build
 graph = build(lambda: runpy.run_path("__main__.py", run_name="__main__"), stack="dev", config=json.loads(sys.argv[1]))
 print(len(graph.nodes), *graph.outputs)
 """
-"""Of the project's tools only the recorder, which needs Pulumi's SDK alone; so nothing else can be leaned on."""
+"""Imports only the recorder of the project's tools, which needs Pulumi's SDK alone."""
 
 
 @pytest.mark.timeout(600)

@@ -140,7 +140,7 @@ def test_each_way_in_has_only_the_permissions_that_it_uses() -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"backup_source": True}, {"delivery": "event_source"}])
 def test_nobody_may_write_into_the_whole_bucket(settings: dict[str, Any]) -> None:
-    """What is written where: recommendations and failures by Firehose, failures by the function and by Lambda."""
+    """Firehose writes recommendations and failures; the function and Lambda write failures only."""
     graph = recommender(**settings)
     allowed = {
         (role, resource.split("/", 1)[-1])

@@ -9,7 +9,7 @@ SHARDS = ("shard-0", "shard-1")
 
 
 def _sequence_number(shard: str, position: int) -> str:
-    """As Kinesis', one that no other shard gives."""
+    """Returns a sequence number in Kinesis' form that no other shard gives."""
     return f"{position}{SHARDS.index(shard)}"
 
 

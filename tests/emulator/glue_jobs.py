@@ -27,7 +27,7 @@ class JobStack:
     runs: int = 0
     arguments: dict[str, str] = field(default_factory=dict)
     reach: dict[str, str] = field(default_factory=dict)
-    """By which variables the job's process gets to AWS."""
+    """The variables by which the job's process reaches AWS."""
 
     def __post_init__(self) -> None:
         self.code, self.lake = unique("code"), unique("lake")

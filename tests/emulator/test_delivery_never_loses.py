@@ -18,7 +18,7 @@ from tests.functions.lambdas import packed
 
 
 class Firehose(Services):
-    """With a function that transforms."""
+    """Services with a function that transforms."""
 
     def invoke(self, FunctionName: str, Payload: str) -> dict[str, Any]:
         self.fail_if_broken("lambda")

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import itertools
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,11 +12,11 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.delivery.buffer import Buffer, split
+from emulator.delivery.buffer import Buffer
+from emulator.delivery.kinesis_source import KinesisSource
 from emulator.delivery.processor import MAX_PAYLOAD, CallError, LambdaProcessor, read_answer
 from emulator.delivery.records import Outcome, Result, SourceRecord
-from emulator.delivery.settings import MIB, ProcessorSettings, read_settings
-from emulator.delivery.source import KinesisSource
+from emulator.delivery.stream_settings import MIB, ProcessorSettings, read_settings
 from emulator.errors import LocalRunError
 from tests.emulator.aws import FakeClock
 
@@ -101,16 +100,6 @@ def test_an_interval_of_zero_is_due_at_once() -> None:
     buffer = Buffer[str](max_bytes=10, max_seconds=0)
     buffer.add("a", 1, now=5)
     assert buffer.is_due(5)
-
-
-@given(st.lists(st.integers(0, 50)), st.integers(1, 60))
-def test_a_split_keeps_order_and_limit_and_makes_no_list_too_many(sizes: list[int], limit: int) -> None:
-    parts = list(split(((index, size) for index, size in enumerate(sizes)), limit))
-    assert [index for part in parts for index in part] == list(range(len(sizes)))
-    totals = [sum(sizes[index] for index in part) for part in parts]
-    assert all(total <= limit or len(part) == 1 for total, part in zip(totals, parts, strict=True))
-    for part, following in itertools.pairwise(parts):
-        assert sum(sizes[i] for i in part) + sizes[following[0]] > limit, "the next item had room"
 
 
 def record(number: int, data: bytes = b"x") -> SourceRecord:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from emulator.delivery import DeliveryStream
 from emulator.errors import LocalRunError
 from emulator.event_source import EventSource
-from emulator.event_source.batch import failed_from
+from emulator.event_source.kinesis_event import failed_from
 from tests.emulator.aws import Aws, FakeClock, allow, trust, unique, wait_until
 
 KINESIS = ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"]
@@ -108,7 +108,7 @@ class Setup:
         return sorted(line for body in bodies for line in body.decode().splitlines())
 
     def discarded(self) -> list[str]:
-        """What the failure destination keeps of the records that were given up."""
+        """Returns the texts of the given-up records in the failure destination."""
         documents = [json.loads(body) for body in self.aws.objects(self.failures).values()]
         records = [record for document in documents for record in document["payload"]["Records"]]
         return sorted(base64.b64decode(record["kinesis"]["data"]).decode() for record in records)

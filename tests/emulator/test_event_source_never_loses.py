@@ -16,7 +16,8 @@ from tests.emulator.fake_services import SHARDS, Services
 
 
 class Lambda(Services):
-    """With a function that stops at poison (every third record) and reports it; `processed` lists what it did."""
+    """Services with a function that stops at poison (every third record) and reports it; `processed` lists the
+    others."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What Glue refuses, or leaves undone, without a word on the machine of who wrote the program."""
+"""Rules of Glue that nothing on the author's machine reports."""
 
 import pytest
 

@@ -190,7 +190,7 @@ def test_a_record_is_taken_as_kinesis_takes_it(aws: Aws, size: int, key: str, ta
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether the process runs; one that ended and that nobody has reaped yet does not."""
+    """True if the process runs; one that has ended and was not reaped yet does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a local run keeps is closed to all but who runs it, also where the servers run as users of their own."""
+"""The files of a local run are closed to other users, even if the servers run as users of their own."""
 
 import gc
 import os

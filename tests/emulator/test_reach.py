@@ -1,4 +1,4 @@
-"""What a subnet reaches: by endpoints, route tables and security groups."""
+"""A subnet reaches services by endpoints, route tables and security groups."""
 
 from pathlib import Path
 from typing import Any

@@ -57,7 +57,7 @@ class Cloud:
     partition: str = "aws"
     account: str = "111122223333"
     resources: dict[str, Resource] = field(default_factory=dict)
-    """By id with the type before it."""
+    """Resource type and id → resource."""
     snapshots: dict[str, str | None] = field(default_factory=dict)
     """Final snapshots of databases: name → the key that encrypts it."""
     dying_keys: set[str] = field(default_factory=set)
@@ -232,7 +232,7 @@ class Cloud:
 
 
 def publishes(before: Properties, after: Properties) -> bool:
-    """Whether an update of a function makes a new version of it."""
+    """True if an update of a function makes a new version of it."""
     keys = (before.keys() | after.keys()) - NOT_PUBLISHED
     return bool(after.get("publish")) and any(before.get(key) != after.get(key) for key in keys)
 

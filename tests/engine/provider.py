@@ -19,7 +19,7 @@ from tests.engine.resource_types import TYPES, ResourceType
 PROVIDERS = ("aws", "random")
 SECRET_OUTPUTS = {"random:index/randomPassword:RandomPassword": {"result"}}
 DEFAULTS = "__defaults"
-"""Where the real provider, too, notes among the inputs which of them it filled itself."""
+"""The key under which the real provider, too, notes which inputs it filled itself."""
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""What the stand-in provider knows of each resource type that the program makes.
+"""Rules of the stand-in provider for each resource type that the program makes.
 
-From the resources' schemas in terraform-provider-aws (`internal/service/<service>`, `ForceNew` and `Computed`), which
-pulumi-aws 7 is made from; the Python SDK does not carry them. A type that is not listed here is an error.
+They come from the resources' schemas in terraform-provider-aws (`internal/service/<service>`, `ForceNew` and
+`Computed`), which pulumi-aws 7 is made from; the Python SDK does not carry them. A type that is not listed here is an
+error.
 """
 
 from dataclasses import dataclass, field
@@ -9,10 +10,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceType:
-    """How the provider and AWS treat the resources of one type. Properties are in Pulumi's spelling."""
+    """The rules of the provider and AWS for one resource type. Properties are in Pulumi's spelling."""
 
     arn: str = ""
-    """What stands in the ARN behind the account, `{name}` being the physical name or id; with the service before it."""
+    """The part of the ARN after the account, with the service before it; `{name}` is the physical name or id."""
     named_by: str = ""
     """The property that Pulumi fills with a name of its own (logical name, seven random digits) where none is given."""
     longest_name: int = 0
@@ -116,4 +117,4 @@ HOLDS_DATA = {
     "aws:rds/instance:Instance",
     "aws:s3/bucket:Bucket",
 }
-"""What cannot be made again from the program: to replace it is to lose what is in it."""
+"""Types that the program cannot make again: to replace one is to lose its content."""

@@ -21,7 +21,7 @@ PASSPHRASE = "the state's passphrase"
 
 SOURCE_PASSWORD = "the-shop-reader's-password"
 OWN_SETTINGS: dict[str, dict[str, Any]] = {"prod": {"source.host": "mysql.shop.internal", "source.username": "reader"}}
-"""What a team sets on top of the file, for prod its own MySQL; the password comes by `pulumi config set --secret`."""
+"""Settings that a team adds to the file; for prod its own MySQL. The password comes by `pulumi config set --secret`."""
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ class EngineStack:
         path.write_text(yaml.safe_dump(content))
 
     def preview(self, **options: Any) -> list[Change]:
-        """What an `up` would change. Raises `CommandError` where the engine or the program refuses."""
+        """Returns the changes that `up` would make. Raises `CommandError` if the engine or the program refuses."""
         changes: list[Change] = []
 
         def note(event: automation.EngineEvent) -> None:
@@ -114,7 +114,8 @@ class EngineStack:
         return self._stack.refresh()
 
     def destroy(self) -> None:
-        """As one types it: with the preview that refuses for what is protected, which the Automation API leaves out."""
+        """Destroys as a person types it, with the preview, which refuses protected resources; the Automation API has
+        none."""
         self.command("destroy", "--yes")
 
     def command(self, *arguments: str) -> None:

@@ -11,7 +11,7 @@ from tests.engine.stacks import EngineStack
 NewStack = Callable[..., EngineStack]
 
 GIVE_UP = {"common.force_destroy": True, "vectors.deletion_protection": False}
-"""What README says to set before a stack that keeps its data is destroyed."""
+"""Settings that README asks for before a stack that keeps its data is destroyed."""
 
 
 def test_a_stack_that_keeps_its_data_refuses_before_anything_is_deleted_and_goes_when_it_is_given_up(

@@ -52,8 +52,8 @@ REPLACES: dict[str, tuple[Any, set[str]]] = {
     "customer_managed_key": (True, {DATABASE, INVOCATION}),
     "network.cidr_block": ("10.50.0.0/16", {DATABASE, SUBNETS, INVOCATION}),
 }
-"""What a change on the dev stack replaces of what holds data, delivers or seeds; the plumbing around is not listed. All
-other settings replace nothing."""
+"""Setting → the resources that hold data, deliver or seed, and that a change on the dev stack replaces. Other settings
+replace nothing."""
 
 REFUSED: dict[str, tuple[Any, Any, str, str]] = {
     "vectors.storage_gb": (100, 40, "vectors-postgres", "storage_gb: expected at least 100"),

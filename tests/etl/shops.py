@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker, items_folder, read_marker
-from etl.source import Source
+from etl.mysql import Source
 from local.shop import Login
 from tests.databases import execute
 

@@ -35,7 +35,7 @@ CHANGES = (
     "INSERT INTO stars VALUES ('ann', '3', 4, '2026-03-01')",
     "ALTER TABLE books MODIFY pages INT",
 )
-"""In SQL; every one of them may happen, in any order and number, between two runs."""
+"""Changes in SQL. Between two runs, each may happen in any order and number."""
 
 
 def by_pair(rows: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:

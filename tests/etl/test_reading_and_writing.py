@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from contracts.dataset import KeyType, Rows
-from etl.source import Split
+from etl.mysql import Split
 from local.shop import Login
 from tests.databases import execute
 from tests.etl import shops
@@ -19,7 +19,7 @@ TEXT_KEYS = ["a", "A", "it's", "back\\slash", "ä", "zz", " lead", "50%", '"', "
 def test_ranges_of_text_keys_part_the_table(
     spark: SparkSession, shop_database: Login, monkeypatch: pytest.MonkeyPatch, collation: str
 ) -> None:
-    monkeypatch.setattr("etl.source.ROWS_A_READER", 6)
+    monkeypatch.setattr("etl.mysql.ROWS_A_READER", 6)
     quoted = [key.replace("\\", "\\\\").replace("'", "''") for key in TEXT_KEYS]
     execute(
         shop_database,
@@ -42,7 +42,7 @@ def test_ranges_of_text_keys_part_the_table(
 def test_ranges_follow_the_keys_and_not_the_gaps_between_them(
     spark: SparkSession, shop_database: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("etl.source.ROWS_A_READER", 100)
+    monkeypatch.setattr("etl.mysql.ROWS_A_READER", 100)
     execute(
         shop_database,
         [
@@ -84,7 +84,7 @@ def test_a_shop_that_is_read_in_many_ranges_gives_the_same_data(
     shops.make_books(shop_database, *SHOP, *(f"ALTER TABLE {collation}" for collation in collations))
     shops.run(spark, shop_database, shops.BOOKS, lake)
     expected = sorted(map(str, shops.rows(lake, "books-ml")))
-    monkeypatch.setattr("etl.source.ROWS_A_READER", 1)
+    monkeypatch.setattr("etl.mysql.ROWS_A_READER", 1)
     many = tmp_path / "many"
     many.mkdir()
     shops.run(spark, shop_database, shops.BOOKS, many, only_changed=only_changed)

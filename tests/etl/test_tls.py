@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from emulator.errors import LocalRunError
-from etl.source import Source
+from etl.mysql import Source
 from local.login import Login, connected, parse_url, settled
 from tests.databases import MASTER, make_certificate, running_tls_mariadb
 from tests.etl.shops import MARIADB_DRIVER

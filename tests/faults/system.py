@@ -23,7 +23,7 @@ class System:
     streaming: Streaming
     artifacts: Path
     numbers: Iterator[int]
-    """Of the next version, or the next event."""
+    """The number of the next version, or the next event."""
 
     def client(self, service: str) -> Any:
         return self.deployment.cloud.client(service)
@@ -36,7 +36,7 @@ class System:
         return database
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        """As the master user. Raises `psycopg.OperationalError`."""
+        """Connects as the master user. Raises `psycopg.OperationalError`."""
         database = self.database
         return psycopg.connect(
             host=database.server.host,

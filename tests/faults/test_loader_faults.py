@@ -15,7 +15,8 @@ STAGES = {
     "registers what it loaded": "LOCK TABLE recommender.model_version IN SHARE MODE",
     "switches to it": "LOCK TABLE recommender.active_version IN SHARE MODE",
 }
-"""What a stage needs and another holds: the loader stands there until it is killed. Readers are not held up."""
+"""Stage → a lock that it needs and the test holds: the loader waits there until it is killed. Readers are not held
+up."""
 
 _BLOCKED = "FROM pg_stat_activity WHERE application_name = 'recommender' AND wait_event_type = 'Lock'"
 

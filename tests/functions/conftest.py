@@ -42,7 +42,7 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
 
 @dataclass(frozen=True)
 class Store:
-    """What the functions of a test work on."""
+    """The services that the functions of a test use."""
 
     database: Database
     connection: Connection

@@ -17,7 +17,7 @@ LIMIT = 5
 
 
 class Context:
-    """What a handler sees of Lambda's context: the time that is left."""
+    """The part of Lambda's context that handlers read."""
 
     function_name = "function"
     memory_limit_in_mb = 512
@@ -118,7 +118,7 @@ def _line(data: bytes) -> Any:
 
 
 def packed(*data: bytes) -> bytes:
-    """As the Kinesis Producer Library packs them; the library is AWS's."""
+    """Packs data as the Kinesis Producer Library does, by AWS's own library."""
     aggregator = RecordAggregator()
     for number, content in enumerate(data):
         aggregator.add_user_record(f"key-{number % 3}", content)

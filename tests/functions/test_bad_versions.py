@@ -43,7 +43,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """What is changed of a good version, and what the loader says. Digests are those of the changed files."""
+    """A change of a good version, and the loader's error. Digests are those of the changed files."""
 
     message: str
     files: Mapping[str, bytes | Callable[[bytes], bytes]] | None = None

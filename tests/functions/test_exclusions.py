@@ -1,4 +1,4 @@
-"""What a customer has rated is not recommended again, and what is measured is what is served."""
+"""Items that a customer has rated are not recommended again, neither when served nor when measured."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From a manifest to recommendation records: the three functions together, on real PostgreSQL and S3."""
+"""The three functions together, from a manifest to recommendation records, on real PostgreSQL and S3."""
 
 import json
 import re

@@ -15,6 +15,7 @@ from functions.shared import versions
 from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
 from tests.functions.conftest import PASSWORD
+from tests.functions.lambdas import Context
 
 USER = "app_by_iam"
 EVENT = {"action": "grant_iam", "user": USER, "master_user": "master", "master_password": PASSWORD}
@@ -67,7 +68,7 @@ def drop_version(connection: Connection, name: str) -> None:
 
 def test_the_master_keeps_its_password_login_also_when_the_grant_is_repeated(database: Database) -> None:
     for _ in range(2):  # a deployment may come again
-        assert loader.handler(dict(EVENT), None) == {"user": USER}
+        assert loader.handler(dict(EVENT), Context()) == {"user": USER}
     with connect(database) as master, by_iam(database) as user:
         member = master.execute("SELECT pg_has_role(%s, 'rds_iam', 'member')", [USER]).fetchone()
         assert member == (True,)
@@ -85,19 +86,19 @@ def test_who_creates_a_role_the_plain_way_is_locked_out(database: Database) -> N
 def test_authentication_is_switched_on_a_live_store_and_back(database: Database) -> None:
     with connect(database) as master:
         make_version(master, "by_password")
-    loader.handler(dict(EVENT), None)
+    loader.handler(dict(EVENT), Context())
     with by_iam(database) as user:
         drop_version(user, "by_password")
         make_version(user, "by_iam")
     with connect(database) as master:
         drop_version(master, "by_iam")
         make_version(master, "by_password_again")
-    loader.handler(dict(EVENT), None)
+    loader.handler(dict(EVENT), Context())
     with by_iam(database) as user:
         drop_version(user, "by_password_again")
 
 
 def test_an_incomplete_request_is_refused_without_repeating_the_password(database: Database) -> None:
     with pytest.raises(loader.EventError, match="master_user missing") as error:
-        loader.handler({"action": "grant_iam", "user": USER, "master_password": "hidden"}, None)
+        loader.handler({"action": "grant_iam", "user": USER, "master_password": "hidden"}, Context())
     assert "hidden" not in str(error.value)

@@ -1,4 +1,4 @@
-"""What gives way beside inference: versions that switch or go under load, the database, the model's file."""
+"""Faults around inference: versions that switch or go under load, the database, the model's file."""
 
 import hashlib
 import itertools
@@ -32,7 +32,7 @@ from functions.shared.serving.store import Store as Tables
 from functions.shared.serving.tower import UserTower
 from functions.shared.versions import NoActiveVersionError
 from tests.functions.conftest import Store
-from tests.functions.lambdas import LIMIT, LambdaService, act, deliver, infer, load, request
+from tests.functions.lambdas import LIMIT, Context, LambdaService, act, deliver, infer, load, request
 from tests.functions.worlds import DATASET, expected_user_vector, user_tower, world
 
 V = [f"2026110{day}T000000Z-00000{day}" for day in range(1, 6)]
@@ -153,8 +153,6 @@ class ShortOfTime(LambdaService):
     """An inference function with a second to answer."""
 
     def run(self, event: Any) -> Any:
-        from tests.functions.lambdas import Context
-
         return inference.handler(event, Context(1.5))
 
 
@@ -212,7 +210,7 @@ def test_poison_in_one_request_is_an_error_of_that_request(store: Store) -> None
 )
 def test_a_call_that_is_none_is_refused(event: Any, store: Store) -> None:
     with pytest.raises(ValueError, match="expected"):
-        inference.handler(event, None)
+        inference.handler(event, Context())
 
 
 def test_off_loopback_the_database_is_never_talked_to_in_plaintext(tmp_path: Any) -> None:

@@ -42,7 +42,7 @@ EVENTS: dict[str, dict[str, object]] = {
 
 @pytest.fixture(scope="session")
 def lambda_runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What Lambda's Python brings beside a function's own zip: boto3 and what it needs."""
+    """The packages of Lambda's Python besides a function's own zip: boto3 and its requirements."""
     folder = tmp_path_factory.mktemp("runtime")
     waiting, found = ["boto3"], set[str]()
     while waiting:

@@ -20,7 +20,7 @@ from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
 from functions.shared.serving import store as retrieval
 from functions.shared.serving.store import Store, array_literal
-from functions.shared.vectors import VectorArray, Vectors, pack_array, unpack
+from functions.shared.vectors import Vectors, unpack
 from tests.functions.conftest import PASSWORD
 from tests.functions.worlds import clustered
 
@@ -211,8 +211,7 @@ def test_any_ids_survive_as_an_array(postgres: Postgres, ids: list[str]) -> None
 
 
 def test_vectors_go_to_the_database_and_back_unchanged(catalogue: Catalogue) -> None:
-    for count in (0, 1, 257):
+    for count in (1, 257):
         vectors = catalogue.vectors[:count]
-        rows = catalogue.connection.execute("SELECT unnest(%b)", (VectorArray(vectors),), binary=True).fetchall()
-        assert np.array_equal(unpack([row[0] for row in rows], DIM), vectors.reshape(count, DIM))
-    assert len(pack_array(catalogue.vectors[:2], 1)) == 20 + 2 * (8 + 4 * DIM)
+        rows = catalogue.connection.execute("SELECT unnest(%b)", (list(vectors),), binary=True).fetchall()
+        assert np.array_equal(unpack([row[0] for row in rows], DIM), vectors)

@@ -7,6 +7,7 @@ from emulator.program import ROOT
 from functions.shop_seeder import handler as seeder
 from local.shop import Login
 from local.source import check_existing
+from tests.functions.lambdas import Context
 
 EXPECTED = {"customers": 300, "products": 120}
 
@@ -22,8 +23,8 @@ def environment(shop_database: Login, monkeypatch: pytest.MonkeyPatch) -> Login:
 
 
 def test_the_sample_shop_has_what_the_default_dataset_names_and_is_made_once(environment: Login) -> None:
-    first = seeder.handler({"seed": 3}, None)
+    first = seeder.handler({"seed": 3}, Context())
     assert first["seeded"] is True
     assert {table: first["rows"][table] for table in EXPECTED} == EXPECTED
     assert "300 customers, 120 products" in check_existing(environment, dataset.load(ROOT / "dataset.toml"))
-    assert seeder.handler({"seed": 4}, None) == {"seeded": False, "rows": first["rows"]}
+    assert seeder.handler({"seed": 4}, Context()) == {"seeded": False, "rows": first["rows"]}

@@ -215,7 +215,7 @@ def _model(name: str, nodes: Any, inputs: Any, output: str, dim: int, initialize
 
 
 def expected_user_vector(recent: Any, credit: float | None = None, city: str = "") -> Any:
-    """What `user_tower` computes, in NumPy."""
+    """Computes the vector of `user_tower` in NumPy."""
     vector = np.mean(recent, axis=0) if len(recent) else np.zeros(DIM)
     vector = vector.astype(np.float64)
     vector[0] += (credit or 0) / 1e6

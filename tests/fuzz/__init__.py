@@ -11,7 +11,7 @@ from hypothesis.strategies import SearchStrategy
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "5"))
 TIMEOUT = SECONDS + 240
-"""Of one test: a failing example is made small first."""
+"""Seconds of one test: a failing example is first made small."""
 
 _ROUND = settings(max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 

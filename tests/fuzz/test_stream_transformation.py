@@ -94,11 +94,13 @@ def _kinesis(records: list[bytes]) -> None:
     stream._writer = event_source.DeliveryStream("delivery", firehose)
     stream._bucket = event_source.FailureBucket("failures", bucket)
     mixed = [part for record in records for part in (record, GOOD)]
-    kinesis = [
+    kinesis: list[event_source.KinesisData] = [
         {"sequenceNumber": str(n), "data": base64.b64encode(data).decode(), "approximateArrivalTimestamp": 1.5}
         for n, data in enumerate(mixed, 1000)
     ]
-    event = {"Records": [{"eventID": f"shard:{n}", "kinesis": one} for n, one in enumerate(kinesis)]}
+    event: event_source.KinesisEvent = {
+        "Records": [{"eventID": f"shard:{n}", "kinesis": one} for n, one in enumerate(kinesis)]
+    }
     assert stream.handler(event, Context()) == {"batchItemFailures": []}, "a record that never succeeds is not retried"
     for line in firehose.lines:
         _is_a_line(line)

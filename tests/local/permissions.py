@@ -18,10 +18,10 @@ from emulator.delivery.records import SourceRecord
 from emulator.deploy.compute import act_as_lambda_does
 from emulator.errors import LocalRunError
 from emulator.event_source import EventSource
-from emulator.event_source.batch import Batch
 from emulator.event_source.failure import send_failure
+from emulator.event_source.kinesis_event import Batch
 from emulator.program import read_stack
-from local import batch
+from local import glue_stage
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming
 from tests.emulator.aws import wait_until
@@ -116,14 +116,14 @@ class System:
     def run_job(self) -> None:
         folder = self.folder / str(next(self.numbers))
         folder.mkdir()
-        batch.run_glue_job(self.deployment, folder)
+        glue_stage.run_glue_job(self.deployment, folder)
 
     def crawl(self) -> None:
-        batch.crawl_by(self.deployment, list(self.deployment.cloud.crawlers))
+        glue_stage.crawl_by(self.deployment, list(self.deployment.cloud.crawlers))
 
     def run_job_and_crawl(self) -> None:
         self.run_job()
-        batch.run_crawler(self.deployment)
+        glue_stage.run_crawler(self.deployment)
 
 
 Exercise = Callable[[System], None]

@@ -31,7 +31,7 @@ class Column:
     case: Case
     kind: Kind
     values: tuple[str, ...]
-    """In SQL, one a row."""
+    """Values in SQL, one a row."""
 
     @property
     def accepted(self) -> bool:
@@ -44,7 +44,7 @@ class Table:
     name: str
     columns: tuple[Column, ...]
     queried: bool
-    """Whether dataset.toml has a statement in place of the name."""
+    """True if dataset.toml has a statement in place of the table's name."""
 
     @property
     def toml(self) -> str:

@@ -1,4 +1,4 @@
-"""What earlier runs left."""
+"""`clean` removes the leftovers of earlier runs."""
 
 import tempfile
 from pathlib import Path

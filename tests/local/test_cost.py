@@ -1,4 +1,4 @@
-"""What a stack costs follows from its graph: the documentation's tables are the command's output."""
+"""The cost of a stack follows from its graph: the tables of docs/cost.md are the command's output."""
 
 import re
 from datetime import date
@@ -15,7 +15,7 @@ from local.graph.recorder import Graph, Node
 from local.graph.stack import record
 
 IDLE_LIMIT_DOLLARS = 50
-"""Of the dev stack, a month (docs and design)."""
+"""The most dollars a month of the dev stack (docs/cost.md and the design)."""
 
 
 def bill(stack: str, **settings: Any) -> dict[str, Line]:

@@ -1,4 +1,4 @@
-"""What a training run publishes."""
+"""A training run publishes every file of the contract."""
 
 import csv
 import json

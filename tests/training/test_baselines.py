@@ -34,7 +34,7 @@ def test_neighbours_found_in_blocks_are_the_nearest_of_all() -> None:
 
 
 def test_one_account_that_likes_everything_takes_blocks_of_memory() -> None:
-    """As one product, its neighbours are 36 million pairs, sorted at once: 1.7 GB."""
+    """Computed as one product, its neighbours would be 36 million pairs, sorted at once: 1.7 GB."""
     everything = sparse.csr_matrix(np.ones((1, 6_000), dtype=np.float32))
     tracemalloc.start()
     neighbour_weights(everything, 20, 10.0)

@@ -15,7 +15,7 @@ from contracts import artifacts as contract
 from contracts import dataset as datasets
 from contracts.training_data import SUCCESS_MARKER, items_folder, read_marker
 from functions.shared.serving.tower import UserTower
-from local.model import Trained
+from local.training_stage import Trained
 from tests.training import worlds
 from training import artifacts, pipeline
 from training import data as training_data
@@ -175,7 +175,8 @@ birthday = "born"
 
 
 def purchases(n_users: int, tracks_each: int, n_tracks: int = 12) -> tuple[pa.Table, pa.Table]:
-    """What the ETL makes of a music shop: a row a purchase, and all tracks, of which the last is never bought."""
+    """Makes a music shop's training data as the ETL does: a row for each purchase, and all tracks; the last is never
+    bought."""
     tracks = {n: {"items_id": n, "items_status": str(n % 2), "Unit__Price": n / 4} for n in range(n_tracks)}
     born = [date(1990, 5, 1), None]
     rows = [

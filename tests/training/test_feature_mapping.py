@@ -1,4 +1,4 @@
-"""What an event says of a customer reaches the tower as what the lake says of the same one (contracts/features)."""
+"""A customer's features reach the tower the same from an event as from the lake (contracts/features)."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What the model learns: order, features, items never rated, and the same from a sampled softmax."""
+"""The model learns from order, from features, for items never rated, and the same from a sampled softmax."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from contracts.artifacts import MAX_RECENT_ITEMS
 from functions.shop_seeder.sample_shop import generate
 from tests.training import worlds
 from tests.training.conftest import Published
@@ -17,7 +18,6 @@ from training.examples import Examples, Forget
 from training.fit import Inputs, Settings, Trainer
 from training.histories import histories, split
 from training.metrics import rank
-from training.model import MAX_RECENT
 
 
 def test_a_sampled_softmax_learns_the_shop_as_well() -> None:
@@ -75,7 +75,7 @@ def test_an_example_shows_what_its_user_rated_before_liked_or_not_and_nothing_af
             places = [place[user, item] for item in recent if item >= 0]
             assert places == sorted(places, reverse=True)
             before = place[user, target]
-            assert places == list(range(max(first[user], before - MAX_RECENT), before))[::-1]
+            assert places == list(range(max(first[user], before - MAX_RECENT_ITEMS), before))[::-1]
             seen += 1
     assert seen == len(data.user)
 

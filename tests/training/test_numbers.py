@@ -78,7 +78,7 @@ def test_every_number_that_training_accepts_serving_treats_alike(column: list[fl
     missing = tower(torch.tensor([float("nan")]))
 
     def vector(value: float) -> torch.Tensor:
-        """As serving reads an event's number."""
+        """Reads an event's number as serving does."""
         result: torch.Tensor = tower(torch.tensor(np.array([features.number(value)], dtype=np.float32)))
         return result
 

@@ -188,9 +188,10 @@ def test_artifacts_made_elsewhere_need_only_embeddings(tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('id,vector\na,"[1,0]"\n', "expected the columns id,embedding, found id,vector"),
-        ('id,embedding\na,"[1,0]"\nb,"[1]"\n', r"row 2 \(b\): expected a JSON list of 2 numbers"),
-        ('id,embedding\na,"[1,NaN]"\n', r"row 1 \(a\): expected a JSON list of finite numbers"),
+        ('id,vector\na,"[1,0]"\n', "expected the columns id,embedding, found 'id,vector'"),
+        ('id,embedding\na,"[1,0]"\nb,"[1]"\n', "row 2: expected 2 finite numbers such as .*, found 1 of them"),
+        ('id,embedding\na,"[1,NaN]"\n', "row 1: expected 2 finite numbers such as .*, found .*NaN"),
+        ('id,embedding\na,"[0,0]"\n', "row 1: expected a vector with a direction"),
         ("id,embedding\n", "n_items: expected 1 or more, found 0"),
     ],
 )

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from contracts import artifacts as contract
+from contracts.artifacts import MAX_RECENT_ITEMS
 from contracts.dataset import Kind
 from tests.training.conftest import Published
 from training import features, onnx_export, scoring
 from training.artifacts import TrainedModel
 from training.data import EntityTable
-from training.model import MAX_RECENT
 
 USERS = 3_000
 
@@ -65,7 +65,7 @@ def assert_same_as_torch(model: TrainedModel, tower: bytes, n_recent: int) -> No
     assert np.abs(vectors - expected).max() < 1e-5
 
 
-@pytest.mark.parametrize("n_recent", [1, 2, 7, MAX_RECENT, MAX_RECENT + 30])
+@pytest.mark.parametrize("n_recent", [1, 2, 7, MAX_RECENT_ITEMS, MAX_RECENT_ITEMS + 30])
 def test_the_tower_answers_as_torch_does_for_thousands_of_random_users(film_model: TrainedModel, n_recent: int) -> None:
     tower = onnx_export.user_tower(film_model.model.users, film_model.inputs.shape.user_encodings, 32)
     assert_same_as_torch(film_model, tower, n_recent)

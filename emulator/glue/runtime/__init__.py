@@ -1,1 +1,2 @@
-"""What surrounds a job's script inside its process, as Glue's own runtime does; it imports nothing of the project."""
+"""The environment of a job's script inside its process, as Glue's own runtime has it. Imports nothing of the
+project."""

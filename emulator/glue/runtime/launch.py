@@ -1,7 +1,7 @@
-"""The first thing in a job's process: connects Spark's `s3://` to S3 and runs the job's script.
+"""The entry point of a job's process: connects Spark's `s3://` to S3 and runs the job's script.
 
-`python -m runtime.launch SETTINGS SCRIPT ARGUMENT…`; SETTINGS is a JSON file with `folder` (the run's own),
-`cores`, `memory` and `jdbc_driver`.
+`python -m runtime.launch SETTINGS SCRIPT ARGUMENT…`; SETTINGS is a JSON file with `folder` (the run's own), `cores`,
+`memory` and `jdbc_driver`.
 """
 
 import json
@@ -60,7 +60,7 @@ def _spark_settings(settings: dict[str, Any], gateway: Gateway, buckets: set[str
         "spark.driver.extraClassPath": settings["jdbc_driver"],
         # As on Glue, whose machines run in UTC. The optimising compiler is left out: on the small shops of a local run
         # it takes more time than it saves (measured: half of the run).
-        # The folder's name may have spaces in it.
+        # The folder's name may contain spaces.
         "spark.driver.extraJavaOptions": f'-Duser.timezone=UTC "-Djava.io.tmpdir={folder}" -XX:TieredStopAtLevel=1',
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

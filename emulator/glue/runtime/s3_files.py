@@ -1,4 +1,4 @@
-"""S3 seen as Hadoop sees a file system, with the behaviour of Glue's own S3 file system and committer."""
+"""Presents S3 as the file system that Hadoop expects, with the behaviour of Glue's own S3 file system and committer."""
 
 import contextlib
 import tempfile
@@ -18,12 +18,13 @@ class NotFoundError(Exception):
 
 
 class DeniedError(Exception):
-    """S3 refused; the text has S3's own, which names the action."""
+    """S3 refused. The text is S3's own, which names the action."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """A file, or a folder: `name` relative to what was asked for, `size` in bytes, `modified` in ms since 1970."""
+    """A file or a folder. `name` is relative to the path that was asked for, `size` in bytes, `modified` in ms since
+    1970."""
 
     name: str
     is_folder: bool
@@ -32,11 +33,12 @@ class Status:
 
 
 class S3Files:
-    """Paths are `bucket/key`. Each call to S3 is made with the client's credentials: the job's role.
+    """Paths are `bucket/key`. Each call to S3 is made with the client's credentials, those of the job's role.
 
-    Two things are as in Glue, and not objects in the bucket. Folders: S3 has none, so a made folder is only remembered.
-    Files of uncommitted tasks: Glue's S3-optimized committer uploads them in parts that no reader can see before the
-    commit; here they wait on disk, and the commit's rename puts the object. So a killed job leaves no trace of them.
+    Two things behave as in Glue and are no objects in the bucket. S3 has no folders, so a folder that is made is only
+    remembered. And Glue's S3-optimized committer uploads files of uncommitted tasks in parts that no reader sees before
+    the commit; here such files wait on disk, and the commit's rename writes the object. So a killed job leaves nothing
+    of them.
     """
 
     def __init__(self, client: Any, spool_folder: str) -> None:
@@ -47,7 +49,7 @@ class S3Files:
         self._pending: dict[str, tuple[IO[bytes], int]] = {}
 
     def status(self, path: str) -> Status:
-        """Raises `NotFoundError`, `DeniedError`."""
+        """Returns the status of a path. Raises `NotFoundError`, `DeniedError`."""
         with self._lock:
             if path in self._pending:
                 return Status("", False, self._pending[path][1])
@@ -56,7 +58,7 @@ class S3Files:
         if PENDING in path.split("/"):
             raise NotFoundError(path)
         bucket, key = path.split("/", 1)
-        # An object that is there shows itself to whoever may read it; only what else there may be needs a listing.
+        # GetObject's permission is enough for an object that exists; only otherwise is a listing needed.
         with contextlib.suppress(NotFoundError, DeniedError):
             head = self._call("head_object", Bucket=bucket, Key=key)
             return Status("", False, head["ContentLength"], _milliseconds(head))
@@ -65,7 +67,7 @@ class S3Files:
         raise NotFoundError(path)
 
     def children(self, path: str) -> list[Status]:
-        """The file itself, or what a folder holds. Raises `NotFoundError`, `DeniedError`."""
+        """Returns the file itself, or the entries of a folder. Raises `NotFoundError`, `DeniedError`."""
         below = {status.name: status for status in self._listed(path)}
         if below:
             return sorted(below.values(), key=lambda status: status.name)
@@ -73,7 +75,7 @@ class S3Files:
         return [] if status.is_folder else [status]
 
     def open(self, path: str, offset: int, length: int | None) -> Iterator[bytes]:
-        """The bytes from `offset` on, `length` of them. Raises `NotFoundError`, `DeniedError`."""
+        """Yields `length` bytes from `offset` on. Raises `NotFoundError`, `DeniedError`."""
         with self._lock:
             pending = self._pending.get(path)
         if pending:
@@ -88,7 +90,7 @@ class S3Files:
         return chunks
 
     def create(self, path: str, content: IO[bytes], size: int) -> None:
-        """Takes over `content`. Raises `DeniedError`."""
+        """Stores `content`, which must not be used afterwards. Raises `DeniedError`."""
         if PENDING in path.split("/"):
             with self._lock:
                 self._pending[path] = (content, size)
@@ -96,7 +98,7 @@ class S3Files:
         self._put(path, content)
 
     def spool(self) -> IO[bytes]:
-        """Where the content of a new file is collected."""
+        """Returns a temporary file that collects the content of a new file."""
         return tempfile.TemporaryFile(dir=self._spool)
 
     def make_folder(self, path: str) -> None:
@@ -106,7 +108,7 @@ class S3Files:
                 path = path.rsplit("/", 1)[0]
 
     def rename(self, source: str, target: str) -> bool:
-        """Files or whole folders; onto an existing folder means into it, as in HDFS. Raises `DeniedError`."""
+        """Renames a file or a folder. If the target is a folder, it moves into it, as in HDFS. Raises `DeniedError`."""
         with contextlib.suppress(NotFoundError):
             if self.status(target).is_folder:
                 target = f"{target}/{source.rsplit('/', 1)[-1]}"
@@ -118,7 +120,7 @@ class S3Files:
         return bool(moved or inside)
 
     def delete(self, path: str, recursive: bool) -> bool:
-        """Raises `DeniedError`."""
+        """Deletes a file or a folder. Raises `DeniedError`."""
         with self._lock:
             for pending in [key for key in self._pending if key == path or key.startswith(path + "/")]:
                 self._pending.pop(pending)[0].close()

@@ -1,7 +1,8 @@
-"""A WebHDFS server over S3, on loopback: the door by which Spark's `s3://` paths reach S3.
+"""A WebHDFS server over S3, on loopback, by which Spark's `s3://` paths reach S3.
 
-Hadoop's own S3 client is not part of PySpark. WebHDFS is ("WebHDFS REST API", Hadoop 3.3 documentation), and Hadoop's
-`ViewFileSystemOverloadScheme` mounts `s3://<bucket>` over it. A caller must know the secret that paths begin with.
+Hadoop's own S3 client is not part of PySpark. The WebHDFS client is ("WebHDFS REST API", Hadoop 3.3 documentation), and
+Hadoop's `ViewFileSystemOverloadScheme` mounts `s3://<bucket>` over it. A caller must know the secret that paths begin
+with.
 """
 
 import json
@@ -25,7 +26,7 @@ _JAVA_ERRORS = {
 
 
 class Gateway:
-    """Serves `files` until the process ends. `root` is the Hadoop URI that stands for the S3 of all buckets."""
+    """Serves `files` until the process ends. `root` is the Hadoop URI that all buckets lie below."""
 
     def __init__(self, files: S3Files) -> None:
         secret = secrets.token_urlsafe(16)
@@ -60,15 +61,15 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve({"DELETE": self._delete})
 
     def log_message(self, format: str, *args: object) -> None:
-        """Silent: the job's log is for the job."""
+        """Writes nothing: the log belongs to the job."""
 
     def _serve(self, operations: dict[str, Any]) -> None:
-        # Java's client sends a name's UTF-8 as it is; the server's library has read it as Latin-1.
+        # Java's client sends a name's UTF-8 unescaped; the server's library has read it as Latin-1.
         url = urlsplit(self.path.encode("latin-1").decode(errors="replace"))
         path, self.query = unquote(url.path), {key: values[0] for key, values in parse_qs(url.query).items()}
         operation = operations.get(self.query.get("op", ""))
         try:
-            if self.query.get("op") == "GETHOMEDIRECTORY":  # asked of the server as a whole, so without the secret
+            if self.query.get("op") == "GETHOMEDIRECTORY":  # Hadoop asks this without the secret
                 self._json({"Path": "/"})
             elif not path.startswith(self.root):
                 self._error("AccessControlException", "this gateway is the Glue job's own")
@@ -88,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({"FileStatuses": {"FileStatus": [_hadoop_status(status) for status in self.files.children(path)]}})
 
     def _block_locations(self, path: str) -> None:
-        """None: an object is near to nobody."""
+        """Returns no block locations: an object is not nearer to one machine than to another."""
         none = {"fileLength": 0, "isUnderConstruction": False, "locatedBlocks": [], "isLastBlockComplete": True}
         self._json({"LocatedBlocks": none | {"lastLocatedBlock": None}})
 
@@ -126,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({"boolean": self.files.delete(path, self.query.get("recursive") == "true")})
 
     def _body(self) -> Iterator[bytes]:
-        """The request's body, chunk by chunk. Raises `ConnectionError` where it breaks off: then no file is made."""
+        """Yields the request's body chunk by chunk. Raises `ConnectionError` if it breaks off: then no file is made."""
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             yield _exactly(self.rfile, int(self.headers.get("Content-Length", 0)))
             return

@@ -28,7 +28,7 @@ class Request:
     customer: str | None
     cart: tuple[str, ...]
     browsed: tuple[str, ...]
-    """Not in the cart; the last browsed first."""
+    """Items that are not in the cart, the last browsed first."""
     exclude: tuple[str, ...] = ()
     """Items that the caller does not want to see."""
     wants_similar: bool = True

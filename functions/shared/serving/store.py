@@ -16,7 +16,7 @@ from psycopg import sql
 from contracts.artifacts import MAX_RECENT_ITEMS, has_length
 from functions.shared import versions
 from functions.shared.database import Connection
-from functions.shared.vectors import VectorArray, Vectors, register, unpack
+from functions.shared.vectors import Vectors, register, unpack
 
 EF_SEARCH = 30
 """Candidates that a search of the index keeps at least, and for a version of which nobody has measured how many it
@@ -91,7 +91,7 @@ WHERE r.user_id = ANY (%b::text[]) AND r.excluded IS NOT NULL
 """
 
 _NO_EXCLUSIONS = "(SELECT NULL::text AS user_id, NULL::jsonb AS excluded WHERE false)"
-"""In place of the table, for a version that an earlier release loaded."""
+"""Takes the table's place for a version that an earlier release loaded."""
 
 Scored = tuple[str, float]
 """An item's id and its score, better the larger."""
@@ -125,7 +125,7 @@ def prepare(connection: Connection) -> None:
     """Readies a new connection. Raises `NoActiveVersionError` where the database has no vectors yet."""
     try:
         register(connection)
-    except psycopg.errors.UndefinedObject:
+    except psycopg.ProgrammingError:
         raise versions.NoActiveVersionError from None
     connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}")
     _in_force.pop(connection, None)
@@ -174,16 +174,17 @@ class Store:
         limit: int,
         customers: Sequence[str | None] | None = None,
     ) -> list[list[Scored]]:
-        """For each vector (n, dim) the best items in stock, the best first.
+        """Returns for each vector (n, dim) the best items in stock, the best first.
 
-        Left out are the items of its session, and what is excluded for its customer (`None`: an unknown visitor).
+        It leaves out the items of the vector's session, and the items that are excluded for its customer (`None`: an
+        unknown visitor).
         """
         if not len(vectors):
             return []
         order = _alike_together(vectors)
         literals = [array_literal(sessions[n]) for n in order]
         asking = [customers[n] if customers else None for n in order]
-        rows = self._rows(NEAREST, [VectorArray(vectors[order]), literals, asking], limit)
+        rows = self._rows(NEAREST, [list(vectors[order]), literals, asking], limit)
         places = (order + 1).tolist()
         scored = ((places[n - 1], id_, self.score(distance)) for n, id_, distance in rows)
         return _by_query(scored, len(vectors), by_score=True)
@@ -197,13 +198,14 @@ class Store:
         return self._offset - distance
 
     def excluded_counts(self, customers: Sequence[str]) -> Mapping[str, int]:
-        """How many items are excluded for each of the customers; those without any are left out."""
+        """Returns the number of items that are excluded for each customer; customers without any are left out."""
         return dict(self._rows(_EXCLUDED_COUNTS, [list(customers)]))
 
     def popular(
         self, sessions: Sequence[Collection[str]], limit: int, customers: Sequence[str | None]
     ) -> list[list[Scored]]:
-        """As `nearest`: for each session the most popular items in stock, with their popularity as the score."""
+        """Returns for each session the most popular items in stock, with their popularity as the score; else like
+        `nearest`."""
         given = [[*map(array_literal, sessions)], list(customers)]
         rows = self._rows(_POPULAR, given, limit) if sessions else []
         return _by_query(rows, len(sessions))
@@ -217,7 +219,7 @@ class Store:
         return unpack(packed, self.dim)
 
     def statement(self, template: str, limit: int = 0) -> bytes:
-        """A statement over this version's tables."""
+        """Returns a statement over this version's tables."""
         return _statement(template, self._version, self._similarity, limit, self._has_exclusions)
 
     def _rows(self, template: str, parameters: Sequence[Any], limit: int = 0) -> list[tuple[Any, ...]]:
@@ -226,7 +228,7 @@ class Store:
 
 @lru_cache(maxsize=64)
 def _statement(template: str, version: str, similarity: str, limit: int, has_exclusions: bool) -> bytes:
-    """Composed once: it costs as much as a small batch's search."""
+    """Composes a statement. It is cached, because this costs as much as a small batch's search."""
     tables = versions.tables(version)
     composed = sql.SQL(template).format(
         users=tables.users,
@@ -252,11 +254,11 @@ class _Asked:
 
 _asked: WeakKeyDictionary[Connection, dict[str, _Asked]] = WeakKeyDictionary()
 _in_force: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
-"""`hnsw.ef_search` of a connection, where it is not the one that `prepare` sets."""
+"""Connection → its `hnsw.ef_search`, if it is not the one that `prepare` sets."""
 
 
 def _asked_once(connection: Connection, version: str) -> _Asked:
-    """Asked once for a connection and a version."""
+    """Asks the database once for each connection and version."""
     answers = _asked.setdefault(connection, {})
     if version not in answers:
         has_exclusions = versions.has_exclusions(connection, version)
@@ -265,20 +267,23 @@ def _asked_once(connection: Connection, version: str) -> _Asked:
 
 
 def _alike_together(vectors: Vectors) -> npt.NDArray[np.intp]:
-    """(n,) an order in which like vectors follow each other: their searches walk the same part of the index, which the
-    processor then has in its cache. The vectors are grouped around about √n of them."""
+    """Returns an order (n,) in which like vectors follow each other.
+
+    Their searches walk the same part of the index, which the processor then has in its cache. The vectors are grouped
+    around about √n of them.
+    """
     middles = vectors[:: max(1, math.isqrt(len(vectors)))]
     return np.argsort((vectors @ middles.T).argmax(axis=1), kind="stable")
 
 
 def array_literal(ids: Collection[str]) -> str:
-    """A list as PostgreSQL's text of an array: an array of arrays could not hold lists of different lengths."""
+    """Writes a list as PostgreSQL's text of an array: an array of arrays could not hold lists of different lengths."""
     quoted = (id_.replace("\\", "\\\\").replace('"', '\\"') for id_ in ids)
     return "{" + ",".join(f'"{id_}"' for id_ in quoted) + "}"
 
 
 def _by_query(rows: Any, count: int, by_score: bool = False) -> list[list[Scored]]:
-    """Rows (number of the query from 1, id, score) → a list for each query."""
+    """Collects rows (number of the query from 1, id, score) in a list for each query."""
     answers: list[list[Scored]] = [[] for _ in range(count)]
     for n, id_, score in rows:
         answers[n - 1].append((id_, score))

@@ -1,4 +1,4 @@
-"""Job arguments, as `awsglue.utils` resolves them."""
+"""Resolves job arguments, as `awsglue.utils` does."""
 
 import argparse
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def getResolvedOptions(args: Sequence[str], options: Sequence[str]) -> dict[str, Any]:  # noqa: N802
-    """The values of `--<option>` for each option, all of them required; arguments that were not asked for are skipped.
+    """Returns the value of `--<option>` for each option; all are required, and other arguments are skipped.
 
-    As in Glue, a dash in an option's name is an underscore in the result. Raises `GlueArgumentError`.
+    As in Glue, a dash in an option's name becomes an underscore in the result. Raises `GlueArgumentError`.
     """
     parser = _Parser(add_help=False, allow_abbrev=False)
     for option in dict.fromkeys(options):

@@ -102,7 +102,7 @@ def bucket_object(cloud: Cloud, resource: Resource) -> Realised:
         raise LocalRunError(f"{resource}: expected a FileAsset as source, or content, found {source!r}")
     encryption = {}
     if algorithm := resource.get("serverSideEncryption"):
-        # S3 takes its own key where none is named; MiniStack wants it named.
+        # S3 uses its own key if none is named; MiniStack needs the name.
         encryption = {"ServerSideEncryption": algorithm, "SSEKMSKeyId": resource.get("kmsKeyId", "alias/aws/s3")}
     put = cloud.client("s3").put_object(Bucket=resource["bucket"], Key=resource["key"], Body=body, **encryption)
     outputs = {"etag": put["ETag"].strip('"'), "versionId": put.get("VersionId", "")}

@@ -1,4 +1,4 @@
-"""A batch of Kinesis records for a function: the event it gets, and what its answer says of failures."""
+"""A batch of Kinesis records for a function: the event of the call, and the failures that the answer reports."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emulator.delivery.records import SourceRecord
-from emulator.event_source.settings import MappingSettings
+from emulator.event_source.mapping_settings import MappingSettings
 
 MAX_PAYLOAD = 6 * 1024 * 1024
 """Lambda's limit for an invocation's payload, in bytes."""
@@ -15,7 +15,7 @@ MAX_PAYLOAD = 6 * 1024 * 1024
 
 @dataclass
 class Batch:
-    """Records of one shard, in order. `failures` counts the function's, `invocations` all calls."""
+    """Records of one shard, in order. `failures` counts the function's failures, `invocations` all calls."""
 
     records: list[SourceRecord]
     failures: int = 0
@@ -24,12 +24,12 @@ class Batch:
     response: bytes = b""
 
     def part(self, which: slice) -> "Batch":
-        """A half of a bisected batch; it has used as many retries as the whole had."""
+        """Returns a half of a bisected batch. It has used as many retries as the whole."""
         return Batch(self.records[which], self.failures, self.invocations, 0.0, self.response)
 
 
 def event_record(record: SourceRecord, settings: MappingSettings) -> dict[str, Any]:
-    """A record in the form of the Lambda developer guide's event for Kinesis."""
+    """Returns a record in the form of Lambda's event for Kinesis (Lambda developer guide)."""
     return {
         "kinesis": {
             "kinesisSchemaVersion": "1.0",
@@ -49,15 +49,15 @@ def event_record(record: SourceRecord, settings: MappingSettings) -> dict[str, A
 
 
 def size_of(event: dict[str, Any]) -> int:
-    """A record's share of the payload, in bytes, with the ", " before it."""
+    """Returns a record's share of the payload in bytes, including the ", " before it."""
     return len(json.dumps(event)) + 2
 
 
 def failed_from(body: bytes, sequence_numbers: Sequence[str]) -> int:
-    """The index of the first record that failed; their number where none did, 0 where the answer is not valid.
+    """Returns the index of the first failed record: the number of records if none failed, 0 if the answer is not valid.
 
-    From the lowest failed sequence number on, all are tried again. An item with no identifier, an empty or an unknown
-    one makes the whole batch a failure.
+    All records from the lowest failed sequence number on are tried again. An item with a missing, empty or unknown
+    identifier makes the whole batch a failure.
     """
     try:
         answer = json.loads(body) if body.strip() else None

@@ -1,4 +1,4 @@
-"""Reads a Kinesis stream's shards for a delivery stream or a function, and remembers up to where that is done with."""
+"""Reads a Kinesis stream's shards for a delivery stream or a function, and keeps a checkpoint for each shard."""
 
 import math
 import time
@@ -14,10 +14,10 @@ from emulator.errors import LocalRunError
 from emulator.ministack import Role
 
 MAX_RECORDS = 500
-"""Asked for in one GetRecords call, so that a read of the largest records (1 MiB each) fits into memory."""
+"""The most records of one GetRecords call: the largest records (1 MiB each) of one read fit into memory."""
 
 LIST_SECONDS = 5.0
-"""Between two looks for new shards."""
+"""Seconds between two searches for new shards."""
 
 
 @dataclass
@@ -29,10 +29,10 @@ class _Shard:
 
 
 class KinesisSource:
-    """All shards of a stream, read in a role that may.
+    """Reads all shards of a stream in a role.
 
-    `start` is `LATEST`, from where the stream stood when `open` was called (Firehose), or `TRIM_HORIZON`, from the
-    oldest record that it still has.
+    `start` is `LATEST` (Firehose), from the time of the call of `open`, or `TRIM_HORIZON`, from the oldest record that
+    the stream has.
     """
 
     def __init__(self, stream_arn: str, role: Role, start: str = "LATEST") -> None:
@@ -45,14 +45,15 @@ class KinesisSource:
         self._read_all = False
 
     def open(self) -> None:
-        """Finds the shards. Later calls go on from the checkpoints. Raises `LocalRunError` where the role may not."""
+        """Finds the shards. Later calls continue from the checkpoints. Raises `LocalRunError` if the role may not
+        read."""
         try:
             status = self._kinesis.describe_stream(StreamARN=self.stream_arn)["StreamDescription"]["StreamStatus"]
             if status not in ("ACTIVE", "UPDATING"):
                 raise LocalRunError(f"{self.stream_arn}: expected an active stream, found {status}")
             first = self._opened is None
             if self._opened is None:
-                # A moment earlier than now would read records of before; Firehose starts at the latest.
+                # Firehose starts at the latest record; a time before now would give earlier ones.
                 self._opened = datetime.now(UTC)
             for shard_id in self._list_shards():
                 shard = self._shards.setdefault(shard_id, _Shard(None))
@@ -63,7 +64,8 @@ class KinesisSource:
             raise LocalRunError(f"role {self._role.arn} cannot read {self.stream_arn}: {error}") from error
 
     def read(self, without: Collection[str] = ()) -> list[SourceRecord]:
-        """What has come since the last read, at most `MAX_RECORDS` a shard, of all shards but some.
+        """Returns the records since the last read, at most `MAX_RECORDS` a shard, except those of the shards in
+        `without`.
 
         Raises `ClientError` or `BotoCoreError`.
         """
@@ -84,17 +86,17 @@ class KinesisSource:
         return records
 
     def checkpoint(self, records: Iterable[SourceRecord]) -> None:
-        """Notes that these records, the oldest not yet delivered, need not be read again."""
+        """Moves the checkpoints behind these records: they are not read again."""
         for record in records:
             self._shards[record.shard_id].checkpoint = record.sequence_number
 
     def look_everywhere(self) -> None:
-        """Has the next read look for new shards first, however short ago the last look was."""
+        """Makes the next read search for new shards first."""
         self._listed = -math.inf
 
     @property
     def is_caught_up(self) -> bool:
-        """Whether the last read succeeded and reached the end of each shard."""
+        """True if the last read succeeded and reached the end of each shard."""
         return self._read_all and not any(shard.behind for shard in self._shards.values() if shard.iterator is not None)
 
     @property
@@ -118,7 +120,7 @@ class KinesisSource:
         return iterator
 
     def _get_records(self, iterator: str | None, limit: int) -> Any:
-        # The ARN is what IAM is asked for; AWS knows it from the iterator.
+        # AWS knows the stream from the iterator; the ARN is given because MiniStack's IAM check needs it.
         return self._kinesis.get_records(StreamARN=self.stream_arn, ShardIterator=iterator, Limit=limit)
 
     def _read_shard(self, shard_id: str, shard: _Shard) -> list[SourceRecord]:
@@ -149,12 +151,12 @@ class KinesisSource:
         return records
 
     def _close(self, shard: _Shard) -> None:
-        """The end of a shard that was split or merged: its children follow."""
+        """Ends a shard that was split or merged, and finds its children."""
         shard.iterator = None
         self._find_new_shards()
 
     def _find_new_shards(self) -> None:
-        """After a shard was split or merged: has the new ones read from their beginning."""
+        """Finds shards that a split or a merge made; they are read from their beginning."""
         self._listed = time.monotonic()
         for shard_id in self._list_shards():
             if shard_id not in self._shards:

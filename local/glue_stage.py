@@ -26,7 +26,7 @@ DEFAULT_LOG_PREFIX = "/aws-glue/jobs"
 QUALITY_FOLDER = "quality"
 GLUE_SERVICE = "glue.amazonaws.com"
 EVENT_SECONDS = 20.0
-"""How long the run waits for what EventBridge makes of the job's end."""
+"""The longest wait, in seconds, for the deliveries that follow the job's end."""
 
 
 def run_glue_job(deployment: Deployment, folder: Path) -> str:
@@ -76,20 +76,20 @@ def _connect(deployment: Deployment, job: str, connections: Sequence[str], role:
 
 
 def _write_metrics(ministack: Any, job: GlueJob, role_arn: str) -> None:
-    """Glue puts a job's metrics under its role, where `--enable-metrics` asks for them. Raises `LocalRunError`."""
+    """Checks that the job's role may put metrics if `--enable-metrics` asks for them. Raises `LocalRunError`."""
     action, context = "cloudwatch:PutMetricData", {"cloudwatch:namespace": "Glue"}
     if "--enable-metrics" in job.default_arguments and not role_may(ministack, role_arn, action, "*", context=context):
         raise LocalRunError(f"Glue job {job.name}: AccessDenied: --enable-metrics: its role may not {action}")
 
 
 def _tell(deployment: Deployment, job_name: str, state: str) -> None:
-    """The event of a job's end (Amazon EventBridge Events Reference, "AWS Glue events")."""
+    """Emits the event of a job's end (Amazon EventBridge Events Reference, "AWS Glue events")."""
     detail = {"jobName": job_name, "state": state, "jobRunId": f"jr_{uuid.uuid4().hex}"}
     deployment.cloud.event_rules.emit("aws.glue", "Glue Job State Change", detail)
 
 
 def copy_quality(deployment: Deployment, folder: Path) -> int:
-    """Copies quality reports and rejected rows into the run's folder: the emulated S3 ends with the run."""
+    """Copies quality reports and rejected rows into the run's folder, because the emulated S3 ends with the run."""
     s3, bucket, copied = deployment.cloud.client("s3"), deployment.output("data_lake_bucket"), 0
     for prefix in (training_data.QUALITY, training_data.QUARANTINE):
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
@@ -102,7 +102,7 @@ def copy_quality(deployment: Deployment, folder: Path) -> int:
 
 
 def _write_log(logs: Any, group: str, name: str, text: str) -> None:
-    """Puts a text into CloudWatch Logs as Glue does, under the role of the job or crawler. Raises `LocalRunError`."""
+    """Writes a text to CloudWatch Logs as Glue does, under the role of the job or crawler. Raises `LocalRunError`."""
     stream = f"{name}-{uuid.uuid4().hex}"
     try:
         with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
@@ -123,7 +123,7 @@ def _describe(deployment: Deployment) -> str:
 
 
 def run_crawler(deployment: Deployment) -> str:
-    """Runs the crawler that the job's success started. Raises `LocalRunError` where nothing started one."""
+    """Runs the crawler that the job's success started. Raises `LocalRunError` if nothing started one."""
     return crawl_by(deployment, _started(deployment))
 
 
@@ -139,7 +139,7 @@ def crawl_by(deployment: Deployment, names: list[str]) -> str:
 
 
 def _started(deployment: Deployment) -> list[str]:
-    """The crawlers that the job's last success started, by EventBridge or by a trigger of Glue's."""
+    """Returns the crawlers that the job's last success started, by EventBridge or by a Glue trigger."""
     cloud, job = deployment.cloud, deployment.output("glue_job_name")
     triggers: list[Resource] = list(cloud.glue_triggers.values())
     started = crawlers(fired_by_job(triggers, job, "SUCCEEDED", started_by_trigger=False))

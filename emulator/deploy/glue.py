@@ -1,4 +1,4 @@
-"""The Glue catalog and connection on MiniStack; the job and the crawler are run by the local run itself."""
+"""The Glue catalog and connection on MiniStack. The local run itself runs the job and the crawler."""
 
 from emulator.deploy.cloud import Cloud
 from emulator.deploy.resource import Realised, Resource, no_local_effect, realises
@@ -51,7 +51,7 @@ def workflow(cloud: Cloud, resource: Resource) -> Realised:
 
 @realises("aws:glue/trigger:Trigger")
 def trigger(cloud: Cloud, resource: Resource) -> Realised:
-    """Kept for the run, which starts what an event or a job's end starts; schedules would outlast it."""
+    """Keeps the trigger: the run starts its actions after an event or a job's end. Schedules have no local effect."""
     name = resource.physical_name(limit=255)
     with cloud.lock:
         cloud.glue_triggers[name] = resource

@@ -1,4 +1,4 @@
-"""What a declared delivery stream asks for, read from its inputs and refused where Firehose would refuse it."""
+"""Reads a delivery stream's inputs, and refuses those that Firehose would refuse."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ _FUNCTION = re.compile(r"arn:aws[\w-]*:lambda:[\w-]+:\d{12}:function:[\w-]+:(?P<
 
 @dataclass(frozen=True)
 class ProcessorSettings:
-    """The Lambda that transforms the records; sizes in bytes, times in seconds."""
+    """The Lambda function that transforms the records. Sizes in bytes, times in seconds."""
 
     function_arn: str
     role_arn: str
@@ -40,7 +40,7 @@ class LogSettings:
 
 @dataclass(frozen=True)
 class S3Settings:
-    """A bucket to deliver to, in the role that may; sizes in bytes, times in seconds."""
+    """A bucket to deliver to, and the role for it. Sizes in bytes, times in seconds."""
 
     bucket: str
     role_arn: str
@@ -54,7 +54,7 @@ class S3Settings:
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """A whole delivery stream. `source_arn` and `source_role_arn` are None for a stream that takes direct puts."""
+    """A whole delivery stream. `source_arn` and `source_role_arn` are None if it takes direct puts."""
 
     name: str
     source_arn: str | None

@@ -1,4 +1,4 @@
-"""What a declared Kinesis event source mapping asks for."""
+"""Reads the inputs of a Kinesis event source mapping."""
 
 import uuid
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _NOT_REALISED = ("filterCriteria", "tumblingWindowInSeconds")
 
 @dataclass(frozen=True)
 class MappingSettings:
-    """Times in seconds; `retries` and `record_age` are None where Lambda tries until the stream forgets the record."""
+    """Times in seconds. `retries` and `record_age` are None if Lambda tries until the stream drops the record."""
 
     uuid: str
     stream_arn: str
@@ -77,5 +77,5 @@ def read_mapping(ministack: MiniStack, inputs: Mapping[str, Any]) -> MappingSett
 
 
 def _limit(found: float | None) -> int | None:
-    """Lambda's -1, like leaving it out, means no limit."""
+    """Returns None for Lambda's -1, which like an absent value means no limit."""
     return None if found is None or found < 0 else int(found)

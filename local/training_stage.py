@@ -1,4 +1,4 @@
-"""The training part of a run: the data scientist's own command, from the data lake to published artifacts."""
+"""The training part of a run: it calls the data scientist's own command, from the data lake to published artifacts."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ from emulator.program import ROOT
 from local.session import Deployment
 
 NAMES = "item-names.csv"
-"""What the report calls items."""
+"""The file with the items' names for the report."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Trained:
 
     version: str
     folder: Path
-    """Where training left the version's files."""
+    """The folder in which training left the version's files."""
     metrics: dict[str, Any]
 
     def describe(self) -> str:
-        """The metrics in a line: what every other way of recommending reached in the same run, too."""
+        """Returns the metrics in one line, beside those of every other way of recommending in the same run."""
         summaries = self.metrics["all"]
         stock = f"; {self.metrics['recommendable']:,} items can be recommended"
         if not summaries["model"]["cases"]:
@@ -39,7 +39,7 @@ class Trained:
         return f"two-tower model: NDCG@10 {reached['model']:.3f} ({others}){stock}"
 
     def remark(self) -> str:
-        """What the gate has against the model; empty where it has nothing."""
+        """Returns the gate's objections to the model; empty if there are none."""
         gate = self.metrics["gate"]
         return (
             "" if gate["passed"] else f"the gate refuses it, published to show the rest all the same: {gate['reason']}"
@@ -53,10 +53,10 @@ def train_and_publish(
     say: Callable[[str], None] = lambda _: None,
     epochs: int | None = None,
 ) -> Trained:
-    """Trains on the data lake and publishes to the bucket of artifacts. Raises `LocalRunError` where that fails.
+    """Trains on the data lake and publishes to the bucket of artifacts. Raises `LocalRunError` if that fails.
 
-    `epochs` is the most that it trains, where it is not to be the command's own default.
-    The gate's verdict is shown, not obeyed: a run on ratings without a pattern shows the rest of the system too.
+    `epochs` limits the training, in place of the command's own default. The gate's verdict is shown and not obeyed: a
+    run on ratings without a pattern shows the rest of the system too.
     """
     bucket = deployment.output("ml_artifacts_bucket")
     known = _versions(deployment, bucket)
@@ -87,7 +87,7 @@ def publish_kept(deployment: Deployment, version: Path, folder: Path) -> str:
 
 
 def _training(deployment: Deployment, arguments: list[str], folder: Path) -> None:
-    """Runs the data scientist's command. Raises `LocalRunError` with what it says went wrong."""
+    """Runs the data scientist's command. Raises `LocalRunError` with the command's error."""
     log = folder / "training.log"
     cloud = deployment.cloud
     began = log.stat().st_size if log.exists() else 0
@@ -98,7 +98,7 @@ def _training(deployment: Deployment, arguments: list[str], folder: Path) -> Non
 
 
 def _said(log: Path, began: int) -> str:
-    """The command's own error, which may take several lines, else the last line of the log."""
+    """Returns the command's own error, which may take several lines, or the last line of the log."""
     with log.open("rb") as file:
         file.seek(began)
         text = file.read().decode(errors="replace").strip()
@@ -112,5 +112,5 @@ def _versions(deployment: Deployment, bucket: str) -> set[str]:
 
 
 def _own_environment() -> dict[str, str]:
-    """This process's environment without what would lead boto3 to a real account."""
+    """Returns this process's environment without variables that could lead boto3 to a real account."""
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
