@@ -36,9 +36,9 @@ class Settings:
     """One field a key. A key that holds an object is typed by what its component takes, and documented there."""
 
     dataset_file: str = "dataset.toml"
-    """Which tables and columns are users, items and ratings: a path in the project."""
+    """The path, in the project, of the file that names the tables and columns of users, items and ratings."""
     customer_managed_key: bool = False
-    """Whether the stack's data is encrypted with a KMS key of its own, about $1 a month, instead of AWS's."""
+    """True encrypts the stack's data with a KMS key of its own, about $1 a month, instead of AWS's."""
     common: CommonSettings = field(default_factory=CommonSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     source: SourceDatabaseSettings = field(default_factory=SourceDatabaseSettings)

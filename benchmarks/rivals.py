@@ -1,4 +1,4 @@
-"""What the model is measured beside besides the baselines of every run: iALS and BPR, each with a small grid."""
+"""The rivals of the model besides the baselines of every run: iALS and BPR, each with a small grid of settings."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -71,7 +71,7 @@ def _generated() -> RatingData:
 
 
 def _alone(measure: Callable[..., T], *arguments: object) -> T:
-    """In a process of its own, so that one's memory is not the next one's."""
+    """Measures in a process of its own, so that no other one's memory counts."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measure, *arguments).result()
 

@@ -24,7 +24,7 @@ class PythonFunctionArgs(TypedDict):
 
     common: NotRequired[CommonArgs]
     label: str
-    """What alarms and the dashboard call the function, such as `loader`."""
+    """The function's name in alarms and on the dashboard, such as `loader`."""
     source: str
     """The folder below `functions/`."""
     description: str
@@ -50,7 +50,7 @@ class WatchedFunction(TypedDict):
     """A function, for its alarms."""
 
     label: str
-    """What alarms and the dashboard call it."""
+    """The function's name in alarms and on the dashboard."""
     name: pulumi.Input[str]
     """Physical name, by which CloudWatch names the function's metrics."""
     timeout_seconds: int
@@ -68,7 +68,7 @@ class PythonFunction(Component):
     alias_name: pulumi.Output[str]
     """The alias's name, by which calls qualify the function's name. It resolves when the alias exists."""
     watched: WatchedFunction
-    """For alarms."""
+    """The function as `Monitoring` takes it."""
 
     def __init__(self, name: str, args: PythonFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, args.get("common", {}), opts)

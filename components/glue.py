@@ -1,4 +1,4 @@
-"""What Glue's jobs and crawlers need: roles, logs and the way into a network."""
+"""The parts that Glue's jobs and crawlers need: roles, logs and network access."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from components.common import Component
 from components.iam import ScopedRole, Statement, partition
 
 LIST_BUCKET = ["s3:ListBucket", "s3:GetBucketLocation"]
-"""What Glue does with a bucket as a whole, for a job and for a crawler (Glue Developer Guide, "Step 1: Create an IAM
-policy for the AWS Glue service")."""
+"""The actions of a job and of a crawler on a bucket as a whole (Glue Developer Guide, "Step 1: Create an IAM policy for
+the AWS Glue service")."""
 
 MANAGED_TAG = "aws-glue-service-resource"
 """The tag by which Glue marks the network interfaces that it makes."""

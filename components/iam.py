@@ -26,8 +26,11 @@ class Statement(TypedDict):
 
 
 class Link(TypedDict):
-    """What a function or a job needs to use another part of the system. It belongs together: whoever has the variables
-    without the permissions, or without the way through the network, fails."""
+    """Everything that a function or a job needs to use another part of the system: variables, permissions and security
+    groups.
+
+    They travel together, because each is useless without the others.
+    """
 
     variables: Mapping[str, pulumi.Input[str]]
     """Environment variables of a function, arguments of a job."""

@@ -13,7 +13,7 @@ Inputs = Mapping[str, Any]
 """A resource's inputs as the engine has them: names such as `allocatedStorage`. Not all are known in a preview."""
 
 Check = Callable[[Inputs, Inputs], str | None]
-"""From the live resource's inputs and the new ones: what is wrong with the change, or None."""
+"""Takes the live resource's inputs and the new ones; returns the reason to refuse the change, or None."""
 
 
 class RefusedChangeError(ValueError):

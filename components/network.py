@@ -98,7 +98,7 @@ class Network(Component):
 
     @property
     def placement(self) -> PlacementArgs:
-        """What a component in this network is given of it."""
+        """The VPC and subnets, as components in this network take them."""
         return {
             "vpc_id": self.vpc_id,
             "subnet_ids": self.subnet_ids,
@@ -219,7 +219,7 @@ class Network(Component):
 
 
 def _is_whole_name(service: str) -> bool:
-    """Whether an endpoint's service is named as AWS lists it, such as `cn.com.amazonaws.cn-north-1.sqs`."""
+    """True if an endpoint's service has the name that AWS lists, such as `cn.com.amazonaws.cn-north-1.sqs`."""
     return "com.amazonaws." in service
 
 

@@ -134,7 +134,7 @@ class SourceDatabase(Component):
 
     @property
     def link(self) -> Link:
-        """What a Glue job needs to read the database."""
+        """Everything that a Glue job needs to read the database."""
         return {
             "variables": {"login_uri": self.login_uri},
             "statements": [{"sid": "ReadSourceLogin", "actions": ["s3:GetObject"], "resources": [self.login_arn]}],

@@ -139,7 +139,7 @@ class VectorStore(Component):
         self.username = instance.username
         self.client_security_group_id = client.id
         self.link = self._link(settings, bucket, instance)
-        """What a function needs to read the artifacts and use the database."""
+        """Everything that a function needs to read the artifacts and use the database."""
         loader, dead_letters = load_on_manifest(self, name, bucket, self.link, args["placement"], args["code"]["name"])
         if settings["iam_authentication"]:
             self._let_roles_in(name, loader, instance, rules)

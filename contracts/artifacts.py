@@ -40,7 +40,7 @@ MAX_RECENT_ITEMS = 50
 """The most items of a user's history that the model reads: in training, of `recent_items`, and at inference, where the
 session's items come first. The latest ones count."""
 MAX_EXCLUDED_ITEMS = 10_000
-"""How many items are excluded for one user: the most recently rated ones."""
+"""The most items that are excluded for one user: the most recently rated ones."""
 
 # The inputs of user_tower.onnx: one for each feature column of users, under the column's name, and the two below.
 #   categorical        string (batch,)                 a missing value is ""
@@ -67,7 +67,7 @@ MIN_LENGTH, MAX_LENGTH = 1e-12, 1e12
 """The shortest and the longest vector that is accepted (Euclidean length). pgvector computes with 32-bit floats, and
 the squares of shorter or longer ones leave their range."""
 NORMS_FACTOR = 10.0
-"""By this factor, a user tower's vectors may lie outside of the lengths that the manifest declares."""
+"""The factor by which a user tower's vectors may lie outside of the lengths that the manifest declares."""
 
 _VERSION = re.compile(r"([0-9]{8}T[0-9]{6}Z)-[0-9a-f]{6}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -177,7 +177,7 @@ class Quality:
 
 
 class Exclude(StrEnum):
-    """What is not recommended to a customer again."""
+    """The items that are not recommended to a customer again."""
 
     RATED = "rated"
     """Whatever the customer has rated, liked or not; where rows are purchases, whatever was bought."""
@@ -188,7 +188,7 @@ class Exclude(StrEnum):
 
 @dataclass(frozen=True)
 class Serving:
-    """What is left out of recommendations, in what is served and in what is measured."""
+    """Items that are left out of recommendations, both served and measured."""
 
     exclude: Exclude = Exclude.RATED
     exclude_days: int | None = None

@@ -14,7 +14,7 @@ class DatabaseVariables(NamedTuple):
     """The database in the server, such as `recommender`."""
     user: str
     password: str
-    """Not set under IAM authentication."""
+    """The password; absent under IAM authentication."""
 
 
 VECTOR_DB = DatabaseVariables(

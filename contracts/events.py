@@ -19,11 +19,11 @@ IN_CART = "in_shopping_cart"
 """Boolean, absent means false: the item lies in the cart. What is in the cart is not recommended."""
 
 EVENT_ID = "event_id"
-"""In a recommendation record: text, the Kinesis sequence number (56 digits, with `:n` in a packed record). Deduplicate
+"""Text, in a recommendation record: the Kinesis sequence number (56 digits, with `:n` in a packed record). Deduplicate
 by it; a replayed event keeps its first one."""
 
 PRODUCER_EVENT_ID = "producer_event_id"
-"""In a recommendation record: the `event_id` that the event itself brought. Nothing is deduplicated by it."""
+"""The `event_id` that the event itself brought, in a recommendation record. Nothing is deduplicated by it."""
 
 FAILED_PREFIX = "processing-failed/"
 """The prefix of events that could not be processed, in the recommendations bucket: Firehose's and the function's."""

@@ -162,7 +162,7 @@ def accepted(frame: DataFrame) -> DataFrame:
 
 
 def rejected(frame: DataFrame) -> DataFrame:
-    """For people to look at; purchases that were added up are not among them."""
+    """Returns the rejected rows, for people to look at, without purchases that were added up."""
     bad = frame.where(F.col(REASON).isNotNull() & (F.col(REASON) != MERGED))
     return bad.withColumnsRenamed({REASON: "reason", VALUE: "value"})
 
@@ -221,7 +221,7 @@ def _typed(column: SparkColumn, given: str, use: Use, target: str) -> SparkColum
 
 
 def _misfit(good: SparkColumn, raw: SparkColumn, read: Read) -> tuple[SparkColumn, str] | None:
-    """When a value that is there is none of its type, and what to say."""
+    """Returns the condition under which a value does not fit its type, and the reason; None if every value fits."""
     lost = raw.isNotNull() & good.isNull()
     if read.use is Use.BOOLEAN:
         return ~good.isin("0", "1"), "neither 0 nor 1"

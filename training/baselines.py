@@ -1,4 +1,4 @@
-"""What a data scientist would try first, each tuned on the validation items of the same split as the model."""
+"""Baselines, each tuned on the validation items of the same split as the model: what is obvious to try first."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ from training.metrics import Scorer, Scores, rank
 
 POPULARITY = "popularity"
 FADES = (0.98, 0.95, 0.9, 0.8, 0.6)
-"""How much an item of the history counts of the one after it."""
+"""Weights of an item of the history, relative to the item after it."""
 EASE_REGULARISATIONS = (100.0, 300.0, 30.0, 1000.0)
 """The usual one first: it is tried where there is work for one only."""
 TUNE_CASES = 1_000
@@ -38,7 +38,8 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Baselines:
-    """By name, in the order in which they are shown. `notes` says what was left out, and why."""
+    """Fitted baselines by name, in the order in which they are shown. `notes` names those that were left out, with the
+    reason."""
 
     by_name: Mapping[str, Tuned]
     notes: tuple[str, ...]
@@ -140,7 +141,8 @@ def _fitted_ease(
 
 
 def _ease_settings(data: RatingData, scored: int) -> Iterator[tuple[bool, float]]:
-    """As many as there is work for, one at least: an inverse takes n³ operations, to score a user history × items."""
+    """Yields as many settings as the work allows, at least one: an inverse takes n³ operations, to score a user history
+    × items."""
     history = len(data.user) / len(data.users)
     work = len(data.items) ** 3 + 2.0 * scored * history * len(data.items)
     liked = (True, False) if (~data.liked).any() else (True,)

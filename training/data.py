@@ -22,7 +22,7 @@ from training.errors import TrainingError
 from training.storage import Folder, folder
 
 DAY = 86_400 * 1e6
-"""In microseconds, which moments are in."""
+"""A day in microseconds, the unit of moments."""
 READERS = 16
 """Files read at once: over S3 a read is mostly waiting."""
 
@@ -59,7 +59,7 @@ class RatingData:
     dated: bool = False
     """True if `time` is in microseconds since 1970; a column of numbers has an order, of a unit that nobody knows."""
     notes: tuple[str, ...] = ()
-    """What was read otherwise than it is written, a line for each column."""
+    """Columns that were read otherwise than they are written, a line for each."""
 
     @property
     def liked(self) -> npt.NDArray[np.bool_]:
@@ -248,7 +248,7 @@ class _Columns:
 
 
 def _beyond(column: pa.ChunkedArray) -> int:
-    """How many numbers are beyond all that is read as a number."""
+    """Returns how many numbers are too large to be read as numbers."""
     if pa.types.is_floating(column.type):
         return int(pc.sum(pc.greater(pc.abs(column), features.MAX_NUMBER)).as_py() or 0)
     if pa.types.is_integer(column.type) or pa.types.is_temporal(column.type):
@@ -325,7 +325,7 @@ def _all_numbers(column: pa.ChunkedArray) -> bool:
 
 
 def _check_days(table: pa.Table, dataset: Dataset, source: str) -> None:
-    """Of a time that is a number, nobody knows the unit."""
+    """Raises `TrainingError` for `exclude_days` with a time that is a number, since its unit is unknown."""
     if dataset.serving.exclude_days is None or not dataset.ratings.time:
         return
     column = table[dataset.training_names["ratings", dataset.ratings.time]]

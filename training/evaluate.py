@@ -57,7 +57,8 @@ def version_metrics(version: Served, data: RatingData, parts: Split) -> dict[str
 
 
 def standing(metrics: Mapping[str, Any]) -> str:
-    """Whether the model is behind the best baseline of the same run by more than a standard error, in a line."""
+    """Returns a line that says whether the model is behind the best baseline of the same run by more than a standard
+    error."""
     lift, results = metrics["lift_over_best"], metrics["all"]
     if not results["model"]["cases"]:
         return "Not measured: there is no held-out item."

@@ -1,4 +1,4 @@
-"""What is not recommended to a user again: one answer for what is measured and for what is published."""
+"""Finds the items that are not recommended to a user again, for what is measured and for what is published."""
 
 from datetime import UTC, datetime
 
@@ -48,7 +48,7 @@ def _latest(data: RatingData) -> float:
 
 
 def _most_recent(data: RatingData, chosen: Flags) -> Flags:
-    """Of the chosen ratings, each user's latest `MAX_EXCLUDED_ITEMS`."""
+    """Selects, among the chosen ratings, each user's latest `MAX_EXCLUDED_ITEMS`."""
     rows = np.flatnonzero(chosen)  # by user, oldest first
     ends = np.searchsorted(data.user[rows], data.user[rows], side="right")
     kept = np.zeros_like(chosen)

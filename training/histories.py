@@ -62,7 +62,7 @@ class Split:
 
 
 def histories(data: RatingData, known: Flags | None = None) -> Histories:
-    """What users looked at, of the known ratings (default: all)."""
+    """Returns the histories of the known ratings (default: all)."""
     chosen = data.looked_at if known is None else data.looked_at & known
     user = data.user[chosen]
     start = np.searchsorted(user, np.arange(len(data.users) + 1))

@@ -12,7 +12,7 @@ from training.histories import Cases, Indices
 
 K = 10
 ERROR = "standard_error"
-"""Of the mean NDCG over the cases: 95 of 100 times the NDCG of more cases is within twice as much."""
+"""The standard error of the mean NDCG over the cases: in 95 of 100 samples the mean is within two of it."""
 CHUNK = 1024
 """Users ranked at once: bounds memory to CHUNK × items."""
 
@@ -23,7 +23,7 @@ Scorer = Callable[[Indices], Scores]
 
 @dataclass(frozen=True)
 class Ranking:
-    """For each case: the held-out item's rank (1 is best; ties count half), and the K items at the top."""
+    """The ranking of each case: the held-out item's rank (1 is best; ties count half), and the K items at the top."""
 
     rank: npt.NDArray[np.float64]
     top: Indices
@@ -62,7 +62,7 @@ def figure(values: Mapping[str, float], name: str) -> str:
 
 
 def standard_error(values: npt.NDArray[np.float64]) -> float:
-    """Of the mean of values (n,); 0 where there are too few to tell."""
+    """Returns the standard error of the mean of values (n,); 0 if there are too few."""
     return float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else 0.0
 
 

@@ -19,7 +19,8 @@ Numbers = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Range:
-    """How a column's numbers are read: (value - `mean`) / `scale` within [`low`, `high`], as missing outside of it."""
+    """The range and scale of a column's numbers: (value - `mean`) / `scale` within [`low`, `high`]; values outside are
+    missing."""
 
     mean: float = 0.0
     scale: float = 1.0
@@ -73,7 +74,7 @@ def _narrowed(low: float, high: float, known: Numbers) -> tuple[float, float]:
 
 
 def _rounded(values: Numbers) -> Numbers:
-    """As the towers read them: below the smallest 32-bit float is zero."""
+    """Rounds values as the towers read them: below the smallest 32-bit float is zero."""
     with np.errstate(under="ignore"):
         return values.astype(np.float32).astype(np.float64)
 

@@ -82,7 +82,8 @@ def _date(version: str) -> str:
 
 
 def _history(versions: History) -> str:
-    """What each version reached when it was trained. Each was tested on the ratings of its day."""
+    """Returns a table of earlier versions with the figures of their training. Each was tested on the ratings of its
+    day."""
     rows = []
     for version, metrics in versions:
         reached = {name: metrics.get("all", {}).get(name, {}).get(NDCG) for name in ("model", "popularity")}

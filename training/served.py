@@ -74,8 +74,10 @@ def scorer(served: Served, data: RatingData, cases: Cases) -> Scorer:
 
 
 def told(table: EntityTable, tower: UserTower, users: Indices) -> list[dict[str, object]]:
-    """What an event would say of the users, for the columns that the tower reads: its own, which need not be those of
-    the data. What the data do not have is missing."""
+    """Returns the users' features as an event would bring them, for the columns that the tower reads.
+
+    These are the tower's own columns, which may differ from those of the data. A column that the data lacks is missing.
+    """
     columns = {key: table.columns[key] for key in tower.event_features if key in table.columns}
     return [{key: values[user] for key, values in columns.items()} for user in users]
 

@@ -22,7 +22,7 @@ ENOUGH = 0.995
 LIMIT = 10
 MOST_SEARCHES = 200
 MOST_ROWS = 20_000_000
-"""That the exact scans of all searches read: some seconds."""
+"""The most rows that the exact scans of all searches read: some seconds."""
 SAME_SCORE = 1e-6
 """Items whose scores differ by less stand for each other: 32-bit floats tell them apart by rounding only."""
 
@@ -30,12 +30,13 @@ _SOME = sql.SQL("SELECT id FROM {} ORDER BY hashtext(id) LIMIT {}")
 
 
 def searches(n_items: int) -> int:
-    """How many customers are searched for: fewer in a large catalogue, 20 at least."""
+    """Returns the number of customers that are searched for: fewer in a large catalogue, at least 20."""
     return max(20, min(MOST_SEARCHES, MOST_ROWS // max(1, n_items)))
 
 
 def measure(connection: Connection, manifest: Manifest) -> SearchQuality | None:
-    """For a version whose tables are filled and indexed: its customers' searches (without any: its items')."""
+    """Measures the searches of a version whose tables are filled and indexed, with its customers' vectors (without
+    customers: its items')."""
     tables = Store(connection, manifest.version, manifest.similarity, manifest.dim)
     names = versions.tables(manifest.version)
     for table, read in (

@@ -29,8 +29,11 @@ AGREEMENT = 1e-3
 """The most that a tower's vector may differ, relative to its length, between a run alone and one in a batch."""
 COSINE_ROUNDING = 1e-3
 TOWER_SECONDS = 5.0
-"""For all cases of the trial, 32 to 112 users, of which a trained tower runs thousands a second. Inference cannot
-break off a run: one that takes its whole time is a batch without an answer, and without a fallback."""
+"""The most seconds for all cases of the trial, 32 to 112 users; a trained tower runs thousands a second.
+
+Inference cannot break off a run: a tower that takes all of the time gives a batch without an answer, and without a
+fallback.
+"""
 
 NUMBERS_TRIED = (0, -1, 1_000_000)
 UNKNOWN = "no such value"
@@ -175,7 +178,7 @@ def _request(
 
 
 def _problem(answer: dict[str, Any], left: int, similarity: str) -> str:
-    """What is wrong with an answer, where at least `left` items could be recommended; empty where nothing is."""
+    """Returns the mistake in an answer, if at least `left` items could be recommended; empty if there is none."""
     if "error" in answer:
         return f"expected an answer, found {answer['error']}"
     try:

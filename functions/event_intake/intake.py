@@ -51,7 +51,7 @@ class Intake:
         self._stream = stream
         self._client = client
         self.problem = ""
-        """Why the last call did not take everything: Kinesis' error code, or the kind of the exception."""
+        """The reason why the last call did not take everything: Kinesis' error code, or the kind of the exception."""
 
     def take(self, body: bytes, deadline: Deadline) -> dict[str, Any]:
         """Returns the results of a body that is JSON with a list of events.

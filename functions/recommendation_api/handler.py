@@ -20,7 +20,8 @@ MARGIN_SECONDS = 1.0
 DATABASE_SECONDS = 3.0
 """The most that a request waits for the database: a page does not wait longer for its recommendations."""
 STATEMENT_SECONDS, CONNECT_SECONDS = 2.0, 2
-"""Of one statement, and of one try to connect (libpq takes no less than 2 seconds: PostgreSQL, `connect_timeout`)."""
+"""The most seconds of one statement, and of one try to connect (libpq takes no less than 2 seconds: PostgreSQL,
+`connect_timeout`)."""
 
 logger = logger_of(FUNCTION)
 metrics = metrics_of(FUNCTION)

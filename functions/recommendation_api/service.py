@@ -36,7 +36,7 @@ Answer = TypeVar("Answer")
 
 @dataclass
 class Memory:
-    """What a Lambda environment remembers from one request to the next."""
+    """The state that a Lambda environment keeps from one request to the next."""
 
     version: str = ""
     popular: Sequence[Scored] = ()

@@ -1,4 +1,4 @@
-"""What the documentation says that a test shows is shown by a test that exists, and nothing is said without one."""
+"""Every test that the documentation names exists, and every promise there names a test."""
 
 import re
 import subprocess

@@ -14,7 +14,7 @@ from tests.functions.test_stream_records import Bucket, Firehose, from_kinesis
 
 
 def reason_of(event: dict[str, Any]) -> str | None:
-    """Why the stream transformation keeps the event; None where it recommends."""
+    """Returns the reason for which the stream transformation keeps the event; None if it recommends."""
     firehose, bucket = Firehose(), Bucket()
     from_kinesis(firehose, json.dumps(event).encode(), bucket=bucket)
     kept = [document["errorCode"] for document in bucket.kept()]

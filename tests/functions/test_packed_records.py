@@ -19,7 +19,7 @@ from tests.functions.lambdas import LIMIT, Context, firehose_event, packed
 from tests.functions.test_stream_records import GOOD, Bucket, Firehose, Recommender, from_kinesis
 
 MAX_PEAK_BYTES = 40_000_000
-"""Of the 512 MB that the function has."""
+"""A small part of the function's 512 MB."""
 
 
 def test_as_an_event_source_it_unpacks_what_a_producer_packed() -> None:

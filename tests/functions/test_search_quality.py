@@ -1,4 +1,4 @@
-"""How far searches go is chosen by what a version's own customers' searches find, and kept with the version."""
+"""The depth of searches is chosen by the results of a version's own customers, and kept with the version."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def in_force(store: Store) -> int:
 
 
 def recall(store: Store, shop: World) -> float:
-    """By NumPy: the share of each customer's ten best items that a search finds."""
+    """Computes, in NumPy, the share of each customer's ten best items that a search finds."""
     tables = serving.Store(store.connection, shop.version, shop.similarity, shop.items.shape[1])
     found = tables.nearest(shop.users, [()] * len(shop.users), 10)
     best = [set(shop.best(user, 10)) for user in shop.users]

@@ -1,4 +1,4 @@
-"""What is sold out, or excluded by the caller, is in no list of an answer, at the moment of the answer."""
+"""Items that are sold out, or excluded by the caller, are in no list of an answer, at the moment of the answer."""
 
 from dataclasses import replace
 from typing import Any

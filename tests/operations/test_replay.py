@@ -189,7 +189,7 @@ def test_poison_is_told_by_its_reason_and_left(setup: Setup) -> None:
 
 
 def test_what_the_transformation_kept_goes_back_as_the_event_that_it_was(setup: Setup) -> None:
-    """With Kinesis as event source, the function itself keeps records that it can never recommend for."""
+    """A record that the function itself keeps, with Kinesis as event source, comes back by replay."""
     reasons = {"1": "refused_by_inference", "2:1": "refused_by_inference", "3": "line_over_1000_kb", "4": "not_json"}
     records = [Raw(id_, EVENT if id_ != "4" else b"?", id_, "shard", 1_700_000_000_000) for id_ in reasons]
     FailureBucket(setup.bucket, setup.aws.client("s3")).keep(records, reasons, "arn:function")

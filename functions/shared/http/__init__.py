@@ -1,1 +1,1 @@
-"""What the functions behind API Gateway share: requests checked by the contract, answers and problem details."""
+"""Code of all functions behind API Gateway: requests checked by the contract, answers and problem details."""

@@ -79,7 +79,7 @@ class Schema:
 
 
 def found(value: Any) -> str:
-    """What was found, as JSON; of long lists and objects only their size."""
+    """Returns a found value as JSON; for long lists and objects only their size."""
     if isinstance(value, list):
         return f"a list of {len(value)} entries"
     if isinstance(value, dict):

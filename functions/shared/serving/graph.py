@@ -14,7 +14,7 @@ NUMBERS, TEXTS = "tensor(float)", "tensor(string)"
 """ONNX Runtime's names of the types of inputs."""
 
 FeatureValue = float | str | tuple[str, ...]
-"""What `contracts.features.value` gives."""
+"""A value of `contracts.features.value`."""
 
 
 class ModelError(ValueError):

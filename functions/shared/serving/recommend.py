@@ -143,7 +143,7 @@ def _left_out(plans: Sequence[_Plan], limit: int) -> tuple[list[tuple[str, ...]]
 def _similar(
     store: Store, plans: Sequence[_Plan], items: Mapping[str, Item], limit: int
 ) -> Iterator[list[dict[str, Any]]]:
-    """For each plan, similar items for the known items of the cart, else for the last known browsed one."""
+    """Yields for each plan the similar items for the known items of the cart, or for the last known browsed item."""
     asked = [plan.similar_to(items) for plan in plans]
     sold_out = store.sold_out({near.id for known in asked for item in known for near in items[item].similar})
     for plan, known in zip(plans, asked, strict=True):

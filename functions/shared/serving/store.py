@@ -23,8 +23,8 @@ EF_SEARCH = 30
 takes (functions/embedding_loader/search_quality.py)."""
 MAX_SCAN_TUPLES = 1_000_000
 SCAN_MEMORY = 4
-"""How far a search goes: beyond the nearest 10,000 items, all of them excluded (pgvector's README: Iterative Index
-Scans; its 20,000 tuples and 1 work_mem end before that)."""
+"""The limits of a search: it passes the nearest 10,000 items if all of them are excluded (pgvector's README: Iterative
+Index Scans; its defaults of 20,000 tuples and 1 work_mem end before that)."""
 
 # Parameters are sent in binary (%b): psycopg writes the text form of an array with a regular expression an element.
 
@@ -246,7 +246,7 @@ def _statement(template: str, version: str, similarity: str, limit: int, has_exc
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a version's own rows say of how it is searched."""
+    """The properties of a version that decide how it is searched, from its own rows."""
 
     has_exclusions: bool
     ef_search: int

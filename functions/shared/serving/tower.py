@@ -121,9 +121,10 @@ class UserTower:
         return not all(map(is_missing, self._row(user)))
 
     def knows(self, users: Sequence[Mapping[str, Any]], dim: int) -> list[bool]:
-        """For each user without a history: True if the model makes anything of the event's features.
+        """Returns True for each user without a history whose features change the vector.
 
-        A category that no training has seen, or a number that cannot be meant, gives the vector of nobody at all.
+        A category that no training has seen, or a number that cannot be meant, gives the vector of a user without
+        features.
         """
         nobody, *found = self.vectors([{}, *users], [np.zeros((0, dim), dtype=np.float32)] * (1 + len(users)))
         least = SAME * max(float(np.linalg.norm(nobody)), 1.0e-12)
