@@ -67,6 +67,7 @@ class MariaDB:
                     *_SETTINGS,
                 ],
                 self._answers,
+                env=self._environment(place),
                 as_user=self._server_user,
             )
         finally:
@@ -117,6 +118,7 @@ class MariaDB:
             user=self._server_user,
             group=primary_group(self._server_user) if self._server_user else None,
             extra_groups=[] if self._server_user else None,
+            env=self._environment(place),
             cwd=partial,
             capture_output=True,
             text=True,
@@ -125,6 +127,16 @@ class MariaDB:
         if result.returncode != 0:
             raise LocalRunError(f"MariaDB: mariadb-install-db failed: {result.stdout[-1500:]}{result.stderr[-1500:]}")
         partial.rename(self._data)
+
+    def _environment(self, place: Path) -> dict[str, str]:
+        """Names a folder of its own for temporary tables, as TMPDIR (MariaDB, "Server System Variables", `tmpdir`).
+
+        A server that starts removes all `#sql` files of its folder, those of a server that runs beside it too.
+        """
+        temporary = place / "tmp"
+        temporary.mkdir(mode=0o700, exist_ok=True)
+        self._give(temporary)
+        return {**os.environ, "TMPDIR": str(temporary)}
 
     def _write_first_statements(self, place: Path) -> Path:
         """Writes the statements that the server executes before it answers: they make the master user and its

@@ -1,6 +1,7 @@
 """MariaDB as the local run's RDS MySQL."""
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pymysql
@@ -44,3 +45,20 @@ def test_the_server_listens_on_loopback_only_and_not_as_root(mariadb: MariaDB) -
     places = {line.split()[3] for line in listening.splitlines() if f":{mariadb.port} " in line}
     assert places == {f"{LOOPBACK}:{mariadb.port}"}
     assert Path(f"/proc/{mariadb._process.pid}").stat().st_uid != 0
+
+
+def test_a_server_that_starts_leaves_the_temporary_tables_of_others_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set up beside another run on Debian 13, it ended with `Unknown table 'mysql.tmp_user_nopasswd'`."""
+    with tempfile.TemporaryDirectory() as name:  # which the server's user can reach, as it cannot reach `tmp_path`
+        shared = Path(name)
+        shared.chmod(0o777)
+        others = [shared / f"#sql-temptable-1fda-1-8.{ending}" for ending in ("MAI", "MAD")]
+        for path in others:
+            path.touch()
+        monkeypatch.setenv("TMPDIR", name)
+        server = MariaDB(tmp_path / "run", user="admin", password="master-password")
+        server.start()
+        server.stop()
+        assert all(path.exists() for path in others)

@@ -33,7 +33,7 @@ CHANGES = (
     "DELETE FROM books WHERE isbn = '1'",
     "INSERT IGNORE INTO books VALUES ('3', 'Three', 'love', 3)",
     "INSERT INTO stars VALUES ('ann', '3', 4, '2026-03-01')",
-    "ALTER TABLE books MODIFY pages INT",
+    "ALTER IGNORE TABLE books MODIFY pages INT",
 )
 """Changes in SQL. Between two runs, each may happen in any order and number."""
 
