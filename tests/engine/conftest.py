@@ -10,8 +10,9 @@ from tests.engine import cli
 from tests.engine.stacks import EngineStack, running
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def needs_the_cli() -> None:
+    """Before every other fixture: a module's stack would fail where this skips."""
     if cli.find() is None:
         pytest.skip(f"no Pulumi CLI: {cli.HOW_TO}")
 
