@@ -34,12 +34,7 @@ def run_glue_job(deployment: Deployment, folder: Path) -> str:
     cloud = deployment.cloud
     name: str = deployment.output("glue_job_name")
     resource = deployment.glue_job()
-    job = GlueJob(
-        name=name,
-        script_location=resource["command"]["scriptLocation"],
-        default_arguments=resource["defaultArguments"],
-        timeout=int(resource["timeout"]),
-    )
+    job = GlueJob.declared(name, resource)
     role = cloud.aws.role(resource["roleArn"], GLUE_SERVICE, name, cloud.arn("glue", f"job/{name}"))
     try:
         reach = _connect(deployment, name, resource["connections"], role)

@@ -15,6 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from emulator.deploy.resource import Resource
 from emulator.errors import LocalRunError
 from emulator.process import run_to_end
 from emulator.requirements import JAVA_HOME, JDBC_DRIVER
@@ -39,6 +40,12 @@ class GlueJob:
     script_location: str
     default_arguments: Mapping[str, str] = field(default_factory=dict)
     timeout: int = 60
+
+    @classmethod
+    def declared(cls, name: str, resource: Resource) -> "GlueJob":
+        """Reads the job from its resource."""
+        script, arguments = resource["command"]["scriptLocation"], resource["defaultArguments"]
+        return cls(name, script, arguments, int(resource["timeout"]))
 
 
 @dataclass(frozen=True)

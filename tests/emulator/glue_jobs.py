@@ -1,92 +1,98 @@
-"""A Glue job with its code, connection, secret and role on MiniStack, as the program declares them."""
+"""The batch component deployed on MiniStack, with the Glue job under the role that it declares."""
 
-import json
-import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from emulator.glue.job import GlueJob, JobRun, run_job
-from emulator.ministack import MiniStack
-from local.shop import Login
-from tests.emulator.aws import Aws, Statement, allow, trust, unique
+import pulumi
 
-PROJECT = Path(__file__).parents[2]
+import components
+import emulator.deploy  # noqa: F401  (registers what makes each resource type real)
+from contracts.dataset import load
+from emulator.deploy.cloud import Cloud
+from emulator.deploy.monitor import LocalMocks, LocalMonitor
+from emulator.deploy.resource import Resource
+from emulator.glue.job import GlueJob, JobRun, run_job
+from emulator.program import ROOT, Stack, run
+from local.shop import Login
+from tests.emulator.aws import Aws, unique
+
 GLUE = "glue.amazonaws.com"
 
 
 @dataclass
 class JobStack:
-    """Everything that the ratings job needs, each under a name of its own."""
+    """A `BatchPipeline` with its network and source, each under a name of its own."""
 
     aws: Aws
     login: Login
     folder: Path
-    dataset: Path = PROJECT / "dataset.toml"
-    script: str = (PROJECT / "etl" / "ratings_etl.py").read_text()
-    runs: int = 0
-    arguments: dict[str, str] = field(default_factory=dict)
+    script: str = ""
+    """Runs in place of the job's own script."""
+    without: str = ""
+    """An action that the job's role lacks."""
     reach: dict[str, str] = field(default_factory=dict)
     """The variables by which the job's process reaches AWS."""
 
     def __post_init__(self) -> None:
-        self.code, self.lake = unique("code"), unique("lake")
-        for bucket in (self.code, self.lake):
-            self.s3.create_bucket(Bucket=bucket)
-        packages = self.folder / "packages.zip"
-        with zipfile.ZipFile(packages, "w") as archive:
-            for package in ("contracts", "etl"):
-                for path in (PROJECT / package).rglob("*.[ph][yt]*"):
-                    if path.suffix in {".py", ".html"}:
-                        archive.write(path, path.relative_to(PROJECT))
-        self.s3.upload_file(str(packages), self.code, "etl/packages.zip")
-        self.s3.upload_file(str(self.dataset), self.code, "etl/dataset.toml")
-        self.s3.put_object(Bucket=self.code, Key="etl/job.py", Body=self.script.encode())
-        url = f"jdbc:mysql://{self.login.host}:{self.login.port}/{self.login.database}"
-        login = {"url": url, "username": self.login.username, "password": self.login.password}
-        self.s3.put_object(Bucket=self.code, Key="source/login.json", Body=json.dumps(login).encode())
-        self.role = self.aws.role(trust(GLUE), *self.statements().values())
+        cloud = Cloud(self.folder / "cloud", self.aws.ministack)
+        mocks = LocalMocks(cloud, self._edit)
+        stack = Stack(unique("stack"), {"aws:region": self.aws.ministack.region})
+        outputs = run(self._program, mocks, LocalMonitor(mocks), stack)
+        self.lake: str = outputs["lake"].value
+        ((self.name, self.job),) = cloud.glue_jobs.items()
+        self.role: str = self.job["roleArn"]
+        self.runs = 0
+
+    def _program(self) -> None:
+        name = unique("job")
+        network = components.Network(f"{name}-network", {})
+        code = components.PrivateBucket(f"{name}-code", {"holds_data": False})
+        source = components.SourceDatabase(
+            f"{name}-source",
+            {
+                "settings": {
+                    "host": self.login.host,
+                    "port": self.login.port,
+                    "database": self.login.database,
+                    "username": self.login.username,
+                },
+                "password": self.login.password,
+                "placement": network.placement,
+                "code": code.reference,
+            },
+        )
+        batch = components.BatchPipeline(
+            name,
+            {
+                "placement": network.placement,
+                "source": source.link,
+                "code": code.reference,
+                "dataset_file": "dataset.toml",
+                "training_data_name": load(ROOT / "dataset.toml").name,
+            },
+        )
+        pulumi.export("lake", batch.data_lake_bucket)
+
+    def _edit(self, resource: Resource) -> Resource:
+        inputs = dict(resource.inputs)
+        if self.script and resource.type.endswith("BucketObjectv2") and resource.name.endswith("-script"):
+            inputs |= {"source": None, "content": self.script}
+        if self.without and resource.type == "aws:iam/rolePolicy:RolePolicy":
+            inputs["policy"] = inputs["policy"].replace(f'"{self.without}"', '"s3:GetBucketTagging"')
+        return replace(resource, inputs=inputs)
 
     @property
     def s3(self) -> Any:
-        return self.client("s3")
-
-    def client(self, service: str) -> Any:
-        return self.aws.client(service)
-
-    @property
-    def ministack(self) -> MiniStack:
-        return self.aws.ministack
-
-    def statements(self) -> dict[str, Statement]:
-        """The job's least privilege."""
-        lake = f"arn:aws:s3:::{self.lake}"
-        return {
-            "ReadCode": allow("s3:GetObject", f"arn:aws:s3:::{self.code}/etl/*"),
-            "ListDataLake": allow("s3:ListBucket", lake),
-            "ReplaceTrainingData": allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], f"{lake}/*"),
-            "ReadSourceLogin": allow("s3:GetObject", f"arn:aws:s3:::{self.code}/source/login.json"),
-        }
+        return self.aws.client("s3")
 
     def run(self, **arguments: str) -> JobRun:
         self.runs += 1
-        job = GlueJob(
-            name="ratings",
-            script_location=f"s3://{self.code}/etl/job.py",
-            default_arguments={
-                "--extra-py-files": f"s3://{self.code}/etl/packages.zip",
-                "--enable-metrics": "true",
-                "--login_uri": f"s3://{self.code}/source/login.json",
-                "--dataset_uri": f"s3://{self.code}/etl/dataset.toml",
-                "--data_lake_uri": f"s3://{self.lake}",
-            },
-            timeout=5,
-        )
-        credentials = self.ministack.assume_role(self.role, GLUE, "ratings")
+        credentials = self.aws.ministack.assume_role(self.role, GLUE, "ratings")
         return run_job(
-            job,
+            GlueJob.declared(self.name, self.job),
             folder=self.folder / f"run-{self.runs}",
-            environment=self.ministack.environment(credentials),
+            environment=self.aws.ministack.environment(credentials),
             log=self.folder / f"run-{self.runs}.log",
             reach=self.reach,
             arguments={f"--{name}": value for name, value in arguments.items()},
