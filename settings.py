@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic_core import ErrorDetails
 
 from components import (
@@ -76,32 +76,29 @@ def load(config: pulumi.Config | None = None) -> Settings:
         if text is None:
             continue
         try:
-            values[key] = text if shape is str else _adapter(shape).validate_json(text)
+            values[key] = text if shape is str else _read(shape, text)
         except ValidationError as error:
             mistakes += [_describe(key, shape, mistake, text) for mistake in error.errors(include_url=False)]
     if mistakes:
         raise SettingsError("\n".join(mistakes))
-    values = {key: _plain(value) for key, value in values.items()}
     if "password" in values.get("source", {}):
         values["source_password"] = pulumi.Output.secret(values["source"].pop("password"))
     return Settings(**values)
 
 
-def _adapter(shape: Any) -> TypeAdapter[Any]:
-    """Returns what checks a JSON text: strictly, so that no `"50"` counts as a number, and without unknown fields.
+def _read(shape: Any, text: str) -> Any:
+    """Returns what a JSON text holds. Raises `ValidationError` where it is not of the shape: strictly, so that no
+    `"50"` counts as a number, and without unknown fields.
 
     pydantic takes `typing.TypedDict` from Python 3.12 on (pydantic's documentation, "TypedDict"), and Pulumi's analyzer
     takes no other. So the fields of the typed dict become those of a model.
     """
     strict = ConfigDict(strict=True, extra="forbid")
     if not typing.is_typeddict(shape):
-        return TypeAdapter(shape, config=strict)
+        return TypeAdapter(shape, config=strict).validate_json(text)
     fields: dict[str, Any] = {name: (hint, None) for name, hint in typing.get_type_hints(shape).items()}
-    return TypeAdapter(create_model(shape.__name__, __config__=strict, **fields))
-
-
-def _plain(value: Any) -> Any:
-    return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+    model = create_model(shape.__name__, __config__=strict, **fields)
+    return model.model_validate_json(text).model_dump(exclude_unset=True)
 
 
 def _unknown_keys() -> list[str]:
@@ -134,14 +131,14 @@ _EXPECTED = {
 def _describe(key: str, shape: Any, mistake: ErrorDetails, text: str) -> str:
     """Returns a line that names the key, what was expected there, and what was found."""
     where = ".".join([f"{PROJECT}:{key}", *map(str, mistake["loc"])])
-    if mistake["type"] == "extra_forbidden":
-        return f"{where}: no such key{_nearest(str(mistake['loc'][0]), shape.__annotations__)}"
-    if mistake["type"] in ("json_invalid", "model_type"):
-        fields = getattr(shape, "__annotations__", {})
-        expected = f"an object of {', '.join(fields)}" if fields else _EXPECTED["bool_type"]
-        return f"{where}: expected {expected}, got {text!r}"
-    if mistake["type"] == "enum":
-        choices = mistake["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-        return f"{where}: expected one of {choices}, got {mistake['input']!r}"
-    expected = _EXPECTED.get(mistake["type"], mistake["msg"].removeprefix("Input should be "))
-    return f"{where}: expected {expected}, got {mistake['input']!r}"
+    fields = getattr(shape, "__annotations__", {})
+    kind, expected, found = mistake["type"], mistake["msg"].removeprefix("Input should be "), mistake["input"]
+    if kind == "extra_forbidden":
+        return f"{where}: no such key{_nearest(str(mistake['loc'][0]), fields)}"
+    if kind in ("json_invalid", "model_type"):
+        expected, found = f"an object of {', '.join(fields)}" if fields else _EXPECTED["bool_type"], text
+    elif kind == "enum":
+        expected = "one of " + mistake["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+    # A section that is no object may be a password that was set without `.password`.
+    hidden = "password" in mistake["loc"] or (not mistake["loc"] and "password" in fields)
+    return f"{where}: expected {_EXPECTED.get(kind, expected)}, got {'what is not shown' if hidden else repr(found)}"

@@ -58,10 +58,13 @@ class Component(pulumi.ComponentResource):
     def __init__(self, name: str, common: CommonArgs, opts: pulumi.ResourceOptions | None) -> None:
         super().__init__(f"recommender:index:{type(self).__name__}", name, {}, opts)
         self.common = common
+        """For child components."""
         self.stack = COMMON_DEFAULTS | common.get("settings", {})
+        """The settings of the whole stack, all of which have a value but `kms_key_arn`."""
         check_choice("common", "log_retention_days", self.stack["log_retention_days"], LOG_RETENTION_DAYS)
         self.tags = stack_tags(self.stack["tags"])
         self.kms_key_arn = common.get("kms_key_arn", self.stack.get("kms_key_arn"))
+        """`None` where AWS's own keys encrypt."""
         self.child = pulumi.ResourceOptions(parent=self)
 
     def keeping_data(self) -> pulumi.ResourceOptions:

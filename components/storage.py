@@ -47,7 +47,6 @@ class PrivateBucket(Component):
     def __init__(self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, args.get("common", {}), opts)
         check_name("PrivateBucket", f"{name}-bucket", MAX_BUCKET_NAME)
-        self._args = args
         holds_data = args.get("holds_data", True)
         bucket = aws.s3.Bucket(
             f"{name}-bucket",
@@ -56,15 +55,15 @@ class PrivateBucket(Component):
             opts=self.keeping_data() if holds_data else self.child,
         )
         # They go with the bucket, not before it: a bucket that is refused because it is full keeps its guards.
-        self._guard = pulumi.ResourceOptions(parent=self, deleted_with=bucket)
+        guard = pulumi.ResourceOptions(parent=self, deleted_with=bucket)
         guards = [
-            self._block_public_access(name, bucket).id,
-            self._encrypt(name, bucket).id,
-            self._require_tls(name, bucket).id,
+            self._block_public_access(name, bucket, guard).id,
+            self._encrypt(name, bucket, guard).id,
+            self._require_tls(name, bucket, guard).id,
         ]
-        self._version_and_expire(name, bucket)
+        self._version_and_expire(name, args, bucket, guard)
         if args.get("notify_event_bridge"):
-            aws.s3.BucketNotification(f"{name}-events", bucket=bucket.id, eventbridge=True, opts=self._guard)
+            aws.s3.BucketNotification(f"{name}-events", bucket=bucket.id, eventbridge=True, opts=guard)
         self.name = pulumi.Output.all(bucket.id, *guards).apply(lambda made: made[0])
         self.arn = bucket.arn
         self.register_outputs({"name": self.name, "arn": self.arn})
@@ -74,7 +73,9 @@ class PrivateBucket(Component):
         """The bucket's name and ARN together."""
         return {"name": self.name, "arn": self.arn}
 
-    def _block_public_access(self, name: str, bucket: aws.s3.Bucket) -> aws.s3.BucketPublicAccessBlock:
+    def _block_public_access(
+        self, name: str, bucket: aws.s3.Bucket, guard: pulumi.ResourceOptions
+    ) -> aws.s3.BucketPublicAccessBlock:
         return aws.s3.BucketPublicAccessBlock(
             f"{name}-private",
             bucket=bucket.id,
@@ -82,10 +83,12 @@ class PrivateBucket(Component):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
-            opts=self._guard,
+            opts=guard,
         )
 
-    def _encrypt(self, name: str, bucket: aws.s3.Bucket) -> aws.s3.BucketServerSideEncryptionConfiguration:
+    def _encrypt(
+        self, name: str, bucket: aws.s3.Bucket, guard: pulumi.ResourceOptions
+    ) -> aws.s3.BucketServerSideEncryptionConfiguration:
         return aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=bucket.id,
@@ -100,10 +103,10 @@ class PrivateBucket(Component):
                     "bucket_key_enabled": self.kms_key_arn is not None,
                 }
             ],
-            opts=self._guard,
+            opts=guard,
         )
 
-    def _require_tls(self, name: str, bucket: aws.s3.Bucket) -> aws.s3.BucketPolicy:
+    def _require_tls(self, name: str, bucket: aws.s3.Bucket, guard: pulumi.ResourceOptions) -> aws.s3.BucketPolicy:
         policy = pulumi.Output.json_dumps(
             {
                 "Version": "2012-10-17",
@@ -119,14 +122,16 @@ class PrivateBucket(Component):
                 ],
             }
         )
-        return aws.s3.BucketPolicy(f"{name}-tls-only", bucket=bucket.id, policy=policy, opts=self._guard)
+        return aws.s3.BucketPolicy(f"{name}-tls-only", bucket=bucket.id, policy=policy, opts=guard)
 
-    def _version_and_expire(self, name: str, bucket: aws.s3.Bucket) -> None:
+    def _version_and_expire(
+        self, name: str, args: PrivateBucketArgs, bucket: aws.s3.Bucket, guard: pulumi.ResourceOptions
+    ) -> None:
         versioning = aws.s3.BucketVersioning(
             f"{name}-versioning",
             bucket=bucket.id,
             versioning_configuration={"status": "Enabled"},
-            opts=self._guard,
+            opts=guard,
         )
         rules: list[aws.s3.BucketLifecycleConfigurationRuleArgsDict] = [
             {
@@ -137,12 +142,12 @@ class PrivateBucket(Component):
                 "abort_incomplete_multipart_upload": {"days_after_initiation": 7},
             }
         ]
-        if (days := self._args.get("expire_days")) is not None:
+        if (days := args.get("expire_days")) is not None:
             rules.append(
                 {
                     "id": "expire",
                     "status": "Enabled",
-                    "filter": {"prefix": self._args.get("expire_prefix", "")},
+                    "filter": {"prefix": args.get("expire_prefix", "")},
                     "expiration": {"days": days},
                 }
             )

@@ -124,3 +124,12 @@ def test_a_password_stays_secret() -> None:
     outputs = build(program, config=config).outputs
     assert {name: secret for name, (_, secret, _) in outputs.items()} == {"password": True, "source": False}
     assert outputs["source"].value == {"host": "db", "username": "u"}
+
+
+@pytest.mark.parametrize("source", [{"password": 12345}, "12345", {"password": ["12345"]}])
+def test_a_wrong_password_is_refused_and_not_shown(source: Any) -> None:
+    with pytest.raises(
+        settings.SettingsError, match=r"recommender:source.*: expected .*, got what is not shown"
+    ) as error:
+        load(source=source)
+    assert "12345" not in str(error.value)
