@@ -120,14 +120,7 @@ class BatchPipeline(Component):
         crawl_after_job(self, name, job, crawler)
         if "schedule" in settings:
             self._schedule(name, settings["schedule"], job)
-        self.register_outputs(
-            {
-                "dataLakeBucket": self.data_lake_bucket,
-                "glueJobName": self.glue_job_name,
-                "glueDatabaseName": self.glue_database_name,
-                "crawlerName": self.crawler_name,
-            }
-        )
+        self.register_attributes()
 
     def _connection(self, name: str, args: BatchPipelineArgs) -> aws.glue.Connection:
         # Driver and executors are members of one group, which must allow itself (Glue: JDBC connections in a VPC).

@@ -67,6 +67,11 @@ class Component(pulumi.ComponentResource):
         """`None` where AWS's own keys encrypt."""
         self.child = pulumi.ResourceOptions(parent=self)
 
+    def register_attributes(self) -> None:
+        """Registers the outputs: the annotated attributes of the class, under their names in camelCase."""
+        names = type(self).__annotations__
+        self.register_outputs({re.sub("_(.)", lambda m: m[1].upper(), name): getattr(self, name) for name in names})
+
     def keeping_data(self) -> pulumi.ResourceOptions:
         """Returns the options of a child that holds data: it is protected unless `force_destroy` is set."""
         return pulumi.ResourceOptions(parent=self, protect=not self.stack["force_destroy"])

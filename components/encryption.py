@@ -36,7 +36,7 @@ class Key(Component):
             opts=options,
         )
         self.arn = key.arn
-        self.register_outputs({"arn": self.arn})
+        self.register_attributes()
 
     def _policy(self) -> pulumi.Output[str]:
         opts = pulumi.InvokeOptions(parent=self)

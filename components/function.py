@@ -96,9 +96,7 @@ class PythonFunction(Component):
         self.alias_arn = alias.arn
         self.alias_name = alias.name
         self.watched = {"label": args["label"], "name": self.name, "timeout_seconds": args["timeout_seconds"]}
-        self.register_outputs(
-            {"name": self.name, "arn": self.arn, "aliasArn": self.alias_arn, "aliasName": self.alias_name}
-        )
+        self.register_attributes()
 
     def _role(self, name: str, args: PythonFunctionArgs, logs: aws.cloudwatch.LogGroup) -> ScopedRole:
         statements: list[Statement] = [

@@ -119,4 +119,4 @@ class ScopedRole(Component):
         # A service that checks a role's permissions at creation (Firehose, Lambda in a VPC) must not come before them.
         self.arn = pulumi.Output.all(role.arn, policy.id).apply(lambda made: made[0])
         self.name = role.name
-        self.register_outputs({"arn": self.arn, "name": self.name})
+        self.register_attributes()

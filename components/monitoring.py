@@ -77,7 +77,7 @@ class Monitoring(Component):
         self._glue_failure(name, args, topic)
         self.topic_arn = topic.arn
         self.dashboard_name = self._dashboard(name, args).dashboard_name
-        self.register_outputs({"topicArn": self.topic_arn, "dashboardName": self.dashboard_name})
+        self.register_attributes()
 
     def _topic(self, name: str, email: str | None) -> aws.sns.Topic:
         # SNS's own managed key would shut EventBridge and CloudWatch out: its policy cannot be changed.

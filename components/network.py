@@ -88,13 +88,7 @@ class Network(Component):
         self.s3_client_security_group_id = pulumi.Output.all(client.id, *[way.id for way in ways]).apply(
             lambda made: str(made[0])
         )
-        self.register_outputs(
-            {
-                "vpcId": self.vpc_id,
-                "subnetIds": self.subnet_ids,
-                "s3ClientSecurityGroupId": self.s3_client_security_group_id,
-            }
-        )
+        self.register_attributes()
 
     @property
     def placement(self) -> PlacementArgs:

@@ -124,13 +124,7 @@ class SourceDatabase(Component):
         self.login_uri = pulumi.Output.concat("s3://", login.bucket, "/", login.key)
         self.login_arn = pulumi.Output.concat(args["code"]["arn"], "/", LOGIN_KEY)
         self.client_security_group_id = client.id
-        self.register_outputs(
-            {
-                "loginUri": self.login_uri,
-                "loginArn": self.login_arn,
-                "clientSecurityGroupId": self.client_security_group_id,
-            }
-        )
+        self.register_attributes()
 
     @property
     def link(self) -> Link:

@@ -66,7 +66,7 @@ class PrivateBucket(Component):
             aws.s3.BucketNotification(f"{name}-events", bucket=bucket.id, eventbridge=True, opts=guard)
         self.name = pulumi.Output.all(bucket.id, *guards).apply(lambda made: made[0])
         self.arn = bucket.arn
-        self.register_outputs({"name": self.name, "arn": self.arn})
+        self.register_attributes()
 
     @property
     def reference(self) -> BucketReference:

@@ -150,13 +150,7 @@ class StreamingRecommender(Component):
         self.recommendations_bucket = bucket.name
         self.inference = inference.watched
         self.transformation = transformation.watched
-        self.register_outputs(
-            {
-                "eventStreamName": self.event_stream_name,
-                "deliveryStreamName": self.delivery_stream_name,
-                "recommendationsBucket": self.recommendations_bucket,
-            }
-        )
+        self.register_attributes()
 
     def _stream(self, name: str, settings: StreamingRecommenderSettings) -> aws.kinesis.Stream:
         shards = settings["shards"]

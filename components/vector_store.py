@@ -150,16 +150,7 @@ class VectorStore(Component):
             "instance_class": settings["instance_class"],
             "storage_gb": instance.allocated_storage,
         }
-        self.register_outputs(
-            {
-                "mlArtifactsBucket": self.ml_artifacts_bucket,
-                "host": self.host,
-                "port": self.port,
-                "database": self.database,
-                "username": self.username,
-                "password": self.password,
-            }
-        )
+        self.register_attributes()
 
     def _link(self, settings: VectorStoreSettings, bucket: PrivateBucket, instance: aws.rds.Instance) -> Link:
         variables: dict[str, pulumi.Input[str]] = {

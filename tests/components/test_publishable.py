@@ -1,12 +1,15 @@
 """Pulumi can publish the components to its other languages: what its analyzer makes of their args and outputs."""
 
 import inspect
+from collections.abc import Mapping
 
 import pulumi
 import pytest
 from pulumi.provider.experimental.analyzer import Analyzer, AnalyzeResult
 
 import components
+from components.common import Component
+from tests.components.test_program import program_graph
 
 CLASSES = [
     member
@@ -40,6 +43,17 @@ def test_settings_are_plain_values(package: AnalyzeResult) -> None:
     for name, definition in package["type_definitions"].items():
         if name.endswith("Settings"):
             assert all(field.plain for field in definition.properties.values()), name
+
+
+def test_what_is_published_as_an_output_is_registered(package: AnalyzeResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    registered: dict[str, set[str]] = {}
+
+    def register(component: pulumi.ComponentResource, outputs: Mapping[str, object]) -> None:
+        registered[type(component).__name__] = set(outputs)
+
+    monkeypatch.setattr(Component, "register_outputs", register)
+    program_graph("prod")
+    assert registered == {name: set(component.outputs) for name, component in package["component_definitions"].items()}
 
 
 def test_no_output_is_a_map_or_a_list_of_objects(package: AnalyzeResult) -> None:
