@@ -53,6 +53,18 @@ stream = components.StreamingRecommender(
     },
 )
 
+api = components.RecommendationApi(
+    "api",
+    {
+        "common": common,
+        "settings": config.api,
+        "placement": network.placement,
+        "store": vectors.link,
+        "events": stream.producer_link,
+        "code": code.reference,
+    },
+)
+
 components.Monitoring(
     "monitoring",
     {
@@ -60,7 +72,8 @@ components.Monitoring(
         "settings": config.monitoring,
         "event_stream_name": stream.event_stream_name,
         "delivery_stream_name": stream.delivery_stream_name,
-        "functions": [vectors.loader, stream.inference, stream.transformation],
+        "functions": [vectors.loader, stream.inference, stream.transformation, *api.functions],
+        "api": api.watched,
         "dead_letter_queue_name": vectors.dead_letter_queue_name,
         "database": vectors.watched,
         "glue_job_name": batch.glue_job_name,
@@ -79,3 +92,4 @@ pulumi.export("vector_db_password", vectors.password)
 pulumi.export("recommendations_bucket", stream.recommendations_bucket)
 pulumi.export("event_stream_name", stream.event_stream_name)
 pulumi.export("delivery_stream_name", stream.delivery_stream_name)
+pulumi.export("api_url", api.url)

@@ -17,6 +17,7 @@ from components import (
     CommonSettings,
     MonitoringSettings,
     NetworkSettings,
+    RecommendationApiSettings,
     SourceDatabaseSettings,
     StreamingRecommenderSettings,
     VectorStoreSettings,
@@ -47,6 +48,7 @@ class Settings:
     batch: BatchPipelineSettings = field(default_factory=BatchPipelineSettings)
     vectors: VectorStoreSettings = field(default_factory=VectorStoreSettings)
     stream: StreamingRecommenderSettings = field(default_factory=StreamingRecommenderSettings)
+    api: RecommendationApiSettings = field(default_factory=RecommendationApiSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
 
     def load_dataset(self) -> dataset.Dataset:

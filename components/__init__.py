@@ -1,5 +1,6 @@
 """The component library: a recommender on AWS, in parts that a program wires."""
 
+from components.api_authorization import ApiKeyAuthorizer, ApiKeyAuthorizerArgs, Authorization
 from components.batch_pipeline import BatchPipeline, BatchPipelineArgs, BatchPipelineSettings, WorkerType
 from components.common import CommonArgs, CommonSettings
 from components.encryption import Key, KeyArgs
@@ -7,6 +8,12 @@ from components.function import PythonFunction, PythonFunctionArgs, WatchedFunct
 from components.iam import Link, ScopedRole, ScopedRoleArgs, Statement
 from components.monitoring import Monitoring, MonitoringArgs, MonitoringSettings
 from components.network import Network, NetworkArgs, NetworkSettings, PlacementArgs
+from components.recommendation_api import (
+    RecommendationApi,
+    RecommendationApiArgs,
+    RecommendationApiSettings,
+    WatchedApi,
+)
 from components.source_database import SourceDatabase, SourceDatabaseArgs, SourceDatabaseSettings
 from components.storage import BucketReference, PrivateBucket, PrivateBucketArgs
 from components.streaming_recommender import (
@@ -18,6 +25,9 @@ from components.streaming_recommender import (
 from components.vector_store import VectorStore, VectorStoreArgs, VectorStoreSettings, WatchedDatabase
 
 __all__ = [
+    "ApiKeyAuthorizer",
+    "ApiKeyAuthorizerArgs",
+    "Authorization",
     "BatchPipeline",
     "BatchPipelineArgs",
     "BatchPipelineSettings",
@@ -39,6 +49,9 @@ __all__ = [
     "PrivateBucketArgs",
     "PythonFunction",
     "PythonFunctionArgs",
+    "RecommendationApi",
+    "RecommendationApiArgs",
+    "RecommendationApiSettings",
     "ScopedRole",
     "ScopedRoleArgs",
     "SourceDatabase",
@@ -51,6 +64,7 @@ __all__ = [
     "VectorStore",
     "VectorStoreArgs",
     "VectorStoreSettings",
+    "WatchedApi",
     "WatchedDatabase",
     "WatchedFunction",
     "WorkerType",

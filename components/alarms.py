@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import pulumi
 
 from components.function import WatchedFunction
+from components.recommendation_api import WatchedApi
 from components.vector_store import WatchedDatabase
+
+NAMESPACE = "Recommender"
+"""The namespace of the system's own metrics (functions/shared/telemetry.py)."""
+THROTTLED = "ApiThrottled"
+"""The metric of the API's requests over its limit."""
 
 GIB = 1024**3
 BYTES_A_CONNECTION = 9_531_392
@@ -29,6 +35,7 @@ class Alarm:
     metric: str
     """Namespace and name: `AWS/Kinesis GetRecords.IteratorAgeMilliseconds`."""
     statistic: str
+    """Such as `Sum`, or a percentile such as `p99`."""
     dimensions: Mapping[str, pulumi.Input[str]]
     why: str
     above: float | None = None
@@ -78,6 +85,24 @@ def version_alarms(dead_letter_queue: pulumi.Input[str]) -> list[Alarm]:
     return [
         Alarm("load-dead-letters", messages, "Maximum", queue, kept, above=0),
         Alarm("version-fallbacks", "Recommender VersionFallbacks", "Sum", inference, fallback, above=0),
+    ]
+
+
+def api_alarms(api: WatchedApi) -> list[Alarm]:
+    """Returns the alarms of the HTTP API (API Gateway developer guide, "Monitor CloudWatch metrics for HTTP APIs")."""
+    by_id, limit = {"ApiId": api["id"]}, api["latency_ms"]
+    fails = "The API answers with 5xx: the functions' logs, or the API's access log, say why."
+    slow = f"One request in a hundred takes over {limit} ms: a database or a function is too small."
+    refused = "The API refuses requests over its limit: raise requests_per_second or burst, or find who sends them."
+    remembered = "The API answers with remembered popular items: the vector store does not answer it."
+    fallback = "The active model version cannot be served, and the API answers by the last one: its log says why."
+    service = _service("recommendation_api")
+    return [
+        Alarm("api-errors", "AWS/ApiGateway 5xx", "Sum", by_id, fails, above=0),
+        Alarm("api-latency", "AWS/ApiGateway Latency", "p99", by_id, slow, above=limit, periods=3),
+        Alarm("api-throttled", f"{NAMESPACE} {THROTTLED}", "Sum", {}, refused, above=0),
+        Alarm("api-from-memory", f"{NAMESPACE} AnswersFromMemory", "Sum", service, remembered, above=0),
+        Alarm("api-version-fallbacks", f"{NAMESPACE} VersionFallbacks", "Sum", service, fallback, above=0),
     ]
 
 

@@ -9,7 +9,10 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 from components.alarms import (
+    NAMESPACE,
+    THROTTLED,
     Alarm,
+    api_alarms,
     database_alarms,
     function_alarms,
     max_connections,
@@ -18,6 +21,7 @@ from components.alarms import (
 )
 from components.common import CommonArgs, Component, check_range, check_text
 from components.function import WatchedFunction
+from components.recommendation_api import WatchedApi
 from components.vector_store import WatchedDatabase
 
 DASHBOARD_NAME_LENGTH = 255
@@ -43,6 +47,7 @@ class MonitoringArgs(TypedDict):
     event_stream_name: pulumi.Input[str]
     delivery_stream_name: pulumi.Input[str]
     functions: Sequence[WatchedFunction]
+    api: WatchedApi
     dead_letter_queue_name: pulumi.Input[str]
     database: WatchedDatabase
     glue_job_name: pulumi.Input[str]
@@ -70,10 +75,12 @@ class Monitoring(Component):
             *stream_alarms(args["event_stream_name"], args["delivery_stream_name"]),
             *(alarm for function in args["functions"] for alarm in function_alarms(function)),
             *version_alarms(args["dead_letter_queue_name"]),
+            *api_alarms(args["api"]),
             *database_alarms(args["database"], connections),
         ]
         for alarm in alarms:
             self._alarm(name, alarm, topic)
+        self._count_throttled(name, args["api"])
         self._glue_failure(name, args, topic)
         self.topic_arn = topic.arn
         self.dashboard_name = self._dashboard(name, args).dashboard_name
@@ -120,13 +127,15 @@ class Monitoring(Component):
 
     def _alarm(self, name: str, alarm: Alarm, topic: aws.sns.Topic) -> None:
         namespace, _, metric = alarm.metric.partition(" ")
+        is_percentile = alarm.statistic.startswith("p")
         aws.cloudwatch.MetricAlarm(
             f"{name}-{alarm.name}",
             alarm_description=alarm.why,
             namespace=namespace,
             metric_name=metric,
             dimensions=alarm.dimensions,
-            statistic=alarm.statistic,
+            statistic=None if is_percentile else alarm.statistic,
+            extended_statistic=alarm.statistic if is_percentile else None,
             period=PERIOD_SECONDS,
             evaluation_periods=alarm.periods,
             comparison_operator="GreaterThanThreshold" if alarm.above is not None else "LessThanThreshold",
@@ -135,6 +144,16 @@ class Monitoring(Component):
             alarm_actions=[topic.arn],
             ok_actions=[topic.arn],
             tags=self.tags,
+            opts=self.child,
+        )
+
+    def _count_throttled(self, name: str, api: WatchedApi) -> None:
+        # API Gateway counts what it throttles among all errors of callers.
+        aws.cloudwatch.LogMetricFilter(
+            f"{name}-api-throttled",
+            log_group_name=api["access_log_name"],
+            pattern='{ $.status = "429" }',
+            metric_transformation={"namespace": NAMESPACE, "name": THROTTLED, "value": "1"},
             opts=self.child,
         )
 
@@ -170,6 +189,8 @@ class Monitoring(Component):
             ("6 · connections", "Maximum", [["AWS/RDS", "DatabaseConnections", *database]]),
             ("7 · recommendations arrive", "Sum", [["AWS/Firehose", "DeliveryToS3.Records", *delivery]]),
             ("8 · their age (s)", "Maximum", [["AWS/Firehose", "DeliveryToS3.DataFreshness", *delivery]]),
+            ("9 · the API is asked", "Sum", [["AWS/ApiGateway", "Count", "ApiId", args["api"]["id"]]]),
+            ("10 · its latency (ms)", "p99", [["AWS/ApiGateway", "Latency", "ApiId", args["api"]["id"]]]),
         ]
         widgets = [
             {

@@ -15,7 +15,7 @@ from components.iam import Link, ScopedRole, Statement, use_key
 from components.live_changes import backup_stays, refusing, shards_by_half_or_double
 from components.network import PlacementArgs
 from components.storage import BucketReference, PrivateBucket
-from contracts.environment import MODEL_INFERENCE_FUNCTION, RECOMMENDATION_LIMIT
+from contracts.environment import EVENT_STREAM_NAME, MODEL_INFERENCE_FUNCTION, RECOMMENDATION_LIMIT
 
 RECOMMENDATIONS_PREFIX = "recommendations/!{timestamp:yyyy/MM/dd/HH}/"
 ERROR_PREFIX = "!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd/HH}/"
@@ -116,6 +116,8 @@ class StreamingRecommender(Component):
     event_stream_name: pulumi.Output[str]
     delivery_stream_name: pulumi.Output[str]
     recommendations_bucket: pulumi.Output[str]
+    producer_link: Link
+    """What a function needs to put events on the stream."""
     inference: WatchedFunction
     """Model inference, for alarms."""
     transformation: WatchedFunction
@@ -148,6 +150,7 @@ class StreamingRecommender(Component):
         self.event_stream_name = stream.name
         self.delivery_stream_name = delivery.name
         self.recommendations_bucket = bucket.name
+        self.producer_link = self._producer_link(stream)
         self.inference = inference.watched
         self.transformation = transformation.watched
         self.register_attributes()
@@ -166,6 +169,17 @@ class StreamingRecommender(Component):
                 self.keeping_data(), refusing(f"{name}-events", shards_by_half_or_double)
             ),
         )
+
+    def _producer_link(self, stream: aws.kinesis.Stream) -> Link:
+        statements: list[Statement] = [
+            {"sid": "PutEvents", "actions": ["kinesis:PutRecords"], "resources": [stream.arn]}
+        ]
+        if self.kms_key_arn is not None:
+            # Kinesis developer guide, "Permissions to use user-generated KMS keys": a producer needs no more.
+            statements.append(
+                {"sid": "EncryptEvents", "actions": ["kms:GenerateDataKey"], "resources": [self.kms_key_arn]}
+            )
+        return {"variables": {EVENT_STREAM_NAME: stream.name}, "statements": statements, "security_group_ids": []}
 
     def _inference(
         self, name: str, args: StreamingRecommenderArgs, settings: StreamingRecommenderSettings

@@ -101,6 +101,21 @@ def _close_control_paths() -> None:
     server.app = closed
 
 
+def _authorize_routes_alone() -> None:
+    """A browser asks beforehand without credentials, and an unknown path is not found, whoever asks: API Gateway checks
+    who calls a route (developer guide, "Configure CORS for HTTP APIs"), where MiniStack asks IAM."""
+    from ministack import app as server
+
+    unchanged = server._enforce_execute_api
+
+    def enforce(api_id: str, stage: str, method: str, path: str, *more: Any, **options: Any) -> Any:
+        if server._execute_api_authorization_type(api_id, stage, method, path) is None:
+            return None
+        return unchanged(api_id, stage, method, path, *more, **options)
+
+    server._enforce_execute_api = enforce
+
+
 def _stay_off_port_443() -> None:
     from ministack import app as server
 
@@ -169,6 +184,7 @@ def _tighten_credentials() -> None:
 def main() -> None:
     tighten()
     _close_control_paths()
+    _authorize_routes_alone()
     _stay_off_port_443()
     from ministack.app import main as serve
 

@@ -20,6 +20,11 @@ from operations.replay import RUN_NOTE, noted_run
 
 NOTE = "up.json"
 COMMAND = "python -m"
+CURL_SIGNS = (
+    '--cacert "$AWS_CA_BUNDLE" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" '
+    '--aws-sigv4 "aws:amz:$AWS_REGION:execute-api"'
+)
+"""curl's options by which it signs (curl 7.75 or newer), with the variables of the run's `env`."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def noted(folder: Path, deployment: Deployment, spec: Dataset, login: Login) -> 
     passwords = {"MYSQL_PWD": login.password, "PGPASSWORD": vectors.password if vectors else ""}
     _write_shell_file(folder, environment | passwords)
     try:
-        with noted_run(folder, environment, bucket, stream):
+        with noted_run(folder, environment, bucket, stream, deployment.output("api_url")):
             yield
     finally:
         path.unlink(missing_ok=True)
@@ -77,6 +82,9 @@ def places(folder: Path, deployment: Deployment, login: Login) -> dict[str, str]
     lines = {
         "still up": f"until Ctrl-C; credentials and passwords for the lines below: . {at}/env",
         "AWS's endpoint": f"{deployment.cloud.aws.endpoint_url}   (aws s3 ls)",
+        "API": deployment.output("api_url"),
+        "ask the API": f"{COMMAND} operations recommend --run {at} --customer ID --items ID",
+        "the same by curl": f"curl {CURL_SIGNS} '{deployment.output('api_url')}/v1/popular?limit=3'",
         "event stream": stream,
         "send an event": f"{COMMAND} local send --folder {at} --customer ID --items ID   (and shows the answer)",
         "buckets": ", ".join(

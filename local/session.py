@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 import emulator.deploy  # noqa: F401  (registers what makes each resource type real)
+from emulator.deploy.api import check_calls
 from emulator.deploy.cloud import Cloud, DatabaseInstance
 from emulator.deploy.monitor import Edit, LocalMocks, LocalMonitor, Registered
 from emulator.deploy.resource import Resource
@@ -94,6 +95,7 @@ def deploy(cloud: Cloud, stack: Stack, edit: Edit = lambda resource: resource) -
     mocks = LocalMocks(cloud, edit)
     outputs = run_program(mocks, LocalMonitor(mocks), stack)
     cloud.event_rules.check_topics()
+    check_calls(cloud)
     cloud.event_rules.start()
     return Deployment(cloud, stack, mocks.registered, outputs)
 

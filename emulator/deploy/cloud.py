@@ -50,6 +50,8 @@ class Cloud:
     parameter_groups: dict[str, Mapping[str, str]] = field(default_factory=dict)
     functions: dict[str, Resource] = field(default_factory=dict)
     """Physical name → function."""
+    gateway_calls: list[tuple[str, str]] = field(default_factory=list)
+    """Each function that API Gateway calls, and the ARN of the route or authorizer on whose behalf."""
     glue_jobs: dict[str, Resource] = field(default_factory=dict)
     crawlers: dict[str, Resource] = field(default_factory=dict)
     glue_triggers: dict[str, Resource] = field(default_factory=dict)

@@ -91,7 +91,8 @@ class Intake:
         try:
             answer = self._client.put_records(StreamName=self._stream, Records=entries)
         except Exception as error:  # whatever it is, the producer is told, and may send the events again
-            self.problem = type(error).__name__
+            response = getattr(error, "response", {})  # of botocore's ClientError
+            self.problem = response.get("Error", {}).get("Code") or type(error).__name__
             return {}
         results: Sequence[Mapping[str, str]] = answer["Records"]
         self.problem = next((result["ErrorCode"] for result in results if "ErrorCode" in result), self.problem)

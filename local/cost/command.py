@@ -49,18 +49,21 @@ def report(stack: str, settings: dict[str, Any] | None = None, rate: use.Rate | 
             "",
             *_table(at, use.lines(graph, prices, rate)),
             "",
+            *_table("a million API requests", use.api_lines(graph, prices)),
+            "",
             *_table("batch", use.glue_lines(graph, prices), summed=False),
         ]
     )
 
 
 def sums(stack: str, settings: dict[str, Any], rate: use.Rate) -> dict[str, float]:
-    """Costs in dollars: `idle` for a month, `events` for a million events, `batch` for a run of the job and the
-    crawler."""
+    """Costs in dollars: `idle` for a month, `events` and `requests` for a million of each, `batch` for a run of the job
+    and the crawler."""
     graph, prices = record(stack, settings), Prices()
     return {
         "idle": idle.total(idle.lines(graph, prices)),
         "events": idle.total(use.lines(graph, prices, rate)),
+        "requests": idle.total(use.api_lines(graph, prices)),
         "batch": idle.total(use.glue_lines(graph, prices)),
     }
 

@@ -18,6 +18,12 @@ CALL_SECONDS = 1.0
 """The longest call of a batch with a warm function, rounded up (docs/streaming.md has the measured time)."""
 LOGGED_KB_A_CALL = 4.0
 """Kilobytes that both functions log for a batch, with the platform's own lines."""
+REQUEST_SECONDS = 0.05
+"""Longest that a warm function takes for a request of the API, on average and rounded up (docs/api.md)."""
+LOGGED_KB_A_REQUEST = 2.0
+"""What the API logs of a request: its access log, the function's lines, and the platform's own."""
+TRACED_SHARE = 0.05
+"""The share of requests that X-Ray samples by default, beside one a second (developer guide, "Sampling rules")."""
 GLUE_MINUTES = 10.0
 """Minutes of a run of the job for a shop of some million ratings, with its start."""
 DPU = {"G.1X": 1, "G.2X": 2, "G.4X": 4, "G.8X": 8}
@@ -68,6 +74,21 @@ def lines(graph: Graph, prices: Prices, rate: Rate) -> list[Line]:
         Line("S3: storage for a month", f"{stored:.1f} GB", stored * storage.amount, str(storage)),
         Line("CloudWatch Logs", f"{1024 * logged:,.0f} MB", logged * logs.amount, str(logs)),
         Line("X-Ray, at most", f"{calls:,.0f} traces", calls / 1e6 * traces.amount, str(traces)),
+    ]
+
+
+def api_lines(graph: Graph, prices: Prices) -> list[Line]:
+    """The bill for a million requests for recommendations."""
+    memory = float(_function(graph, "recommendation_api").inputs["memorySize"]) / 1024
+    seconds, logged = EVENTS * REQUEST_SECONDS * memory, EVENTS * LOGGED_KB_A_REQUEST / _KB_A_GB
+    gateway, requests = prices["http_api_requests"], prices["lambda_requests"]
+    duration, logs, traces = prices["lambda_arm64"], prices["logs"], prices["traces"]
+    return [
+        Line("API Gateway", "1,000,000 requests", gateway.amount, str(gateway)),
+        Line("Lambda: calls", "1,000,000", requests.amount, str(requests)),
+        Line("Lambda: duration", f"{seconds:,.0f} GB-seconds", seconds * duration.amount, str(duration)),
+        Line("CloudWatch Logs", f"{logged:.1f} GB", logged * logs.amount, str(logs)),
+        Line("X-Ray", f"{EVENTS * TRACED_SHARE:,.0f} traces", EVENTS * TRACED_SHARE / 1e6 * traces.amount, str(traces)),
     ]
 
 

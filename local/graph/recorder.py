@@ -18,7 +18,7 @@ LOOKUPS: dict[str, dict[str, Any]] = {
     "aws:ec2/getSubnet:getSubnet": {"availabilityZone": "eu-west-1a"},
 }
 
-COMPUTED = ("arn", "name", "url", "address", "version", "result", "hex", "port", "dbName", "resourceId")
+COMPUTED = ("apiEndpoint", "arn", "name", "url", "address", "version", "result", "hex", "port", "dbName", "resourceId")
 """Outputs that the provider would compute if the program gives no such input."""
 
 
@@ -74,6 +74,7 @@ class _Provider(Mocks):
         computed: dict[str, Any] = {key: f"{args.name}-{key}" for key in COMPUTED}
         partition = LOOKUPS["aws:index/getPartition:getPartition"]["partition"]
         computed["arn"] = f"arn:{partition}:{args.typ.split('/')[0].split(':')[-1]}:eu-west-1:111122223333:{args.name}"
+        computed["executionArn"] = f"arn:{partition}:execute-api:eu-west-1:111122223333:{args.name}"
         computed["port"] = 5432
         return f"{args.name}-id", {**computed, **args.inputs, **self._outputs.get(args.name, {})}
 

@@ -22,6 +22,7 @@ def monitoring(instance_class: str = "db.t4g.micro", **settings: Any) -> Graph:
         "event_stream_name": "events",
         "delivery_stream_name": "delivery",
         "functions": [{"label": "loader", "name": "loader-1", "timeout_seconds": 900}],
+        "api": {"id": "api-1", "latency_ms": 800, "access_log_name": "access"},
         "dead_letter_queue_name": "dead",
         "database": {"identifier": "db", "instance_class": instance_class, "storage_gb": 20},
         "glue_job_name": "job",
@@ -45,6 +46,10 @@ def test_every_way_in_which_it_fails_has_an_alarm(graph: Graph) -> None:
         "DatabaseConnections",
         "VersionFallbacks",
         "RecordsFailed",
+        "5xx",
+        "Latency",
+        "ApiThrottled",
+        "AnswersFromMemory",
     }
     rule = json.loads(graph.one("EventRule", "glue-failure").inputs["eventPattern"])
     assert "FAILED" in rule["detail"]["state"]
@@ -60,6 +65,16 @@ def test_every_alarm_says_why_and_rings_on_the_topic(graph: Graph) -> None:
 
 def test_a_functions_duration_is_measured_against_its_own_timeout(graph: Graph) -> None:
     assert graph.one("MetricAlarm", "loader-duration").inputs["threshold"] == pytest.approx(720_000)
+
+
+def test_the_apis_latency_is_measured_at_its_99th_percentile_and_throttled_requests_are_counted(graph: Graph) -> None:
+    latency = graph.one("MetricAlarm", "api-latency").inputs
+    assert (latency["extendedStatistic"], latency["threshold"]) == ("p99", 800)
+    assert "statistic" not in latency
+    counted, throttled = graph.one("LogMetricFilter").inputs, graph.one("MetricAlarm", "api-throttled").inputs
+    metric = counted["metricTransformation"]
+    assert counted["logGroupName"] == "access"
+    assert (metric["namespace"], metric["name"]) == (throttled["namespace"], throttled["metricName"])
 
 
 def test_mail_goes_to_whom_the_setting_names(graph: Graph) -> None:

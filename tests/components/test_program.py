@@ -32,6 +32,7 @@ STACK_OUTPUTS = {
     "vector_db_name",
     "vector_db_username",
     "vector_db_password",
+    "api_url",
 }
 
 
@@ -264,7 +265,7 @@ def test_nothing_is_of_one_partition_alone(
         assert set(re.findall(r"\barn:([\w-]*):", inputs)) <= {partition}, node.urn
         assert set(re.findall(r"[\w.-]*amazonaws[\w.-]*", inputs)) <= {
             # The same in each partition, as is S3's gateway endpoint; the logs' key policy names the suffix.
-            *(f"{name}.amazonaws.com" for name in ("cloudwatch", "events", "firehose", "glue", "lambda")),
+            *(f"{name}.amazonaws.com" for name in ("apigateway", "cloudwatch", "events", "firehose", "glue", "lambda")),
             "com.amazonaws.eu-west-1.s3",
             f"logs.eu-west-1.{suffix}",
             endpoint,

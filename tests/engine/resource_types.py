@@ -58,6 +58,12 @@ TYPES = {
     "aws:glue/workflow:Workflow": _of("name", "name", 255, "glue:workflow/{name}"),
     "aws:iam/role:Role": _of("name path", "name", 64, "iam:role/{name}"),
     "aws:iam/rolePolicy:RolePolicy": _of("name role", "name", 128),
+    "aws:apigatewayv2/api:Api": _of("protocolType", "name", 128, "apigateway::/apis/{name}"),
+    "aws:apigatewayv2/authorizer:Authorizer": _of("apiId", "name", 128),
+    "aws:apigatewayv2/integration:Integration": _of("apiId integrationType"),
+    "aws:apigatewayv2/route:Route": _of("apiId"),
+    "aws:apigatewayv2/stage:Stage": _of("apiId name"),
+    "aws:cloudwatch/logMetricFilter:LogMetricFilter": _of("name logGroupName", "name", 512),
     "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream": _of(
         "name destination kinesisSourceConfiguration extendedS3Configuration.dynamicPartitioningConfiguration",
         "name",

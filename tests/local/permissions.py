@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -24,6 +25,7 @@ from emulator.program import read_stack
 from local import glue_stage
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming
+from operations.api import Client
 from tests.emulator.aws import wait_until
 from tests.local.harness import EVENT, QUICK, impatient, publish, version_name
 
@@ -69,6 +71,21 @@ class System:
     def recommend_with_new_version(self) -> None:
         self.load()
         self.recommend()
+
+    def ask_api_with_new_version(self) -> None:
+        self.load()
+        self._ask("recommendation_api", "/v1/health")
+
+    def post_event(self) -> None:
+        self._ask("event_intake", "/v1/events", {"events": [EVENT]})
+
+    def _ask(self, function: str, path: str, body: Any = None) -> None:
+        """Raises with the function's log where the API does not answer with 200."""
+        aws = self.deployment.cloud.aws
+        with mock.patch.dict("os.environ", aws.environment(aws.root)):
+            answer = Client(self.deployment.output("api_url")).ask(path, body=body)
+        if answer.status != 200:
+            raise LocalRunError(f"{answer.json}\n{aws.function_logs(self.deployment.function(function)[0])}")
 
     def fail_a_record(self) -> None:
         stream = self.streaming.streams[0]

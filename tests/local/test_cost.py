@@ -33,11 +33,11 @@ def test_the_documented_tables_are_the_commands_output(stack: str) -> None:
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_the_readme_gives_the_same_sums(stack: str) -> None:
     documented = (ROOT / "docs" / "cost.md").read_text().partition(f"## {stack}\n")[2].partition("\n## ")[0]
-    idle_sum, events = re.findall(r"\*\*sum\*\* \| \| \*\*([\d.]+)\*\*", documented)
+    idle_sum, events, requests = re.findall(r"\*\*sum\*\* \| \| \*\*([\d.]+)\*\*", documented)
     batch = sum(float(dollars) for dollars in re.findall(r"^\| Glue .*? \| .*? \| ([\d.]+) \|", documented, re.M))
     row = re.search(rf"^\| `{stack}`.*$", (ROOT / "README.md").read_text(), re.M)
     assert row is not None
-    assert row[0].endswith(f" | {float(idle_sum):.0f} | {events} | {batch:.2f} |"), row[0]
+    assert row[0].endswith(f" | {float(idle_sum):.0f} | {events} | {requests} | {batch:.2f} |"), row[0]
 
 
 def test_dev_costs_less_idle_than_the_design_allows() -> None:

@@ -11,6 +11,12 @@ from tests.local.permissions import Exercise, System, declared, refused_without,
 from tests.training import worlds
 
 EXERCISES: dict[tuple[str, str], Exercise] = {
+    # First, while the function has no earlier version's model in memory, from which it would answer.
+    ("api-recommendations", "ReadArtifacts"): System.ask_api_with_new_version,
+    ("api-recommendations", "WriteLogs"): lambda system: system.start_function("recommendation_api"),
+    ("api-recommendations", "AttachToVpc"): lambda system: system.start_function("recommendation_api"),
+    ("api-intake", "WriteLogs"): lambda system: system.start_function("event_intake"),
+    ("api-intake", "PutEvents"): System.post_event,
     ("vectors-loader", "WriteLogs"): lambda system: system.start_function("embedding_loader"),
     ("vectors-loader", "AttachToVpc"): lambda system: system.start_function("embedding_loader"),
     ("vectors-loader", "ReadArtifacts"): System.load,
