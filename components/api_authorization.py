@@ -23,7 +23,7 @@ AUTHORIZER_TIMEOUT_SECONDS = 10
 
 
 class Authorization(StrEnum):
-    """What a request to the API must carry."""
+    """The credentials that a request to the API must carry."""
 
     IAM = "iam"
     """A signature (Signature Version 4) by somebody who may `execute-api:Invoke`."""
@@ -35,7 +35,7 @@ class Authorization(StrEnum):
 
 @dataclass(frozen=True)
 class RouteAuthorization:
-    """What a route is given."""
+    """The authorization of a route."""
 
     type: str
     """`AWS_IAM`, `JWT` or `CUSTOM` (API Gateway API reference, CreateRoute)."""

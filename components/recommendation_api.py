@@ -23,8 +23,8 @@ from contracts import api as contract
 
 STAGE = "$default"
 API_TIMEOUT_SECONDS = 15
-"""Of both functions. API Gateway waits 30 seconds at most (developer guide, "Quotas for configuring and running an HTTP
-API"); recommendation_api answers in 5, whatever the database does."""
+"""The timeout of both functions. API Gateway waits 30 seconds at most (developer guide, "Quotas for configuring and
+running an HTTP API"); recommendation_api answers in 5, whatever the database does."""
 REQUESTS_PER_SECOND = (1, 10_000)
 BURST = (1, 5_000)
 """An account's own limits, which a route's cannot exceed (the same page)."""
@@ -43,8 +43,8 @@ ACCESS_LOG = {
     "functionError": "$context.integrationErrorMessage",
     "authorizerError": "$context.authorizer.error",
 }
-"""What is logged of a request: no address, no path and no query, which hold items and customers (developer guide,
-"Customize HTTP API access logs")."""
+"""The fields that are logged for a request: no address, no path and no query, which hold items and customers (developer
+guide, "Customize HTTP API access logs")."""
 
 
 class RecommendationApiSettings(TypedDict, total=False):

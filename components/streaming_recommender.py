@@ -117,7 +117,7 @@ class StreamingRecommender(Component):
     delivery_stream_name: pulumi.Output[str]
     recommendations_bucket: pulumi.Output[str]
     producer_link: Link
-    """What a function needs to put events on the stream."""
+    """By it a function puts events on the stream."""
     inference: WatchedFunction
     """Model inference, for alarms."""
     transformation: WatchedFunction

@@ -17,6 +17,7 @@ from emulator.process import left_over
 from local import clean, folder, options, source
 
 COMMANDS = {
+    "api": "local.api_page",
     "check": "local.check.command",
     "clean": "local.clean",
     "cost": "local.cost.command",

@@ -30,7 +30,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the API answered."""
+    """An answer of the API."""
 
     status: int
     json: Any

@@ -19,9 +19,9 @@ CALL_SECONDS = 1.0
 LOGGED_KB_A_CALL = 4.0
 """Kilobytes that both functions log for a batch, with the platform's own lines."""
 REQUEST_SECONDS = 0.05
-"""Longest that a warm function takes for a request of the API, on average and rounded up (docs/api.md)."""
+"""Seconds that a warm function takes for a request of the API: assumed, on the high side."""
 LOGGED_KB_A_REQUEST = 2.0
-"""What the API logs of a request: its access log, the function's lines, and the platform's own."""
+"""Kilobytes that the API logs for a request: its access log, the function's lines, and the platform's own."""
 TRACED_SHARE = 0.05
 """The share of requests that X-Ray samples by default, beside one a second (developer guide, "Sampling rules")."""
 GLUE_MINUTES = 10.0
