@@ -110,7 +110,7 @@ class ApiKeyAuthorizer(Component):
         self.authorizer_id = authorizer.id
         self.secret_arn = secret.arn
         self.watched = function.watched
-        self.register_outputs({"authorizerId": self.authorizer_id, "secretArn": self.secret_arn})
+        self.register_attributes()
 
     def _secret(self, name: str) -> aws.secretsmanager.Secret:
         secret = aws.secretsmanager.Secret(

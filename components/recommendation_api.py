@@ -140,7 +140,7 @@ class RecommendationApi(Component):
         logs = self._stage(name, settings, api, routes)
         self.url = api.api_endpoint
         self.watched = {"id": api.id, "latency_ms": settings["latency_alarm_ms"], "access_log_name": logs.name}
-        self.register_outputs({"url": self.url})
+        self.register_attributes()
 
     @property
     def functions(self) -> list[WatchedFunction]:

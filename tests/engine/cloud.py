@@ -217,6 +217,11 @@ class Cloud:
                     "endpoint": f"{address}:{port}",
                     "resourceId": f"db-{digest[:20].upper()}",
                 }
+            case "aws:apigatewayv2/api:Api":
+                return {
+                    "apiEndpoint": f"https://{thing.id}.execute-api.{self.region}.{self._dns_suffix()}",
+                    "executionArn": f"arn:{self.partition}:execute-api:{self.region}:{self.account}:{thing.id}",
+                }
             case "aws:lambda/function:Function":
                 return {"version": "1"}
             case "aws:sqs/queue:Queue":

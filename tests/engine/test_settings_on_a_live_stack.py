@@ -12,6 +12,7 @@ import settings
 from components.batch_pipeline import BATCH_DEFAULTS
 from components.common import COMMON_DEFAULTS
 from components.network import NETWORK_DEFAULTS
+from components.recommendation_api import API_DEFAULTS
 from components.source_database import SOURCE_DEFAULTS
 from components.streaming_recommender import STREAM_DEFAULTS
 from components.vector_store import VECTOR_STORE_DEFAULTS
@@ -29,6 +30,7 @@ DEFAULTS = {
     "batch": BATCH_DEFAULTS,
     "vectors": VECTOR_STORE_DEFAULTS,
     "stream": STREAM_DEFAULTS,
+    "api": API_DEFAULTS,
 }
 
 CHANGED: dict[str, Any] = {
@@ -40,6 +42,8 @@ CHANGED: dict[str, Any] = {
     "batch.schedule": "cron(0 3 * * ? *)",
     "vectors.instance_class": "db.t4g.small",
     "stream.expire_days": 90,
+    "api.authorization": "api_key",
+    "api.cors_origins": ["https://shop.example.com"],
     "monitoring.email": "shop@example.com",
     "monitoring.database_max_connections": 100,
 }
@@ -77,6 +81,8 @@ NOT_ALONE = {
     "source.password": "with the host",
     "source.database": "another schema of the source: nothing of the stack's own",
     "source.options": "with the host",
+    "api.jwt_issuer": "with `authorization: jwt`, which the component's own tests set",
+    "api.jwt_audience": "with the issuer",
     "source.trial": "made or not made, as is the sample shop",
     "source.sample_shop": "made or not made",
 }

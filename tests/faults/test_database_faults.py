@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from functions.model_inference.handler import MARGIN_SECONDS
 from functions.shared.versions import schema_name
 from tests.faults.conftest import INFERENCE_SECONDS
 from tests.faults.system import System
@@ -61,7 +62,8 @@ def test_an_inference_function_that_times_out_costs_no_event(system: System) -> 
         began = time.monotonic()
         sent = system.put_during_an_outage()
         system.all_came_back(sent)
-        assert time.monotonic() - began > INFERENCE_SECONDS
+        # It breaks the connection off just before its timeout, and the next call opens another.
+        assert time.monotonic() - began > INFERENCE_SECONDS - MARGIN_SECONDS
 
 
 def test_an_inference_function_that_fails_costs_no_event(system: System) -> None:
