@@ -95,7 +95,7 @@ def _tower() -> tuple[bytes, dict[str, Any]]:
     from training.fit import Settings
 
     data = from_table(worlds.shop_table(generate()), worlds.CLASSIC, "sample shop")
-    trained = pipeline.train(data, Settings(epochs=1, dim=shop.DIM))
+    trained = pipeline.train(data, Settings(epochs=1, dim=shop.DIM, linear_dim=0))
     encodings = trained.inputs.shape.user_encodings
     return onnx_export.user_tower(trained.model.users, encodings, shop.DIM), worlds.CLASSIC.to_dict()
 

@@ -45,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
         "--force", action="store_true", help="publish even what the gate refuses; recorded in the manifest"
     )
     train.add_argument("--seed", type=int, default=Settings.seed, help="what chance starts from (default: %(default)s)")
-    train.add_argument("--dim", type=int, default=Settings.dim, help="numbers a vector (default: %(default)s)")
+    train.add_argument(
+        "--dim", type=int, default=Settings.dim, help="numbers of the towers' part of a vector (default: %(default)s)"
+    )
     train.add_argument("--epochs", type=int, default=Settings.epochs, help="passes at most (default: %(default)s)")
     train.add_argument("--similarity", choices=SIMILARITIES, default=Settings.similarity, help=SIMILARITY)
     train.add_argument("--names", type=Path, metavar="FILE", help="csv of id,name: what the report calls items")

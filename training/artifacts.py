@@ -21,7 +21,7 @@ from training.data import EntityTable, RatingData
 from training.exclusion import excluded
 from training.fit import Inputs, Settings
 from training.history import History
-from training.model import TwoTower
+from training.joined import Model
 from training.plots import draw
 
 
@@ -31,7 +31,7 @@ class TrainedModel:
 
     data: RatingData
     inputs: Inputs
-    model: TwoTower
+    model: Model
     settings: Settings
     metrics: Mapping[str, Any]
 
@@ -69,7 +69,7 @@ def write(
         (folder / path).write_bytes(content)
     return contract.Manifest(
         version=version,
-        dim=trained.settings.dim,
+        dim=trained.model.dim,
         similarity=trained.settings.similarity,
         n_items=len(items),
         n_users=len(users),
@@ -147,9 +147,7 @@ def _checkpoint(trained: TrainedModel) -> bytes:
 
 def _towers(trained: TrainedModel) -> dict[str, bytes]:
     shape = trained.inputs.shape
-    towers = {
-        contract.USER_TOWER: onnx_export.user_tower(trained.model.users, shape.user_encodings, trained.settings.dim)
-    }
+    towers = {contract.USER_TOWER: onnx_export.user_tower(trained.model.users, shape.user_encodings, trained.model.dim)}
     if shape.item_encodings:
         towers[contract.ITEM_TOWER] = onnx_export.item_tower(trained.model.items, shape.item_encodings)
     return towers

@@ -15,7 +15,7 @@ from training.exclusion import rating_matrix
 from training.histories import Cases, Flags, Indices, Split
 from training.metrics import Scorer, Scores, rank
 
-POPULARITY = "popularity"
+POPULARITY, EASE, FADING_EASE = "popularity", "EASE", "EASE, fading history"
 FADES = (0.98, 0.95, 0.9, 0.8, 0.6)
 """Weights of an item of the history, relative to the item after it."""
 EASE_REGULARISATIONS = (100.0, 300.0, 30.0, 1000.0)
@@ -47,7 +47,7 @@ class Baselines:
 
 def baselines(data: RatingData, parts: Split) -> Baselines:
     """Tuned on the split's validation items, fitted for its test items."""
-    tune = _sample(parts.validation, len(data.user))
+    tune = sample(parts.validation, seed=0)
     found = {POPULARITY: Tuned(_popularity(data, parts.test))}
     if data.dated:
         found[f"{POPULARITY}, {RECENT_DAYS:g} days"] = Tuned(_recent_popularity(data, parts.test))
@@ -60,7 +60,8 @@ def baselines(data: RatingData, parts: Split) -> Baselines:
     return Baselines(found, tuple(notes))
 
 
-def _sample(cases: Cases, seed: int) -> Cases:
+def sample(cases: Cases, seed: int) -> Cases:
+    """The cases that settings are chosen by."""
     if len(cases.user) <= TUNE_CASES:
         return cases
     some = np.sort(np.random.default_rng(seed).choice(len(cases.user), TUNE_CASES, replace=False))
@@ -127,7 +128,7 @@ def _ease(data: RatingData, tune: Cases, test: Cases) -> dict[str, Tuned]:
         for fade in fades:
             ndcg = _ndcg(_fading(data, tune, weights, only_liked, fade), tune, data)
             found[only_liked, regularisation, fade] = ndcg
-    named = {"EASE": (1.0,)} | ({"EASE, fading history": fades} if len(fades) > 1 else {})
+    named = {EASE: (1.0,)} | ({FADING_EASE: fades} if len(fades) > 1 else {})
     return {name: _fitted_ease(data, test, found, allowed) for name, allowed in named.items()}
 
 

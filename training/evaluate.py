@@ -10,8 +10,8 @@ from training.baselines import POPULARITY, Baselines, baselines
 from training.data import RatingData
 from training.fit import Inputs
 from training.histories import Cases, Split, histories
+from training.joined import Model
 from training.metrics import ERROR, K, Ranking, Scorer, rank, standard_error, summary
-from training.model import TwoTower
 from training.served import Served
 from training.served import scorer as served_scorer
 
@@ -20,7 +20,7 @@ COLD_ITEM_RATINGS = 5
 """An item with at most so many known ratings counts as cold."""
 
 
-def evaluate(model: TwoTower, inputs: Inputs, data: RatingData, parts: Split) -> dict[str, Any]:
+def evaluate(model: Model, inputs: Inputs, data: RatingData, parts: Split, rivals: Baselines) -> dict[str, Any]:
     """`all` test cases, `cold_items` (rarely rated) and `cold_users` (the same cases, with what the user liked hidden).
 
     `serving` says what was left out of the rankings: what is left out of recommendations.
@@ -29,7 +29,6 @@ def evaluate(model: TwoTower, inputs: Inputs, data: RatingData, parts: Split) ->
     counts = np.bincount(data.item[cases.known], minlength=len(data.items))
     popularity = counts / max(1, counts.sum())
     history = histories(data, cases.known)
-    rivals = baselines(data, parts)
     rankings = _rankings(scoring.scorer(model, inputs, history, cases.user), rivals, data, cases)
     cold = counts[cases.item] <= COLD_ITEM_RATINGS
     unseen = scoring.scorer(model, inputs, history, cases.user, forget=True)

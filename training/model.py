@@ -169,3 +169,8 @@ class TwoTower(nn.Module):
         self.items = ItemTower(shape, rated)
         self.users = UserTower(shape)
         self.log_scale = nn.Parameter(torch.tensor(2.5 if shape.cosine else 0.0))
+
+    @property
+    def dim(self) -> int:
+        """Numbers of a vector."""
+        return self.shape.dim

@@ -18,6 +18,7 @@ from contracts.artifacts import (
 )
 from contracts.dataset import Kind
 from training.features import Encoding, index_of
+from training.joined import JoinedItems, JoinedUsers
 from training.model import ItemTower, UserTower
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
@@ -31,7 +32,7 @@ class _Input:
     axes: Mapping[int, str]
 
 
-def user_tower(tower: UserTower, encodings: tuple[Encoding, ...], dim: int) -> bytes:
+def user_tower(tower: UserTower | JoinedUsers, encodings: tuple[Encoding, ...], dim: int) -> bytes:
     """A file with the inputs and the output that `contracts.artifacts` describes."""
     axes = {0: "batch", 1: "n_recent"}
     history = {
@@ -41,7 +42,7 @@ def user_tower(tower: UserTower, encodings: tuple[Encoding, ...], dim: int) -> b
     return _graph(_OfUsers(tower), history, encodings, USER_VECTOR_OUTPUT)
 
 
-def item_tower(tower: ItemTower, encodings: tuple[Encoding, ...]) -> bytes:
+def item_tower(tower: ItemTower | JoinedItems, encodings: tuple[Encoding, ...]) -> bytes:
     """The same for items: without an id, as an item is embedded that no training has seen. It needs a feature."""
     return _graph(_OfItems(tower), {}, encodings, ITEM_VECTOR_OUTPUT)
 
@@ -49,7 +50,7 @@ def item_tower(tower: ItemTower, encodings: tuple[Encoding, ...]) -> bytes:
 class _OfUsers(nn.Module):
     """The tower with its inputs side by side, as a graph has them."""
 
-    def __init__(self, tower: UserTower) -> None:
+    def __init__(self, tower: UserTower | JoinedUsers) -> None:
         super().__init__()
         self.tower = tower
 
@@ -61,7 +62,7 @@ class _OfUsers(nn.Module):
 class _OfItems(nn.Module):
     """The tower of items without ids, with its inputs side by side."""
 
-    def __init__(self, tower: ItemTower) -> None:
+    def __init__(self, tower: ItemTower | JoinedItems) -> None:
         super().__init__()
         self.tower = tower
 

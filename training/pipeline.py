@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,21 @@ import numpy as np
 
 from contracts import artifacts as contract
 from contracts.dataset import Dataset
-from training import artifacts, scoring, served
+from training import artifacts, linear_part, scoring, served
+from training.baselines import baselines
+from training.blend import Blend, choose, find_teacher, joined
 from training.data import RatingData, load
 from training.errors import TrainingError
 from training.evaluate import as_served, evaluate, version_metrics
 from training.fit import Curve, Inputs, Settings, Trainer
 from training.gate import Verdict, judge
-from training.histories import Cases, Split, histories, split
+from training.histories import Cases, Flags, Split, histories, split
 from training.history import published
+from training.joined import Model
 from training.metrics import rank
 from training.model import TwoTower
 from training.publish import publish
+from training.teacher import Lesson
 
 DEFAULT_WORK = Path(".build/training")
 
@@ -122,14 +126,27 @@ def train(
 ) -> artifacts.TrainedModel:
     """Measures a model that was trained without the held-out ratings, then trains the one to serve on all ratings."""
     inputs, parts = Inputs(data, settings), split(data, settings.seed)
-    tested, curve = _test_run(data, parts, inputs, settings, work, progress)
-    evaluation = evaluate(tested, inputs, data, parts)
+    rivals = baselines(data, parts)
+    blend = find_teacher(data, parts, rivals, settings)
+    lesson = _lesson(blend, data, parts.train)
+    towers, curve = _test_run(data, parts, inputs, settings, lesson, work, progress)
+    tested: Model = towers
+    if lesson is not None:
+        part = linear_part.fit(data, parts.train, lesson, settings)
+        share, tried = choose(towers, part, inputs, data, parts, settings)
+        tested, blend = joined(towers, part, share), replace(blend, share=share, validation=tried)
+    evaluation = evaluate(tested, inputs, data, parts, rivals)
     epochs = curve.best_epoch or settings.epochs
-    final = Trainer(data, np.ones(len(data.user), dtype=bool), inputs, settings).run(
+    everything = np.ones(len(data.user), dtype=bool)
+    lesson = _lesson(blend, data, everything)
+    final_towers = Trainer(data, everything, inputs, settings, lesson).run(
         epochs,
         on_epoch=lambda now: progress("final", len(now.loss), epochs),
         checkpoint=None if work is None else work / "final.pt",
     )
+    final: Model = final_towers
+    if lesson is not None and blend.share:
+        final = joined(final_towers, linear_part.fit(data, everything, lesson, settings), blend.share)
     if active is not None:
         final_scorer = scoring.scorer(final, inputs, histories(data, parts.test.known), parts.test.user)
         evaluation["as_served"] = as_served(final_scorer, active, data, parts.test)
@@ -137,9 +154,19 @@ def train(
     metrics = {
         **evaluation,
         "gate": {"passed": verdict.passed, "reason": verdict.reason, "forced": force and not verdict.passed},
-        "training": {**asdict(curve), "epochs": epochs, "settings": asdict(settings), "ratings": len(data.user)},
+        "training": {
+            **asdict(curve),
+            "epochs": epochs,
+            "settings": asdict(settings),
+            "ratings": len(data.user),
+            "linear_part": blend.to_dict(),
+        },
     }
     return artifacts.TrainedModel(data, inputs, final, settings, metrics)
+
+
+def _lesson(blend: Blend, data: RatingData, known: Flags) -> Lesson | None:
+    return None if blend.teacher is None else Lesson(blend.teacher, data, known)
 
 
 def evaluate_version(data: str, dataset: Dataset, location: str, seed: int = Settings.seed) -> dict[str, Any]:
@@ -152,7 +179,13 @@ def evaluate_version(data: str, dataset: Dataset, location: str, seed: int = Set
 
 
 def _test_run(
-    data: RatingData, parts: Split, inputs: Inputs, settings: Settings, work: Path | None, progress: Progress
+    data: RatingData,
+    parts: Split,
+    inputs: Inputs,
+    settings: Settings,
+    lesson: Lesson | None,
+    work: Path | None,
+    progress: Progress,
 ) -> tuple[TwoTower, Curve]:
     cases = parts.validation
     known = histories(data, cases.known)
@@ -160,7 +193,7 @@ def _test_run(
     def validate(model: TwoTower) -> float:
         return float(rank(scoring.scorer(model, inputs, known, cases.user), cases, data).ndcg.mean())
 
-    trainer = Trainer(data, parts.train, inputs, settings)
+    trainer = Trainer(data, parts.train, inputs, settings, lesson)
     model = trainer.run(
         settings.epochs,
         validate if len(cases.user) else None,

@@ -54,7 +54,8 @@ def page(
 <p><strong>{escape(standing(metrics))}</strong> {escape(". ".join(metrics["baselines"]["notes"]))}</p>
 <p>Version {escape(version)}, made on {_date(version)}, of {escape(shop)}.</p>
 <p>{counts}; {int(data.liked.sum()):,} of them liked ({escape(rated)}). {metrics["recommendable"]:,} items are in stock,
-and can be recommended{_except(dataset)}. Trained for {metrics["training"]["epochs"]} epochs.</p>
+and can be recommended{_except(dataset)}. Trained for {metrics["training"]["epochs"]} epochs.
+{_linear_part(metrics["training"]["linear_part"])}</p>
 <p class="{state}"><strong>Gate: {state}.</strong> {escape(gate["reason"])}.{forced}</p>
 {"".join(_table(metrics[part], *texts) for part, texts in PARTS.items())}
 <p><small>Full ranking, no sampled candidates. One item is held out a user, so recall@{K} equals the hit rate.
@@ -74,6 +75,12 @@ def _except(dataset: Dataset) -> str:
         return ""
     days = "" if serving.exclude_days is None else f" within {serving.exclude_days} days"
     return f", except what a user has rated or bought{days}, here as when they are served"
+
+
+def _linear_part(blend: Mapping[str, Any]) -> str:
+    if blend["reason"]:
+        return f"There is no linear part: {escape(blend['reason'])}."
+    return f"The linear part's share of a score is {blend['share']:.0%}, the best on validation."
 
 
 def _date(version: str) -> str:

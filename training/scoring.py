@@ -7,8 +7,8 @@ import torch
 from training.data import RatingData
 from training.fit import Inputs
 from training.histories import Histories, Indices, histories
+from training.joined import Model
 from training.metrics import CHUNK, Scorer, Scores
-from training.model import TwoTower
 
 Vectors = npt.NDArray[np.float32]
 
@@ -19,14 +19,14 @@ def recent_items(data: RatingData) -> Indices:
 
 
 @torch.inference_mode()
-def item_vectors(model: TwoTower, inputs: Inputs) -> Vectors:
+def item_vectors(model: Model, inputs: Inputs) -> Vectors:
     """(n_items, dim)"""
     vectors: Vectors = model.items(inputs.items, torch.arange(inputs.shape.n_items)).numpy()
     return vectors
 
 
 @torch.inference_mode()
-def user_vectors(model: TwoTower, inputs: Inputs, items: Vectors, users: Indices, recent: Indices) -> Vectors:
+def user_vectors(model: Model, inputs: Inputs, items: Vectors, users: Indices, recent: Indices) -> Vectors:
     """(len(users), dim) for users with the recent items given, (len(users), n), -1 where there is none."""
     table, parts = torch.from_numpy(items), [np.empty((0, items.shape[1]), dtype=np.float32)]
     for begin in range(0, len(users), CHUNK):
@@ -37,7 +37,7 @@ def user_vectors(model: TwoTower, inputs: Inputs, items: Vectors, users: Indices
     return np.concatenate(parts)
 
 
-def scorer(model: TwoTower, inputs: Inputs, history: Histories, users: Indices, *, forget: bool = False) -> Scorer:
+def scorer(model: Model, inputs: Inputs, history: Histories, users: Indices, *, forget: bool = False) -> Scorer:
     """Scores all items for cases of the users; `forget` hides what they liked, as if they were never seen."""
     items = item_vectors(model, inputs)
 

@@ -227,11 +227,11 @@ def test_a_shop_too_small_to_be_measured_is_trained_reported_and_refused_in_a_se
 
 def test_a_date_of_an_event_is_read_as_training_read_it(tmp_path: Path) -> None:
     data = training_data.from_table(purchases(8, 3)[0], PURCHASES, "shop")
-    artifacts.write(pipeline.train(data, Settings(epochs=1)), tmp_path)
+    manifest = artifacts.write(pipeline.train(data, Settings(epochs=1)), tmp_path)
     tower = UserTower((tmp_path / contract.USER_TOWER).read_bytes(), PURCHASES)
     events = [{"birthday": "1990-05-01"}, {"birthday": "1990-05-01T10:00:00Z"}, {"birthday": "May"}, {}]
     assert [tower.has_features(event) for event in events] == [True, True, False, False]
-    nothing = np.empty((0, Settings.dim), dtype=np.float32)
+    nothing = np.empty((0, manifest.dim), dtype=np.float32)
     born, with_time, wrong, none = tower.vectors(events, [nothing] * len(events))
     assert np.array_equal(born, with_time)
     assert np.array_equal(wrong, none)

@@ -54,16 +54,17 @@ def rows(table: EntityTable) -> list[dict[str, object]]:
 
 def test_the_tower_says_of_raw_rows_what_torch_says_of_an_item_without_an_id(film_model: TrainedModel) -> None:
     encodings = film_model.inputs.shape.item_encodings
-    tower = ItemTower(onnx_export.item_tower(film_model.model.items, encodings), film_model.data.dataset, 32)
+    dim = film_model.model.dim
+    tower = ItemTower(onnx_export.item_tower(film_model.model.items, encodings), film_model.data.dataset, dim)
     items = random_items(film_model)
     with torch.inference_mode():
         encoded = features.encode(items, encodings)
-        expected = film_model.model.items(encoded, torch.zeros(ITEMS, dtype=torch.int64), torch.zeros(ITEMS, 1)).numpy()
+        expected = film_model.model.items.unseen(encoded).numpy()
     vectors = tower.vectors(rows(items))
-    assert vectors.shape == (ITEMS, 32)
+    assert vectors.shape == (ITEMS, dim)
     assert np.abs(vectors - expected).max() < 1e-5
     assert len(np.unique(vectors.round(4), axis=0)) > ITEMS / 4, "the features make the vectors differ"
-    assert tower.vectors([]).shape == (0, 32)
+    assert tower.vectors([]).shape == (0, dim)
 
 
 def test_an_item_that_nobody_has_rated_is_stored_as_the_tower_says(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def onnx_inputs(model: TrainedModel, users: EntityTable) -> dict[str, np.ndarray
 def assert_same_as_torch(model: TrainedModel, tower: bytes, n_recent: int) -> None:
     random = np.random.default_rng(n_recent)
     users = random_users(model, random)
-    recent = random.normal(size=(USERS, n_recent, model.settings.dim)).astype(np.float32)
+    recent = random.normal(size=(USERS, n_recent, model.model.dim)).astype(np.float32)
     lengths = random.integers(0, n_recent + 1, USERS)
     mask = (np.arange(n_recent) < lengths[:, None]).astype(np.float32)
     session = onnxruntime.InferenceSession(tower)
@@ -61,18 +61,18 @@ def assert_same_as_torch(model: TrainedModel, tower: bytes, n_recent: int) -> No
     encoded = features.encode(users, model.inputs.shape.user_encodings)
     with torch.inference_mode():
         expected = model.model.users(encoded, torch.from_numpy(recent), torch.from_numpy(mask)).numpy()
-    assert vectors.shape == (USERS, model.settings.dim)
+    assert vectors.shape == (USERS, model.model.dim)
     assert np.abs(vectors - expected).max() < 1e-5
 
 
 @pytest.mark.parametrize("n_recent", [1, 2, 7, MAX_RECENT_ITEMS, MAX_RECENT_ITEMS + 30])
 def test_the_tower_answers_as_torch_does_for_thousands_of_random_users(film_model: TrainedModel, n_recent: int) -> None:
-    tower = onnx_export.user_tower(film_model.model.users, film_model.inputs.shape.user_encodings, 32)
+    tower = onnx_export.user_tower(film_model.model.users, film_model.inputs.shape.user_encodings, film_model.model.dim)
     assert_same_as_torch(film_model, tower, n_recent)
 
 
 def test_stored_users_are_what_the_tower_makes_of_their_features_and_recent_items(film_model: TrainedModel) -> None:
-    tower = onnx_export.user_tower(film_model.model.users, film_model.inputs.shape.user_encodings, 32)
+    tower = onnx_export.user_tower(film_model.model.users, film_model.inputs.shape.user_encodings, film_model.model.dim)
     items = scoring.item_vectors(film_model.model, film_model.inputs)
     everyone = np.arange(len(film_model.data.users))
     recent = scoring.recent_items(film_model.data)
