@@ -62,7 +62,7 @@ def write(
     plots = draw(data, metrics, items)
     version = contract.new_version(content=files[contract.ITEM_EMBEDDINGS] + files[contract.USER_EMBEDDINGS])
     examples = report.examples(data, items, users, names or {})
-    page = report.page(data, metrics, plots, examples, version, history or [])
+    page = report.page(data, metrics, plots, examples, version, history or [], names or {})
     files |= {contract.REPORT: page.encode(), **plots}
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

@@ -60,11 +60,11 @@ def baselines(data: RatingData, parts: Split) -> Baselines:
     return Baselines(found, tuple(notes))
 
 
-def sample(cases: Cases, seed: int) -> Cases:
-    """The cases that settings are chosen by."""
-    if len(cases.user) <= TUNE_CASES:
+def sample(cases: Cases, seed: int, most: int = TUNE_CASES) -> Cases:
+    """The cases, or so many of them by lot."""
+    if len(cases.user) <= most:
         return cases
-    some = np.sort(np.random.default_rng(seed).choice(len(cases.user), TUNE_CASES, replace=False))
+    some = np.sort(np.random.default_rng(seed).choice(len(cases.user), most, replace=False))
     return replace(cases, user=cases.user[some], item=cases.item[some])
 
 

@@ -1,58 +1,75 @@
-"""Measures a model beside the baselines on what the split held out."""
+"""Measures a version beside the baselines on what the split held out, through the code that serves it."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from training import scoring
-from training.baselines import POPULARITY, Baselines, baselines
+from training import analysis, served
+from training.baselines import POPULARITY, Baselines, sample
 from training.data import RatingData
-from training.fit import Inputs
-from training.histories import Cases, Split, histories
-from training.joined import Model
-from training.metrics import ERROR, K, Ranking, Scorer, rank, standard_error, summary
+from training.histories import Cases, Split
+from training.metrics import ERROR, K, Ranking, rank, standard_error, summary
 from training.served import Served
-from training.served import scorer as served_scorer
 
 NDCG = f"ndcg@{K}"
 COLD_ITEM_RATINGS = 5
 """An item with at most so many known ratings counts as cold."""
+SESSIONS = (1, 3, 10)
+"""Items of a new visitor's session."""
+MOST_SESSIONS = 5_000
+"""Cases that sessions and the exclusion's effect are measured on; of more, so many are drawn."""
 
 
-def evaluate(model: Model, inputs: Inputs, data: RatingData, parts: Split, rivals: Baselines) -> dict[str, Any]:
-    """`all` test cases, `cold_items` (rarely rated) and `cold_users` (the same cases, with what the user liked hidden).
+def evaluate(version: Served, data: RatingData, parts: Split, rivals: Baselines) -> dict[str, Any]:
+    """`all` test cases, `cold_items` (rarely rated), `cold_users` (the same cases, with the user's history hidden) and
+    `sessions` (the same, as a visitor without an account, with the latest items only).
 
     `serving` says what was left out of the rankings: what is left out of recommendations.
     """
     cases = parts.test
     counts = np.bincount(data.item[cases.known], minlength=len(data.items))
     popularity = counts / max(1, counts.sum())
-    history = histories(data, cases.known)
-    rankings = _rankings(scoring.scorer(model, inputs, history, cases.user), rivals, data, cases)
+    scorers = {name: tuned.scorer for name, tuned in rivals.by_name.items()}
+    rankings = {
+        name: rank(scorer, cases, data)
+        for name, scorer in {"model": served.scorer(version, data, cases), **scorers}.items()
+    }
+    best = max(rivals.by_name, key=lambda name: rankings[name].ndcg.sum())
+    some = sample(cases, seed=0, most=MOST_SESSIONS)
     cold = counts[cases.item] <= COLD_ITEM_RATINGS
-    unseen = scoring.scorer(model, inputs, history, cases.user, forget=True)
-    hidden = {"model": rank(unseen, cases, data), POPULARITY: rankings[POPULARITY]}
+    hidden = {
+        "model": rank(served.scorer(version, data, cases, limit=0), cases, data),
+        POPULARITY: rankings[POPULARITY],
+    }
     return {
         "serving": data.dataset.serving.to_dict(),
         "all": _summaries(rankings, popularity),
         "cold_items": _summaries({name: _of(ranking, cold) for name, ranking in rankings.items()}, popularity),
         "cold_users": _summaries(hidden, popularity),
+        "sessions": _sessions(version, data, some, popularity),
         "lift_over_popularity": _lift(rankings["model"], rankings[POPULARITY]),
-        **_beside(rankings, rivals),
+        "lift_over_best": {"baseline": best, **_lift(rankings["model"], rankings[best])},
+        "baselines": {
+            "settings": {name: dict(tuned.setting) for name, tuned in rivals.by_name.items()},
+            "notes": list(rivals.notes),
+        },
+        "where": analysis.where(rankings["model"], rankings[best], data, cases),
+        "misses": analysis.misses(rankings["model"], data, cases),
+        "repeated": analysis.repeated(served.scorer(version, data, some), data, some),
     }
 
 
-def version_metrics(version: Served, data: RatingData, parts: Split) -> dict[str, Any]:
-    """A published version beside the baselines."""
-    cases, rivals = parts.test, baselines(data, parts)
-    popularity = np.bincount(data.item[cases.known], minlength=len(data.items)) / max(1, cases.known.sum())
-    rankings = _rankings(served_scorer(version, data, cases), rivals, data, cases)
-    return {
-        "serving": data.dataset.serving.to_dict(),
-        "all": _summaries(rankings, popularity),
-        **_beside(rankings, rivals),
-    }
+def _sessions(version: Served, data: RatingData, cases: Cases, popularity: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "items": items,
+            "features": features,
+            **summary(rank(served.scorer(version, data, cases, items, features), cases, data), popularity),
+        }
+        for items in SESSIONS
+        for features in ((True, False) if data.dataset.users.features else (False,))
+    ]
 
 
 def standing(metrics: Mapping[str, Any]) -> str:
@@ -69,32 +86,16 @@ def standing(metrics: Mapping[str, Any]) -> str:
     return f"{'Behind' if lift['difference'] < -lift['standard_error'] else 'Not behind'}: {figures}."
 
 
-def as_served(final: Scorer, active: Served, data: RatingData, cases: Cases) -> dict[str, Any]:
+def as_served(final: Served, active: Served, data: RatingData, cases: Cases) -> dict[str, Any]:
     """A new version and the active one on the same cases, each as it answers once it is served.
 
     Both may have been trained on the very ratings that the cases ask for: the figures compare the two with each other
     and with nothing else.
     """
     popularity = np.bincount(data.item[cases.known], minlength=len(data.items)) / max(1, cases.known.sum())
-    rankings = {"model": rank(final, cases, data), "active": rank(served_scorer(active, data, cases), cases, data)}
-    return {"version": active.manifest.version, **_summaries(rankings, popularity)}
-
-
-def _rankings(model: Scorer, rivals: Baselines, data: RatingData, cases: Cases) -> dict[str, Ranking]:
-    scorers = {"model": model, **{name: tuned.scorer for name, tuned in rivals.by_name.items()}}
-    return {name: rank(scorer, cases, data) for name, scorer in scorers.items()}
-
-
-def _beside(rankings: Mapping[str, Ranking], rivals: Baselines) -> dict[str, Any]:
-    """The baselines' settings, what was left out of them, and how far the model is ahead of the best of them."""
-    best = max(rivals.by_name, key=lambda name: rankings[name].ndcg.sum())
-    return {
-        "lift_over_best": {"baseline": best, **_lift(rankings["model"], rankings[best])},
-        "baselines": {
-            "settings": {name: dict(tuned.setting) for name, tuned in rivals.by_name.items()},
-            "notes": list(rivals.notes),
-        },
-    }
+    versions = {"model": final, "active": active}
+    rankings = {name: rank(served.scorer(version, data, cases), cases, data) for name, version in versions.items()}
+    return {"version": active.version, **_summaries(rankings, popularity)}
 
 
 def _summaries(rankings: Mapping[str, Ranking], popularity: Any) -> dict[str, Any]:

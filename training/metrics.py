@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,10 +35,13 @@ class Ranking:
         return np.where(self.rank <= K, 1.0 / np.log2(1.0 + self.rank), 0.0)
 
 
-def rank(scorer: Scorer, cases: Cases, data: RatingData) -> Ranking:
-    """Ranks the items for each case, those left out that are not recommended to its user (`[serving] exclude`)."""
+def rank(scorer: Scorer, cases: Cases, data: RatingData, exclude: bool = True) -> Ranking:
+    """Ranks the items for each case, those left out that are not recommended to its user (`[serving] exclude`).
+
+    `exclude` false leaves nothing out, which tells what the exclusion does.
+    """
     ranks, tops = [np.empty(0)], [np.empty((0, min(K, len(data.items))), dtype=np.int64)]
-    for chunk, scores in _chunks(scorer, cases, data):
+    for chunk, scores in _chunks(scorer, cases, data, exclude):
         target = scores[np.arange(len(chunk)), cases.item[chunk]][:, None]
         ranks.append((scores > target).sum(1) + ((scores == target).sum(1) - 1) / 2 + 1)
         best = np.argpartition(-scores, min(K, scores.shape[1] - 1), axis=1)[:, :K]
@@ -46,13 +50,22 @@ def rank(scorer: Scorer, cases: Cases, data: RatingData) -> Ranking:
     return Ranking(np.concatenate(ranks), np.concatenate(tops))
 
 
-def _chunks(scorer: Scorer, cases: Cases, data: RatingData) -> Iterator[tuple[Indices, Scores]]:
+def _chunks(scorer: Scorer, cases: Cases, data: RatingData, exclude: bool) -> Iterator[tuple[Indices, Scores]]:
     left_out = excluded_from(data, cases)
     for begin in range(0, len(cases.user), CHUNK):
         chunk = np.arange(begin, min(begin + CHUNK, len(cases.user)))
         scores = np.array(scorer(chunk), dtype=np.float32)
-        scores[left_out[cases.user[chunk]].nonzero()] = -np.inf
+        if exclude:
+            scores[left_out[cases.user[chunk]].nonzero()] = -np.inf
         yield chunk, scores
+
+
+def gini(counts: npt.NDArray[Any]) -> float:
+    """Of how often each item is recommended (n_items,)."""
+    ordered, n = np.sort(counts), len(counts)
+    if not ordered.sum():
+        return 0.0
+    return float(((2 * np.arange(1, n + 1) - n - 1) * ordered).sum() / (n * ordered.sum()))
 
 
 def figure(values: Mapping[str, float], name: str) -> str:
@@ -69,6 +82,7 @@ def standard_error(values: npt.NDArray[np.float64]) -> float:
 def summary(ranking: Ranking, popularity: npt.NDArray[np.float64]) -> dict[str, float | int]:
     """The means over cases. `popularity` (n_items,) is each item's share of the known ratings.
 
+    Gini: 0 where every item is recommended as often, 1 where one has all recommendations.
     Coverage: the share of items that anybody is recommended. Novelty: the mean of -log2(popularity) over what is
     recommended, in bits (Castells et al., "Novelty and Diversity in Recommender Systems", 2015).
     """
@@ -82,6 +96,7 @@ def summary(ranking: Ranking, popularity: npt.NDArray[np.float64]) -> dict[str, 
         ERROR: standard_error(ranking.ndcg),
         f"recall@{K}": hits,  # one item is held out a user, so it is found whole or not at all
         f"hit_rate@{K}": hits,
+        "gini": gini(np.bincount(ranking.top.ravel(), minlength=len(popularity))),
         "coverage": len(np.unique(ranking.top)) / len(popularity),
         "novelty": float(-np.log2(np.maximum(popularity[ranking.top], floor)).mean()),
     }

@@ -16,7 +16,7 @@ from training.baselines import baselines
 from training.blend import Blend, choose, find_teacher, joined
 from training.data import RatingData, load
 from training.errors import TrainingError
-from training.evaluate import as_served, evaluate, version_metrics
+from training.evaluate import as_served, evaluate
 from training.fit import Curve, Inputs, Settings, Trainer
 from training.gate import Verdict, judge
 from training.histories import Cases, Flags, Split, histories, split
@@ -135,7 +135,7 @@ def train(
         part = linear_part.fit(data, parts.train, lesson, settings)
         share, tried = choose(towers, part, inputs, data, parts, settings)
         tested, blend = joined(towers, part, share), replace(blend, share=share, validation=tried)
-    evaluation = evaluate(tested, inputs, data, parts, rivals)
+    evaluation = evaluate(served.of(tested, inputs, data), data, parts, rivals)
     epochs = curve.best_epoch or settings.epochs
     everything = np.ones(len(data.user), dtype=bool)
     lesson = _lesson(blend, data, everything)
@@ -148,8 +148,7 @@ def train(
     if lesson is not None and blend.share:
         final = joined(final_towers, linear_part.fit(data, everything, lesson, settings), blend.share)
     if active is not None:
-        final_scorer = scoring.scorer(final, inputs, histories(data, parts.test.known), parts.test.user)
-        evaluation["as_served"] = as_served(final_scorer, active, data, parts.test)
+        evaluation["as_served"] = as_served(served.of(final, inputs, data), active, data, parts.test)
     verdict = judge(evaluation, cut_short=curve.best_epoch == settings.epochs)
     metrics = {
         **evaluation,
@@ -175,7 +174,8 @@ def evaluate_version(data: str, dataset: Dataset, location: str, seed: int = Set
     Only ratings that the version was not trained on tell what it is worth: give it newer data than its own.
     """
     ratings = load(data, dataset)
-    return version_metrics(served.load(location), ratings, split(ratings, seed))
+    parts = split(ratings, seed)
+    return evaluate(served.load(location), ratings, parts, baselines(ratings, parts))
 
 
 def _test_run(

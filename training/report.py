@@ -1,21 +1,22 @@
 """`report.html`: one self-contained page that shows what a model learned and how it compares."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
 import numpy as np
 
-from contracts.dataset import Dataset, Exclude, Kind
+from contracts.dataset import Dataset, Exclude
 from training import scoring
 from training.data import RatingData
 from training.evaluate import NDCG, standing
 from training.exclusion import excluded
 from training.history import History
-from training.metrics import ERROR, K, figure
+from training.metrics import K
 from training.scoring import Vectors
+from training.tables import compared, item_names, misses, sessions, where
 
 EXAMPLES = 6
 SHOWN = 5
@@ -40,8 +41,10 @@ def page(
     examples: str,
     version: str,
     history: History,
+    names: Mapping[str, str],
 ) -> str:
-    """The whole page; `plots` are PNG images by file name, `history` earlier versions, the latest first."""
+    """The whole page; `plots` are PNG images by file name, `history` earlier versions, the latest first, and `names`
+    what items are called by their ids."""
     gate, dataset = metrics["gate"], data.dataset
     state = "passed" if gate["passed"] else "refused"
     forced = " Published by force." if gate["forced"] else ""
@@ -55,16 +58,21 @@ def page(
 <p>Version {escape(version)}, made on {_date(version)}, of {escape(shop)}.</p>
 <p>{counts}; {int(data.liked.sum()):,} of them liked ({escape(rated)}). {metrics["recommendable"]:,} items are in stock,
 and can be recommended{_except(dataset)}. Trained for {metrics["training"]["epochs"]} epochs.
-{_linear_part(metrics["training"]["linear_part"])}</p>
+{_linear_part(metrics["training"]["linear_part"])} Were nothing left out, {metrics["repeated"]:.0%} of
+the recommendations would be items that the user has rated.</p>
 <p class="{state}"><strong>Gate: {state}.</strong> {escape(gate["reason"])}.{forced}</p>
-{"".join(_table(metrics[part], *texts) for part, texts in PARTS.items())}
+{"".join(compared(metrics[part], *texts) for part, texts in PARTS.items())}
 <p><small>Full ranking, no sampled candidates. One item is held out a user, so recall@{K} equals the hit rate.
+± is a standard error. Gini: 0 where every item is recommended as often, 1 where one has all recommendations.
 Coverage: share of the catalogue that anybody is recommended. Novelty: mean of −log₂(popularity), in bits.</small></p>
+{sessions(metrics["sessions"])}
+{where(metrics["where"], metrics["lift_over_best"]["baseline"])}
 {_history([(version, metrics), *history])}
 <h2>Metrics against baselines</h2>{_image(plots["plots/metrics.png"])}
 <h2>Learning curves</h2>{_image(plots["plots/learning_curves.png"])}
 <h2>Embedding map</h2>{_image(plots["plots/embedding_map.png"])}
 <h2>These lately → gets these</h2>{examples}
+{misses(metrics["misses"], data, names)}
 </body></html>
 """
 
@@ -105,21 +113,6 @@ def _history(versions: History) -> str:
     return f"<h2>Versions</h2><table>{head}{''.join(rows)}</table>"
 
 
-def _table(results: Mapping[str, Mapping[str, float]], title: str, what: str) -> str:
-    cases = results["model"]["cases"]
-    heading = f"<h2>{title}</h2><p>{cases} cases: {what}.</p>"
-    if not cases:
-        return heading
-    names = [name for name in results["model"] if name not in ("cases", ERROR)]
-    rows = "".join(
-        f'<tr class="{escape(model)}"><td>{escape(model)}</td>'
-        + "".join(f'<td class="number">{figure(values, name)}</td>' for name in names)
-        + "</tr>"
-        for model, values in results.items()
-    )
-    return f"{heading}<table><tr><th></th>{''.join(f'<th>{name}</th>' for name in names)}</tr>{rows}</table>"
-
-
 def _image(content: bytes) -> str:
     return f'<img alt="" src="data:image/png;base64,{base64.b64encode(content).decode()}">'
 
@@ -136,24 +129,7 @@ def examples(data: RatingData, items: Vectors, users: Vectors, names: Mapping[st
         scores[left_out[[user]].indices] = -np.inf
         latest = [item for item in recent[user, :SHOWN] if item >= 0]
         best = np.argsort(-scores, kind="stable")[:SHOWN]
-        rows.append(f"<tr><td>{_names(data, latest, names)}</td><td>→</td><td>{_names(data, best, names)}</td></tr>")
+        rows.append(
+            f"<tr><td>{item_names(data, latest, names)}</td><td>→</td><td>{item_names(data, best, names)}</td></tr>"
+        )
     return f"<table>{''.join(rows)}</table>"
-
-
-def _names(data: RatingData, items: Iterable[int], names: Mapping[str, str]) -> str:
-    return "<br>".join(escape(_name(data, item, names)) for item in items)
-
-
-def _name(data: RatingData, item: int, names: Mapping[str, str]) -> str:
-    """The item's name and id; without a name, what the texts among the item's columns say of it."""
-    key = data.items.ids[item]
-    if name := names.get(key):
-        return f"{name} ({key})"
-    texts = []
-    for column in data.dataset.items.columns:
-        value = data.items.columns[column.name][item]
-        if column.kind is Kind.TAGS:
-            value = ", ".join(value)
-        if not column.kind.is_number and value:
-            texts.append(value[:60])
-    return " · ".join([key, *texts])

@@ -37,15 +37,12 @@ def user_vectors(model: Model, inputs: Inputs, items: Vectors, users: Indices, r
     return np.concatenate(parts)
 
 
-def scorer(model: Model, inputs: Inputs, history: Histories, users: Indices, *, forget: bool = False) -> Scorer:
-    """Scores all items for cases of the users; `forget` hides what they liked, as if they were never seen."""
+def scorer(model: Model, inputs: Inputs, history: Histories, users: Indices) -> Scorer:
+    """Scores all items for cases of the users, by torch: for validation, while a model is trained."""
     items = item_vectors(model, inputs)
 
     def score(chunk: Indices) -> Scores:
-        recent = history.recent(users[chunk])
-        if forget:
-            recent = np.full_like(recent[:, :1], -1)
-        vectors: Scores = user_vectors(model, inputs, items, users[chunk], recent) @ items.T
+        vectors: Scores = user_vectors(model, inputs, items, users[chunk], history.recent(users[chunk])) @ items.T
         return vectors
 
     return score

@@ -1,4 +1,4 @@
-"""A published version as inference serves it: stored item vectors, and the user tower by inference's own code."""
+"""A model as inference serves it: stored item vectors, and the user tower's graph run by inference's own code."""
 
 from dataclasses import dataclass, replace
 
@@ -6,22 +6,28 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts import artifacts as contract
+from contracts.dataset import Dataset
 from functions.embedding_loader.reader import embeddings
 from functions.shared.artifacts import ArtifactBucket
 from functions.shared.serving.graph import ModelError
 from functions.shared.serving.tower import UserTower, dataset_of
+from training import onnx_export, scoring
 from training.data import EntityTable, RatingData
 from training.errors import TrainingError
+from training.fit import Inputs
 from training.histories import Cases, Indices, histories
+from training.joined import Model
 from training.metrics import Scorer, Scores
+from training.model import MAX_RECENT
 from training.storage import FolderArtifacts, folder
 
 
 @dataclass(frozen=True)
 class Served:
-    """A version's item vectors (n_items, dim) by id, its user tower (or none) and its stored users."""
+    """A version's item vectors (dim,) by id, its user tower (or none) and its stored users."""
 
-    manifest: contract.Manifest
+    version: str
+    dim: int
     items: dict[str, npt.NDArray[np.float32]]
     users: dict[str, npt.NDArray[np.float32]]
     tower: UserTower | None
@@ -45,12 +51,22 @@ def load(location: str) -> Served:
         items, users = (_vectors(files, manifest, n) for n in (contract.ITEM_EMBEDDINGS, contract.USER_EMBEDDINGS))
     except contract.ManifestError as error:
         raise TrainingError(f"{root}: {error}") from error
-    return Served(manifest, items, users, tower)
+    return Served(manifest.version, manifest.dim, items, users, tower)
 
 
-def scorer(served: Served, data: RatingData, cases: Cases) -> Scorer:
-    """Scores all items of the data for the cases; an item that the version does not have comes last."""
-    nothing = np.zeros(served.manifest.dim, dtype=np.float32)
+def of(model: Model, inputs: Inputs, data: RatingData) -> Served:
+    """A trained model as it would be served once it is published."""
+    items = dict(zip(data.items.ids, scoring.item_vectors(model, inputs), strict=True))
+    content = onnx_export.user_tower(model.users, inputs.shape.user_encodings, model.dim)
+    return Served("this one", model.dim, items, {}, _by_column(content, data.dataset))
+
+
+def scorer(served: Served, data: RatingData, cases: Cases, limit: int = MAX_RECENT, features: bool = True) -> Scorer:
+    """Scores all items of the data for the cases; an item that the version does not have comes last.
+
+    `limit` is how many of the recent items are told, `features` whether a user's features are: a new visitor's session.
+    """
+    nothing = np.zeros(served.dim, dtype=np.float32)
     items = np.stack([served.items.get(key, nothing) for key in data.items.ids])
     known = np.array([key in served.items for key in data.items.ids])
     history = histories(data, cases.known)
@@ -60,13 +76,14 @@ def scorer(served: Served, data: RatingData, cases: Cases) -> Scorer:
         if served.tower is None:
             vectors = np.stack([served.users.get(data.users.ids[user], nothing) for user in users])
         else:
-            recent = history.recent(users)
+            recent = history.recent(users, limit)
             there = (recent >= 0) & known[np.maximum(recent, 0)]
             histories_of = [items[row[is_there]] for row, is_there in zip(recent, there, strict=True)]
+            said = told(data.users, served.tower, users) if features else [{}] * len(users)
             try:
-                vectors = served.tower.vectors(told(data.users, served.tower, users), histories_of)
+                vectors = served.tower.vectors(said, histories_of)
             except ModelError as error:
-                raise TrainingError(f"version {served.manifest.version}: {error}") from error
+                raise TrainingError(f"version {served.version}: {error}") from error
         scores: Scores = np.where(known, vectors @ items.T, -1e9).astype(np.float32)
         return scores
 
@@ -89,15 +106,19 @@ def lacks(served: Served, data: RatingData) -> list[str]:
 
 
 def _tower(content: bytes, manifest: contract.Manifest) -> UserTower:
-    """Reads each feature under its column's name, whatever events call it, and if they do not say it at all."""
     try:
         dataset = dataset_of(manifest)
         if dataset is None:
             raise ModelError("expected a dataset specification beside the user tower, found none")
-        names = {column.source or column.name for column in dataset.users.features}
-        return UserTower(content, replace(dataset, event_features={name: name for name in names}))
+        return _by_column(content, dataset)
     except ModelError as error:
         raise TrainingError(f"version {manifest.version}: {error}") from error
+
+
+def _by_column(content: bytes, dataset: Dataset) -> UserTower:
+    """Reads each feature under its column's name, whatever events call it, and if they do not say it at all."""
+    names = {column.source or column.name for column in dataset.users.features}
+    return UserTower(content, replace(dataset, event_features={name: name for name in names}))
 
 
 def _vectors(files: ArtifactBucket, manifest: contract.Manifest, name: str) -> dict[str, npt.NDArray[np.float32]]:
