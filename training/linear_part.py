@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from contracts.artifacts import MAX_RECENT_ITEMS
 from training.catalogue import Catalogue
 from training.data import RatingData
 from training.examples import Batch, Examples, Forget
 from training.fit import MAX_LOG_SCALE, Settings
 from training.histories import Flags
-from training.model import MAX_RECENT
 from training.teacher import Lesson
 
 STEPS = 200
@@ -40,7 +40,7 @@ class LinearPart(nn.Module):
         nn.init.normal_(self.ids.weight, std=dim**-0.5)
         self.log_scale = nn.Parameter(torch.tensor(2.0))
         self.register_buffer("rated", rated.to(torch.float32).unsqueeze(-1))
-        self.register_buffer("weights", fade ** torch.arange(MAX_RECENT, dtype=torch.float32))
+        self.register_buffer("weights", fade ** torch.arange(MAX_RECENT_ITEMS, dtype=torch.float32))
 
     @property
     def dim(self) -> int:
@@ -52,7 +52,7 @@ class LinearPart(nn.Module):
 
     def users(self, recent: Tensor, mask: Tensor) -> Tensor:
         """(batch, dim) unit vectors from those of recent items (batch, n, dim), latest first; without any, zeros."""
-        recent, mask = recent[:, :MAX_RECENT], mask[:, :MAX_RECENT]
+        recent, mask = recent[:, :MAX_RECENT_ITEMS], mask[:, :MAX_RECENT_ITEMS]
         weights = mask * self.weights[: recent.shape[1]]
         return functional.normalize((weights.unsqueeze(1) @ recent).squeeze(1), dim=-1)
 

@@ -18,7 +18,6 @@ from training.fit import Inputs
 from training.histories import Cases, Indices, histories
 from training.joined import Model
 from training.metrics import Scorer, Scores
-from training.model import MAX_RECENT
 from training.storage import FolderArtifacts, folder
 
 
@@ -61,7 +60,9 @@ def of(model: Model, inputs: Inputs, data: RatingData) -> Served:
     return Served("this one", model.dim, items, {}, _by_column(content, data.dataset))
 
 
-def scorer(served: Served, data: RatingData, cases: Cases, limit: int = MAX_RECENT, features: bool = True) -> Scorer:
+def scorer(
+    served: Served, data: RatingData, cases: Cases, limit: int = contract.MAX_RECENT_ITEMS, features: bool = True
+) -> Scorer:
     """Scores all items of the data for the cases; an item that the version does not have comes last.
 
     `limit` is how many of the recent items are told, `features` whether a user's features are: a new visitor's session.

@@ -42,7 +42,7 @@ class Lesson:
         self._weights = torch.from_numpy(linear.ease_weights(rating_matrix(data, chosen), teacher.regularisation))
 
     def scores(self, recent: Tensor) -> Tensor:
-        """(n, n_items) for histories (n, at most MAX_RECENT), most recent first, -1 for none."""
+        """(n, n_items) for histories (n, at most MAX_RECENT_ITEMS), most recent first, -1 for none."""
         faded = (recent >= 0) * self.teacher.fade ** torch.arange(recent.shape[1], dtype=torch.float32)
         return functional.embedding_bag(recent.clamp(min=0), self._weights, per_sample_weights=faded, mode="sum")
 
