@@ -15,7 +15,8 @@ from training.model import TwoTower
 from training.teacher import Teacher
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-"""Of the linear part. The towers keep a fifth at least: who has no history, and what nobody has rated, is theirs."""
+"""The shares of the linear part that are tried. The towers keep a fifth at least: who has no history, and what nobody
+has rated, is theirs."""
 
 
 @dataclass(frozen=True)

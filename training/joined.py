@@ -16,7 +16,7 @@ from training.model import ItemTower, TwoTower, UserTower
 
 
 class JoinedItems(nn.Module):
-    """As `ItemTower`: (n, dim + linear dim + 1)."""
+    """Stands for an `ItemTower`; gives (n, dim + linear dim + 1)."""
 
     def __init__(self, tower: ItemTower, linear: LinearPart, share: float) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class JoinedItems(nn.Module):
 
 
 class JoinedUsers(nn.Module):
-    """As `UserTower`, over the joined vectors of recent items."""
+    """Stands for a `UserTower`, over the joined vectors of recent items."""
 
     def __init__(self, tower: UserTower, linear: LinearPart, dim: int, share: float) -> None:
         super().__init__()

@@ -22,7 +22,7 @@ from training.histories import Flags
 from training.teacher import Lesson
 
 STEPS = 200
-"""Of training, however many ratings there are: validation NDCG rises no more after half of them."""
+"""The steps of training, however many ratings there are: validation NDCG rises no more after half of them."""
 TOLD = 0.3
 """How much the ratings themselves count beside EASE's answers."""
 LEARNING_RATE = 0.03

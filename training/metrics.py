@@ -61,7 +61,7 @@ def _chunks(scorer: Scorer, cases: Cases, data: RatingData, exclude: bool) -> It
 
 
 def gini(counts: npt.NDArray[Any]) -> float:
-    """Of how often each item is recommended (n_items,)."""
+    """The Gini coefficient of how often each item is recommended (n_items,)."""
     ordered, n = np.sort(counts), len(counts)
     if not ordered.sum():
         return 0.0

@@ -26,7 +26,7 @@ def compared(results: Mapping[str, Mapping[str, float]], title: str, what: str) 
 
 
 def sessions(results: Sequence[Mapping[str, Any]]) -> str:
-    """What a visitor without an account gets, by the length of the session."""
+    """The figures of visitors without an account, by the length of the session."""
     if not results or not results[0]["cases"]:
         return ""
     rows = [

@@ -34,7 +34,7 @@ class Teacher:
 
 
 class Lesson:
-    """What a teacher says that knows the `known` ratings. It holds items × items numbers."""
+    """Answers as a teacher that knows the `known` ratings. It holds items × items numbers."""
 
     def __init__(self, teacher: Teacher, data: RatingData, known: Flags) -> None:
         self.teacher = teacher

@@ -1,4 +1,4 @@
-"""What the report tells beside the means: where the model wins, its worst misses, sessions, concentration."""
+"""Tests of what the report tells beside the means: where the model wins, its worst misses, sessions, concentration."""
 
 import json
 from pathlib import Path
