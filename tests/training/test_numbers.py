@@ -153,4 +153,5 @@ def test_a_visitor_is_known_by_what_training_has_seen(published: Published) -> N
     seen: list[dict[str, Any]] = [{country: "USA"}, {"credit_limit": 50_000}]
     unseen: list[dict[str, Any]] = [{country: "Atlantis"}, {"credit_limit": 1e300}, {country: "", "credit_limit": 1e25}]
     assert all(tower.has_features(user) for user in (*seen, unseen[0]))
-    assert tower.knows([*seen, *unseen], Settings.dim) == [True, True, False, False, False]
+    dim = contract.read_manifest((published.folder / contract.MANIFEST).read_bytes()).dim
+    assert tower.knows([*seen, *unseen], dim) == [True, True, False, False, False]
