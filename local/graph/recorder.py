@@ -18,7 +18,10 @@ LOOKUPS: dict[str, dict[str, Any]] = {
     "aws:ec2/getSubnet:getSubnet": {"availabilityZone": "eu-west-1a"},
 }
 
-COMPUTED = ("apiEndpoint", "arn", "name", "url", "address", "version", "result", "hex", "port", "dbName", "resourceId")
+COMPUTED = (
+    *("apiEndpoint", "executionArn", "arn", "name", "url", "address", "version", "result", "hex", "port", "dbName"),
+    "resourceId",
+)
 """Outputs that the provider would compute if the program gives no such input."""
 
 
