@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from contracts import artifacts
-from contracts.events import CUSTOMER, HISTORY, IN_CART, PRODUCT, QUANTITY, SESSION
-from operations.replay import MAX_RECORDS
+from contracts.events import CUSTOMER, HISTORY, IN_CART, MAX_PUT_RECORDS, PRODUCT, QUANTITY, SESSION
 
 MAX_TRIES = 20
 UNKNOWN_CUSTOMER = 999_999_999
@@ -44,14 +43,14 @@ def put(kinesis: Any, stream: str, events: Sequence[dict[str, Any]]) -> list[str
     more."""
     waiting = [{"Data": json.dumps(event).encode(), "PartitionKey": event[SESSION]} for event in events]
     numbers: list[str] = []
-    for attempt in range(MAX_TRIES * (1 + len(waiting) // MAX_RECORDS)):
+    for attempt in range(MAX_TRIES * (1 + len(waiting) // MAX_PUT_RECORDS)):
         if not waiting:
             return numbers
-        batch = waiting[:MAX_RECORDS]
+        batch = waiting[:MAX_PUT_RECORDS]
         answers = kinesis.put_records(StreamName=stream, Records=batch)["Records"]
         refused = [record for record, answer in zip(batch, answers, strict=True) if answer.get("ErrorCode")]
         numbers += [answer["SequenceNumber"] for answer in answers if not answer.get("ErrorCode")]
-        waiting = refused + waiting[MAX_RECORDS:]
+        waiting = refused + waiting[MAX_PUT_RECORDS:]
         if refused:
             time.sleep(min(0.1 * 2.0**attempt, 2.0))
     raise RuntimeError(f"stream {stream}: {len(waiting)} events were throttled {MAX_TRIES} times")

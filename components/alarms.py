@@ -9,9 +9,8 @@ import pulumi
 from components.function import WatchedFunction
 from components.recommendation_api import WatchedApi
 from components.vector_store import WatchedDatabase
+from contracts.metrics import ANSWERS_FROM_MEMORY, NAMESPACE, RECORDS_FAILED, VERSION_FALLBACKS
 
-NAMESPACE = "Recommender"
-"""The namespace of the system's own metrics (functions/shared/telemetry.py)."""
 THROTTLED = "ApiThrottled"
 """The metric of the API's requests over its limit."""
 
@@ -58,7 +57,9 @@ def stream_alarms(event_stream: pulumi.Input[str], delivery_stream: pulumi.Input
         Alarm("write-throttles", f"AWS/Kinesis {throttles}", "Sum", stream, throttled, above=0, periods=3),
         Alarm("delivery-freshness", "AWS/Firehose DeliveryToS3.DataFreshness", "Maximum", delivery, old, above=15 * 60),
         Alarm("processing-failures", "AWS/Firehose ExecuteProcessing.Success", "Average", delivery, failing, below=1),
-        Alarm("poison-events", "Recommender RecordsFailed", "Sum", _service("stream_transformation"), poison, above=0),
+        Alarm(
+            "poison-events", f"{NAMESPACE} {RECORDS_FAILED}", "Sum", _service("stream_transformation"), poison, above=0
+        ),
     ]
 
 
@@ -84,7 +85,7 @@ def version_alarms(dead_letter_queue: pulumi.Input[str]) -> list[Alarm]:
     inference = _service("model_inference")
     return [
         Alarm("load-dead-letters", messages, "Maximum", queue, kept, above=0),
-        Alarm("version-fallbacks", "Recommender VersionFallbacks", "Sum", inference, fallback, above=0),
+        Alarm("version-fallbacks", f"{NAMESPACE} {VERSION_FALLBACKS}", "Sum", inference, fallback, above=0),
     ]
 
 
@@ -101,8 +102,8 @@ def api_alarms(api: WatchedApi) -> list[Alarm]:
         Alarm("api-errors", "AWS/ApiGateway 5xx", "Sum", by_id, fails, above=0),
         Alarm("api-latency", "AWS/ApiGateway Latency", "p99", by_id, slow, above=limit, periods=3),
         Alarm("api-throttled", f"{NAMESPACE} {THROTTLED}", "Sum", {}, refused, above=0),
-        Alarm("api-from-memory", f"{NAMESPACE} AnswersFromMemory", "Sum", service, remembered, above=0),
-        Alarm("api-version-fallbacks", f"{NAMESPACE} VersionFallbacks", "Sum", service, fallback, above=0),
+        Alarm("api-from-memory", f"{NAMESPACE} {ANSWERS_FROM_MEMORY}", "Sum", service, remembered, above=0),
+        Alarm("api-version-fallbacks", f"{NAMESPACE} {VERSION_FALLBACKS}", "Sum", service, fallback, above=0),
     ]
 
 

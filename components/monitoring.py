@@ -9,7 +9,6 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 from components.alarms import (
-    NAMESPACE,
     THROTTLED,
     Alarm,
     api_alarms,
@@ -23,6 +22,7 @@ from components.common import CommonArgs, Component, check_range, check_text
 from components.function import WatchedFunction
 from components.recommendation_api import WatchedApi
 from components.vector_store import WatchedDatabase
+from contracts.metrics import NAMESPACE
 
 DASHBOARD_NAME_LENGTH = 255
 PERIOD_SECONDS = 300

@@ -116,8 +116,6 @@ class StreamingRecommender(Component):
     event_stream_name: pulumi.Output[str]
     delivery_stream_name: pulumi.Output[str]
     recommendations_bucket: pulumi.Output[str]
-    producer_link: Link
-    """By it a function puts events on the stream."""
     inference: WatchedFunction
     """Model inference, for alarms."""
     transformation: WatchedFunction
@@ -151,6 +149,7 @@ class StreamingRecommender(Component):
         self.delivery_stream_name = delivery.name
         self.recommendations_bucket = bucket.name
         self.producer_link = self._producer_link(stream)
+        """Everything that a function needs to put events on the stream."""
         self.inference = inference.watched
         self.transformation = transformation.watched
         self.register_attributes()

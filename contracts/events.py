@@ -31,6 +31,9 @@ FAILED_PREFIX = "processing-failed/"
 MAX_RECORD_BYTES = 1024 * 1024
 """The most bytes of a record's data and partition key together (Kinesis API reference, PutRecordsRequestEntry). A
 stream takes more only where somebody raised its own limit, `MaxRecordSizeInKiB`, which is 1 MiB by default."""
+MAX_PUT_RECORDS, MAX_PUT_BYTES = 500, 5 * 1024 * 1024
+"""The most records and bytes, keys included, of one call that puts records on the stream (Kinesis API reference,
+PutRecords)."""
 
 MAX_PARTITION_KEY = 256
 """The most characters of a partition key (the same page)."""

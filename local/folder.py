@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from emulator.errors import LocalRunError
+from operations.run_note import RUN_NOTE
 
 LOCK = "run.lock"
 """The file that is locked while a run is at work. It marks a folder that a run made."""
 MODEL_NOTE = "model.json"
 """The file that names the model in the folder, and the data that it was trained on."""
-STATE = ("aws", "glue", "mysql", "postgres", "quality", "error.log", "recommendations.jsonl", "replay.json")
+STATE = ("aws", "glue", "mysql", "postgres", "quality", "error.log", "recommendations.jsonl", RUN_NOTE)
 """The parts that each run makes anew: passwords, ports and the emulated AWS are its own."""
 NEEDED_BYTES = 500_000_000
 """Free space that a run needs, with a reserve: a run of the sample shop leaves 170 MB behind."""

@@ -16,7 +16,7 @@ from emulator.process import goes_with_the_run
 from local.folder import PREFIX
 from local.login import Login, Tls
 from local.session import Deployment
-from operations.replay import RUN_NOTE, noted_run
+from operations.run_note import RUN_NOTE, noted_run
 
 NOTE = "up.json"
 COMMAND = "python -m"

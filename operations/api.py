@@ -16,7 +16,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session
 
-from operations.replay import RUN_NOTE
+from operations import run_note
+from operations.run_note import NoRunError
 
 KEY_VARIABLE, TOKEN_VARIABLE = "RECOMMENDER_API_KEY", "RECOMMENDER_API_TOKEN"
 """Variables that hold a key or a token of an API that asks for one; a command line would show it to everybody."""
@@ -85,12 +86,12 @@ def _main(name: str, arguments: Sequence[str]) -> int:
     chosen = _parser(name).parse_args(arguments)
     try:
         if chosen.run:
-            note = _note(chosen.run)
+            note = run_note.read(chosen.run)
             os.environ.update(note["environment"])
             chosen.url = note["api_url"]
         path, query = _request(name, chosen)
         answer = Client(chosen.url).ask(path, query)
-    except ApiError as error:
+    except (ApiError, NoRunError) as error:
         print(error, file=sys.stderr)
         return 1
     if answer.status != 200:
@@ -114,15 +115,6 @@ def _request(name: str, chosen: argparse.Namespace) -> tuple[str, list[tuple[str
 def _lines(answer: Mapping[str, Any]) -> list[str]:
     head = f"{answer['strategy']}, by version {answer['model_version']}, recommendation {answer['recommendation_id']}"
     return [head, *(f"{item['score']:9.6f}  {item['id']}" for item in answer["items"])]
-
-
-def _note(run: Path) -> dict[str, Any]:
-    path = run / RUN_NOTE
-    try:
-        note: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ApiError(f"{path}: expected the note of a local run that is up, found none ({error})") from error
-    return note
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

@@ -25,7 +25,6 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,16 +34,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contracts.aggregation import packed_id, unpack
 from contracts.batches import split
-from contracts.events import FAILED_PREFIX, MAX_RECORD_BYTES, original, replayed
+from contracts.events import FAILED_PREFIX, MAX_PUT_BYTES, MAX_PUT_RECORDS, MAX_RECORD_BYTES, original, replayed
 from functions.shared.events import RecordError
 from functions.stream_transformation.records import Record
+from operations import run_note
+from operations.run_note import NoRunError
 
-# PutRecords of Kinesis' API reference: records and bytes (keys included) of one request.
-MAX_RECORDS = 500
-MAX_BYTES = 5 * 1024 * 1024
 MAX_TRIES = 8
 REPLAYED_PREFIX = "replayed/"
-RUN_NOTE = "replay.json"
 _GZIP = b"\x1f\x8b"
 
 TOO_LARGE, REFUSED, AGAIN = "too_large", "refused_by_the_stream", "failed_again"
@@ -155,7 +152,7 @@ def replay(
         sendable = _choose([event for event in asked if event.event_id not in went], again, place, done)
         n_before = len(went)
         try:
-            for batch in split(sendable, lambda event: _size(event.record), MAX_BYTES, MAX_RECORDS):
+            for batch in split(sendable, lambda event: _size(event.record), MAX_PUT_BYTES, MAX_PUT_RECORDS):
                 _put(kinesis, stream, batch, went, place, done, sleep)
         finally:
             if len(went) > n_before:
@@ -270,21 +267,6 @@ def _put(
     )
 
 
-@contextmanager
-def noted_run(
-    folder: Path, environment: Mapping[str, str], bucket: str, stream: str, api_url: str = ""
-) -> Iterator[None]:
-    """Notes in the run's folder, while a local run is up, how `--run` reaches it. Only its owner can read the note."""
-    note = {"environment": dict(environment), "bucket": bucket, "stream": stream, "api_url": api_url}
-    path = folder / RUN_NOTE
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(note))
-    try:
-        yield
-    finally:
-        path.unlink()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command. On AWS, its usual variables name the account and region (`AWS_PROFILE`, `AWS_REGION`)."""
     chosen = _parser().parse_args(arguments)
@@ -297,7 +279,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         session = boto3.Session()
         s3, kinesis = session.client("s3"), session.client("kinesis")
         done = replay(s3, kinesis, chosen.bucket, chosen.prefix, chosen.stream, chosen.code, chosen.again)
-    except (ReplayError, ClientError, BotoCoreError) as error:
+    except (ReplayError, NoRunError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{done.files} files read; {done.events.total()} events put back on {chosen.stream} ({_told(done.events)})")
@@ -328,10 +310,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _use_run(chosen: argparse.Namespace) -> None:
-    path = chosen.run / RUN_NOTE
-    try:
-        note = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ReplayError(f"{path}: expected the note of a local run that is up, found none ({error})") from error
+    note = run_note.read(chosen.run)
     os.environ.update(note["environment"])
     chosen.bucket, chosen.stream = chosen.bucket or note["bucket"], chosen.stream or note["stream"]

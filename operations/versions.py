@@ -14,7 +14,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.replay import RUN_NOTE
+from operations import run_note
+from operations.run_note import NoRunError
 
 LOADER = "loader"
 """Part of the loader's name, by which it is found if no name is given."""
@@ -57,11 +58,11 @@ def _main(name: str, arguments: Sequence[str]) -> int:
     chosen = _parser(name).parse_args(arguments)
     try:
         if chosen.run:
-            os.environ.update(_environment(chosen.run))
+            os.environ.update(run_note.read(chosen.run)["environment"])
         client = boto3.client("lambda")
         loader = chosen.loader or find_loader(client)
         status = act(client, loader, ACTIONS[name], getattr(chosen, "version", None))
-    except (VersionError, ClientError, BotoCoreError) as error:
+    except (VersionError, NoRunError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 1
     print("\n".join(_lines(status)))
@@ -74,15 +75,6 @@ def _lines(status: Mapping[str, Any]) -> list[str]:
     pinned = set(status["pinned"])
     lines = [f"{v}{marks.get(v, '')}{' pinned' if v in pinned else ''}" for v in status["loaded"]]
     return lines or ["no version is loaded"]
-
-
-def _environment(run: Path) -> dict[str, str]:
-    path = run / RUN_NOTE
-    try:
-        environment: dict[str, str] = json.loads(path.read_text())["environment"]
-    except (OSError, ValueError, KeyError) as error:
-        raise VersionError(f"{path}: expected the note of a local run that is up, found none ({error})") from error
-    return environment
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

@@ -129,14 +129,22 @@ def _ease(data: RatingData, tune: Cases, test: Cases) -> dict[str, Tuned]:
             ndcg = _ndcg(_fading(data, tune, weights, only_liked, fade), tune, data)
             found[only_liked, regularisation, fade] = ndcg
     named = {EASE: (1.0,)} | ({FADING_EASE: fades} if len(fades) > 1 else {})
-    return {name: _fitted_ease(data, test, found, allowed) for name, allowed in named.items()}
+    best = {
+        name: max((key for key in found if key[2] in allowed), key=found.__getitem__) for name, allowed in named.items()
+    }
+    # Both have mostly the same weights, which take an inverse.
+    for_test = {key[:2]: _ease_weights(data, test, *key[:2]) for key in best.values()}
+    return {name: _fitted_ease(data, test, for_test[key[:2]], *key) for name, key in best.items()}
 
 
 def _fitted_ease(
-    data: RatingData, test: Cases, found: Mapping[tuple[bool, float, float], float], fades: tuple[float, ...]
+    data: RatingData,
+    test: Cases,
+    weights: npt.NDArray[np.float32],
+    only_liked: bool,
+    regularisation: float,
+    fade: float,
 ) -> Tuned:
-    only_liked, regularisation, fade = max((key for key in found if key[2] in fades), key=found.__getitem__)
-    weights = _ease_weights(data, test, only_liked, regularisation)
     setting = {"only_liked": only_liked, "regularisation": regularisation, "fade": fade}
     return Tuned(_fading(data, test, weights, only_liked, fade), setting)
 

@@ -9,10 +9,9 @@ from training import analysis, served
 from training.baselines import POPULARITY, Baselines, sample
 from training.data import RatingData
 from training.histories import Cases, Split
-from training.metrics import ERROR, K, Ranking, rank, standard_error, summary
+from training.metrics import ERROR, NDCG, Ranking, rank, standard_error, summary
 from training.served import Served
 
-NDCG = f"ndcg@{K}"
 COLD_ITEM_RATINGS = 5
 """An item with at most so many known ratings counts as cold."""
 SESSIONS = (1, 3, 10)

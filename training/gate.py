@@ -6,7 +6,7 @@ from typing import Any
 
 from scipy import stats
 
-from training.evaluate import NDCG
+from training.metrics import NDCG
 
 CHANCE = 0.05
 """The share of models without any taste that may pass, one-sided."""

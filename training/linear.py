@@ -6,7 +6,6 @@ from scipy import sparse
 from scipy.linalg import lapack
 
 from training.data import RatingData
-from training.exclusion import rating_matrix
 from training.histories import Flags
 
 EASE_MAX_ITEMS = 8_000
@@ -19,9 +18,8 @@ def fading_matrix(data: RatingData, known: Flags, fade: float) -> sparse.csr_mat
     """(n_users, n_items): 1 for a user's last known item, `fade` for the one before, `fade`² before that."""
     user = data.user[known]  # sorted, each user's oldest first
     age = np.searchsorted(user, user, side="right") - 1 - np.arange(len(user))
-    matrix = rating_matrix(data, known)
     weights = np.maximum(fade ** age.astype(np.float64), np.finfo(np.float32).tiny).astype(np.float32)
-    return sparse.csr_matrix((weights, (user, data.item[known])), shape=matrix.shape)
+    return sparse.csr_matrix((weights, (user, data.item[known])), shape=(len(data.users), len(data.items)))
 
 
 def neighbour_weights(liked: sparse.csr_matrix, neighbours: int, shrinkage: float) -> sparse.csr_matrix:

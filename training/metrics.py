@@ -12,6 +12,8 @@ from training.exclusion import excluded_from
 from training.histories import Cases, Indices
 
 K = 10
+NDCG = f"ndcg@{K}"
+"""The name of NDCG among the figures of a summary."""
 ERROR = "standard_error"
 """The standard error of the mean NDCG over the cases: in 95 of 100 samples the mean is within two of it."""
 CHUNK = 1024
@@ -70,7 +72,7 @@ def gini(counts: npt.NDArray[Any]) -> float:
 
 def figure(values: Mapping[str, float], name: str) -> str:
     """A figure of a summary as text; of NDCG with its standard error."""
-    error = f" ± {values[ERROR]:.4f}" if name == f"ndcg@{K}" and ERROR in values else ""
+    error = f" ± {values[ERROR]:.4f}" if name == NDCG and ERROR in values else ""
     return f"{values.get(name, float('nan')):.4f}{error}"
 
 
@@ -92,7 +94,7 @@ def summary(ranking: Ranking, popularity: npt.NDArray[np.float64]) -> dict[str, 
     floor = popularity[popularity > 0].min() / 2  # an item that nobody has rated yet
     return {
         "cases": len(ranking.rank),
-        f"ndcg@{K}": float(ranking.ndcg.mean()),
+        NDCG: float(ranking.ndcg.mean()),
         ERROR: standard_error(ranking.ndcg),
         f"recall@{K}": hits,  # one item is held out a user, so it is found whole or not at all
         f"hit_rate@{K}": hits,

@@ -12,8 +12,7 @@ from sklearn.decomposition import PCA
 
 from contracts.dataset import Kind
 from training.data import RatingData
-from training.evaluate import NDCG
-from training.metrics import ERROR
+from training.metrics import ERROR, NDCG
 from training.scoring import Vectors
 
 mpl.use("Agg")

@@ -11,10 +11,10 @@ import numpy as np
 from contracts.dataset import Dataset, Exclude
 from training import scoring
 from training.data import RatingData
-from training.evaluate import NDCG, standing
+from training.evaluate import standing
 from training.exclusion import excluded
 from training.history import History
-from training.metrics import K
+from training.metrics import NDCG, K
 from training.scoring import Vectors
 from training.tables import compared, item_names, misses, sessions, where
 

@@ -6,9 +6,7 @@ from typing import Any
 
 from contracts.dataset import Kind
 from training.data import RatingData
-from training.metrics import ERROR, K, figure
-
-NDCG = f"ndcg@{K}"
+from training.metrics import ERROR, NDCG, K, figure
 
 
 def compared(results: Mapping[str, Mapping[str, float]], title: str, what: str) -> str:

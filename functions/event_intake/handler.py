@@ -1,7 +1,6 @@
 """Lambda: takes events over HTTP, behind API Gateway, and puts them on the event stream."""
 
 import json
-import time
 from collections import Counter
 from typing import Any
 
@@ -29,7 +28,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Takes API Gateway's request (payload format 2.0) and returns the response of contracts/api.json."""
     with timed(metrics, "Request"):
         intake = _warm()
-        deadline = Deadline(min(Deadline.of(context, MARGIN_SECONDS).at, time.monotonic() + PUT_SECONDS))
+        deadline = Deadline.of(context, MARGIN_SECONDS, at_most=PUT_SECONDS)
         _, response = answer(event, {"postEvents": lambda _: intake.take(body_bytes(event), deadline)})
     _measure(response, intake.problem)
     return response

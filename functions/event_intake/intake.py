@@ -9,15 +9,12 @@ import msgspec
 
 from contracts import api
 from contracts.batches import split
-from contracts.events import MAX_RECORD_BYTES, SESSION, partition_key
+from contracts.events import MAX_PUT_BYTES, MAX_PUT_RECORDS, MAX_RECORD_BYTES, SESSION, partition_key
 from functions.shared.backoff import Backoff
 from functions.shared.deadline import Deadline
 from functions.shared.events import RecordError, decode
 from functions.shared.http.checks import Schema
 from functions.shared.http.problems import FieldError, ProblemError, bad_request
-
-PUT_RECORDS, PUT_BYTES = 500, 5 * 1000 * 1000
-"""The most records and bytes of a PutRecords call (Kinesis API reference, PutRecords: 500 and 5 MiB, keys included)."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
 RETRY_AFTER = 5
@@ -68,7 +65,7 @@ class Intake:
             except ProblemError as problem:
                 results[index] = _refused(problem)
         put: dict[int, str] = {}
-        for batch in split(records, lambda index: records[index].size, PUT_BYTES, PUT_RECORDS):
+        for batch in split(records, lambda index: records[index].size, MAX_PUT_BYTES, MAX_PUT_RECORDS):
             put |= self._put({index: records[index] for index in batch}, deadline)
         if records and not put:
             raise _busy()

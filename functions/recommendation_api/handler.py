@@ -2,9 +2,9 @@
 
 import gc
 import json
-import time
 from typing import Any
 
+from contracts.metrics import ANSWERS_FROM_MEMORY
 from functions.recommendation_api.service import Memory, Service
 from functions.shared import environment
 from functions.shared.artifacts import ArtifactBucket
@@ -36,8 +36,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Takes API Gateway's request (payload format 2.0) and returns the response of contracts/api.json."""
     with timed(metrics, "Request"):
         inference = _warm()
-        until = min(Deadline.of(context, MARGIN_SECONDS).at, time.monotonic() + DATABASE_SECONDS)
-        service = Service(inference, _memory, Deadline(until))
+        service = Service(inference, _memory, Deadline.of(context, MARGIN_SECONDS, at_most=DATABASE_SECONDS))
         operation, response = answer(
             event,
             {
@@ -71,7 +70,7 @@ def _warm() -> Inference:
 
 
 def _measure(operation: str, response: dict[str, Any], service: Service) -> None:
-    count(metrics, "AnswersFromMemory", int(service.from_memory))
+    count(metrics, ANSWERS_FROM_MEMORY, int(service.from_memory))
     count(metrics, f"Answers{response['statusCode'] // 100}xx", 1)
     fields = {"operation": operation, "status": response["statusCode"], "from_memory": service.from_memory}
     logger.info("answered", extra=fields)

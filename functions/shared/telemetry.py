@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-NAMESPACE = "Recommender"
+from contracts.metrics import NAMESPACE
 
-__all__ = ["NAMESPACE", "Logger", "MetricUnit", "Metrics", "count", "logger_of", "metrics_of", "timed"]
+__all__ = ["Logger", "MetricUnit", "Metrics", "count", "logger_of", "metrics_of", "timed"]
 
 
 def logger_of(function: str) -> Logger:

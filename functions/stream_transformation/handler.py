@@ -7,6 +7,7 @@ itself.
 from collections import Counter
 from typing import Any
 
+from contracts.metrics import RECORDS_FAILED
 from functions.shared import environment
 from functions.shared.deadline import Deadline
 from functions.shared.telemetry import MetricUnit, count, logger_of, metrics_of, timed
@@ -81,7 +82,7 @@ def _warm_bucket() -> event_source.FailureBucket:
 def _measure(result: Transformed, records: int) -> None:
     metrics.add_metric("BatchSize", MetricUnit.Count, records)
     reasons = Counter(result.failures.values())
-    count(metrics, "RecordsFailed", len(result.failures))
+    count(metrics, RECORDS_FAILED, len(result.failures))
     count(metrics, "RecordsRecommended", records - len(result.failures))
     for strategy, number in result.strategies.items():
         count(metrics, f"Records{strategy.capitalize()}", number)

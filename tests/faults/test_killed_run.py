@@ -9,7 +9,7 @@ from pathlib import Path
 
 from emulator.process import left_over
 from emulator.program import ROOT
-from operations.replay import RUN_NOTE
+from operations.run_note import RUN_NOTE
 from tests.emulator.aws import wait_until
 
 RUN = """
@@ -19,7 +19,7 @@ from emulator.mariadb import MariaDB
 from emulator.ministack import MiniStack
 from emulator.postgres import Postgres
 from emulator.process import goes_with_the_run
-from operations.replay import RUN_NOTE, noted_run
+from operations.run_note import RUN_NOTE, noted_run
 from tests.emulator.aws import Aws
 
 folder = Path(sys.argv[1])

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.events import MAX_HISTORY, MAX_RECORD_BYTES
+from contracts.events import MAX_HISTORY, MAX_PUT_BYTES, MAX_PUT_RECORDS, MAX_RECORD_BYTES
 from functions.event_intake import handler as module
-from functions.event_intake.intake import PUT_BYTES, PUT_RECORDS, Intake
+from functions.event_intake.intake import Intake
 from functions.stream_transformation.records import Record
 from tests.functions.http import Answered, call
 from tests.fuzz.values import JSON, NUMBERS, TEXTS
@@ -94,12 +94,12 @@ def test_an_event_that_the_stream_cannot_process_is_refused_alone(kinesis: Kines
 
 def test_what_kinesis_refuses_is_put_again_and_nothing_twice(kinesis: Kinesis) -> None:
     kinesis.refuse = lambda number: number % 3 == 0
-    sent = [{**GOOD, "session_id": f"s{number}"} for number in range(PUT_RECORDS)]
+    sent = [{**GOOD, "session_id": f"s{number}"} for number in range(MAX_PUT_RECORDS)]
     results = post({"events": sent}).json["results"]
-    assert [result["status"] for result in results] == [202] * PUT_RECORDS
+    assert [result["status"] for result in results] == [202] * MAX_PUT_RECORDS
     taken = {str(number): json.loads(record["Data"]) for number, record in enumerate(kinesis.taken, 1)}
     assert [taken[result["event_id"]] for result in results] == sent
-    assert len(kinesis.taken) == PUT_RECORDS
+    assert len(kinesis.taken) == MAX_PUT_RECORDS
 
 
 def test_a_busy_stream_costs_the_events_that_it_did_not_take(kinesis: Kinesis, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_a_busy_stream_costs_the_events_that_it_did_not_take(kinesis: Kinesis, m
 
 def test_a_body_over_one_call_of_kinesis_is_put_in_several(kinesis: Kinesis) -> None:
     large = {**GOOD, "filler": "x" * (MAX_RECORD_BYTES - 1000)}
-    assert 6 * (MAX_RECORD_BYTES - 1000) > PUT_BYTES
+    assert 6 * (MAX_RECORD_BYTES - 1000) > MAX_PUT_BYTES
     results = post({"events": [large] * 6}).json["results"]
     assert [result["status"] for result in results] == [202] * 6
 

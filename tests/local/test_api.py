@@ -33,7 +33,7 @@ from emulator.program import read_stack
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming
 from operations.__main__ import main as operations
-from operations.replay import noted_run
+from operations.run_note import noted_run
 from tests.functions.worlds import World, world
 from tests.local.harness import QUICK
 

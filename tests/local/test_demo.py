@@ -16,7 +16,7 @@ import pytest
 
 from emulator.program import ROOT
 from local.__main__ import main
-from operations.replay import RUN_NOTE
+from operations.run_note import RUN_NOTE
 from tests.emulator.aws import wait_until
 
 CLASSICMODELS = Path(os.environ.get("CLASSICMODELS", ROOT.parent / "shared" / "data" / "classicmodels"))
@@ -37,7 +37,7 @@ def run_local(folder: Path, *arguments: str) -> Run:
     done = subprocess.run(
         [sys.executable, "-m", "local", "--folder", str(folder), *arguments],
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": "200"},
+        env={**os.environ, "COLUMNS": "200", "RUN_OF_A_TEST": str(folder)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -51,7 +51,7 @@ def start_local(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "local", "--folder", str(folder), *arguments],
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": "200"},
+        env={**os.environ, "COLUMNS": "200", "RUN_OF_A_TEST": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -61,12 +61,17 @@ def start_local(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 
 def left_running(folder: Path) -> list[str]:
-    """The command lines of this machine's processes that name the folder."""
+    """The command lines of this machine's processes that name the folder, or that a run in it has started.
+
+    As root the databases have their data elsewhere: their environment alone says whose they are.
+    """
     lines = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return [line for line in lines if str(folder) in line and "-m local " not in line]
+            command, environment = ((process / name).read_bytes() for name in ("cmdline", "environ"))
+            if str(folder).encode() in command + environment:
+                lines.append(command.replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in lines if "-m local " not in line]
 
 
 def kept_up(folder: Path) -> Run:
@@ -153,7 +158,9 @@ def test_the_public_sample_database_and_its_real_event(run_folder: Path) -> None
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_stops_its_services(run_folder: Path, signum: signal.Signals) -> None:
     process = start_local(run_folder)
-    wait_until(lambda: bool(left_running(run_folder)) or process.poll() is not None, seconds=280)
+    wait_until(
+        lambda: any("mariadbd" in line for line in left_running(run_folder)) or process.poll() is not None, seconds=280
+    )
     process.send_signal(signum)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from contracts import artifacts as contract
-from contracts.dataset import Kind
 from functions.shared.serving.graph import ModelError
 from functions.shared.serving.tower import ItemTower
 from tests.training import worlds
@@ -21,24 +20,6 @@ from training.data import EntityTable, from_table
 from training.fit import Settings
 
 ITEMS = 2_000
-
-
-def random_items(model: TrainedModel) -> EntityTable:
-    """Items of values seen and never seen in training, and of missing ones."""
-    random, columns = np.random.default_rng(1), {}
-    for encoding in model.inputs.shape.item_encodings:
-        words = np.array([*encoding.vocabulary, "", "never seen", "žluťoučký"], dtype=object)
-        if encoding.column.kind.is_number:
-            values = random.normal(encoding.numbers.mean, 3 * encoding.numbers.scale, ITEMS)
-            values[random.random(ITEMS) < 0.2] = np.nan
-        elif encoding.column.kind is Kind.TAGS:
-            values = np.empty(ITEMS, dtype=object)
-            values[:] = [tuple(filter(None, random.choice(words, random.integers(0, 5)))) for _ in range(ITEMS)]
-        else:
-            values = random.choice(words, ITEMS)
-        columns[encoding.column.name] = values
-    ranges = {encoding.column.name: encoding.numbers for encoding in model.inputs.shape.item_encodings}
-    return EntityTable(tuple(map(str, range(ITEMS))), columns, ranges)
 
 
 def rows(table: EntityTable) -> list[dict[str, object]]:
@@ -56,7 +37,7 @@ def test_the_tower_says_of_raw_rows_what_torch_says_of_an_item_without_an_id(fil
     encodings = film_model.inputs.shape.item_encodings
     dim = film_model.model.dim
     tower = ItemTower(onnx_export.item_tower(film_model.model.items, encodings), film_model.data.dataset, dim)
-    items = random_items(film_model)
+    items = worlds.random_table(encodings, ITEMS, np.random.default_rng(1))
     with torch.inference_mode():
         encoded = features.encode(items, encodings)
         expected = film_model.model.items.unseen(encoded).numpy()

@@ -10,30 +10,13 @@ import torch
 from contracts import artifacts as contract
 from contracts.artifacts import MAX_RECENT_ITEMS
 from contracts.dataset import Kind
+from tests.training import worlds
 from tests.training.conftest import Published
 from training import features, onnx_export, scoring
 from training.artifacts import TrainedModel
 from training.data import EntityTable
 
 USERS = 3_000
-
-
-def random_users(model: TrainedModel, random: np.random.Generator) -> EntityTable:
-    """Users of values seen and never seen in training, and of missing ones."""
-    columns = {}
-    for encoding in model.inputs.shape.user_encodings:
-        words = [*encoding.vocabulary, "", "never seen", "žluťoučký"]
-        if encoding.column.kind.is_number:
-            values = random.normal(encoding.numbers.mean, 3 * encoding.numbers.scale, USERS)
-            values[random.random(USERS) < 0.2] = np.nan
-        elif encoding.column.kind is Kind.TAGS:
-            values = np.empty(USERS, dtype=object)
-            values[:] = [tuple(random.choice(words[:-3], random.integers(0, 5))) for _ in range(USERS)]
-        else:
-            values = random.choice(np.array(words, dtype=object), USERS)
-        columns[encoding.column.name] = values
-    ranges = {encoding.column.name: encoding.numbers for encoding in model.inputs.shape.user_encodings}
-    return EntityTable(tuple(map(str, range(USERS))), columns, ranges)
 
 
 def onnx_inputs(model: TrainedModel, users: EntityTable) -> dict[str, np.ndarray]:
@@ -49,7 +32,7 @@ def onnx_inputs(model: TrainedModel, users: EntityTable) -> dict[str, np.ndarray
 
 def assert_same_as_torch(model: TrainedModel, tower: bytes, n_recent: int) -> None:
     random = np.random.default_rng(n_recent)
-    users = random_users(model, random)
+    users = worlds.random_table(model.inputs.shape.user_encodings, USERS, random)
     recent = random.normal(size=(USERS, n_recent, model.model.dim)).astype(np.float32)
     lengths = random.integers(0, n_recent + 1, USERS)
     mask = (np.arange(n_recent) < lengths[:, None]).astype(np.float32)

@@ -1,5 +1,6 @@
 """Rating data for the tests: the sample shop, and a film site with tastes that drift, popular films and genres."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts import dataset as datasets
-from contracts.dataset import Dataset
+from contracts.dataset import Dataset, Kind
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker
 from functions.shop_seeder.sample_shop import Shop, generate
+from training.data import EntityTable
+from training.features import Encoding
 
 CLASSIC = datasets.load(Path(__file__).parents[2] / "dataset.toml")
 
@@ -126,3 +129,21 @@ def films(
             "seen_at": pa.array([row[4] for row in rows], pa.timestamp("s")),
         }
     )
+
+
+def random_table(encodings: Sequence[Encoding], count: int, random: np.random.Generator) -> EntityTable:
+    """Users or items of values seen and never seen in training, and of missing ones."""
+    columns = {}
+    for encoding in encodings:
+        words = np.array([*encoding.vocabulary, "", "never seen", "žluťoučký"], dtype=object)
+        if encoding.column.kind.is_number:
+            values = random.normal(encoding.numbers.mean, 3 * encoding.numbers.scale, count)
+            values[random.random(count) < 0.2] = np.nan
+        elif encoding.column.kind is Kind.TAGS:
+            values = np.empty(count, dtype=object)
+            values[:] = [tuple(filter(None, random.choice(words, random.integers(0, 5)))) for _ in range(count)]
+        else:
+            values = random.choice(words, count)
+        columns[encoding.column.name] = values
+    ranges = {encoding.column.name: encoding.numbers for encoding in encodings}
+    return EntityTable(tuple(map(str, range(count))), columns, ranges)

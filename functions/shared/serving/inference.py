@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from contracts.artifacts import ManifestError, read_manifest
+from contracts.metrics import VERSION_FALLBACKS
 from functions.shared import versions
 from functions.shared.artifacts import ArtifactBucket
 from functions.shared.database import Connection, KeptConnection, ended_at
@@ -41,7 +42,7 @@ class Fallback:
 
     def report(self, logger: Logger, metrics: Metrics, served: str) -> None:
         """The metric has an alarm (components/monitoring.py)."""
-        count(metrics, "VersionFallbacks", 1)
+        count(metrics, VERSION_FALLBACKS, 1)
         # Texts of other errors may hold values of an event.
         reason = str(self.error) if isinstance(self.error, ModelError | ManifestError) else ""
         fields = {"active": self.version, "served": served, "error": type(self.error).__name__, "reason": reason}

@@ -125,7 +125,9 @@ def prepare(connection: Connection) -> None:
     """Readies a new connection. Raises `NoActiveVersionError` where the database has no vectors yet."""
     try:
         register(connection)
-    except psycopg.ProgrammingError:
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate is not None:  # the server refused something; pgvector itself says that the type is missing
+            raise
         raise versions.NoActiveVersionError from None
     connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}")
     _in_force.pop(connection, None)

@@ -1,0 +1,13 @@
+"""The names of the functions' own metrics that an alarm watches: the functions count them, the program watches them."""
+
+NAMESPACE = "Recommender"
+"""The CloudWatch namespace. The dimension `service` is the function's folder below `functions/`."""
+
+RECORDS_FAILED = "RecordsFailed"
+"""Records of a batch that were kept unanswered."""
+
+VERSION_FALLBACKS = "VersionFallbacks"
+"""Calls that an earlier model version answered, because the active one cannot be served."""
+
+ANSWERS_FROM_MEMORY = "AnswersFromMemory"
+"""Requests that were answered by remembered popular items."""
