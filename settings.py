@@ -22,7 +22,8 @@ from components import (
     StreamingRecommenderSettings,
     VectorStoreSettings,
 )
-from contracts import dataset
+from contracts import dataset_file
+from contracts.dataset import Dataset
 
 PROJECT = "recommender"
 """The namespace of the program's keys: the name in Pulumi.yaml."""
@@ -51,9 +52,9 @@ class Settings:
     api: RecommendationApiSettings = field(default_factory=RecommendationApiSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
 
-    def load_dataset(self) -> dataset.Dataset:
-        """The specification that `dataset_file` names. Raises `contracts.dataset.DatasetError`."""
-        return dataset.load(Path(__file__).parent / self.dataset_file)
+    def load_dataset(self) -> Dataset:
+        """The specification that `dataset_file` names. Raises `DatasetError`."""
+        return dataset_file.load(Path(__file__).parent / self.dataset_file)
 
 
 class SourceSection(SourceDatabaseSettings, total=False):

@@ -14,7 +14,7 @@ from typing import Any
 from acceptance.events import put, visits
 from acceptance.target import AcceptanceError, Target
 from acceptance.wait import until
-from contracts import dataset, training_data
+from contracts import dataset_file, training_data
 from operations.recommendations import Receiver
 
 EVENTS = 1_000
@@ -57,7 +57,7 @@ def job(run: Run) -> str:
         raise AcceptanceError(
             f"Glue job {name}: {result['JobRunState']}: {result.get('ErrorMessage', 'no reason given')}"
         )
-    key = f"{dataset.load(target.dataset_file).name}/{training_data.SUCCESS_MARKER}"
+    key = f"{dataset_file.load(target.dataset_file).name}/{training_data.SUCCESS_MARKER}"
     marker = target.client("s3").get_object(Bucket=target.output("data_lake_bucket"), Key=key)["Body"].read()
     rows = training_data.read_marker(marker.decode()).rows
     if not rows:

@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from contracts import dataset as datasets
+from contracts import dataset_file
 from contracts.training_data import read_marker
 from emulator.mariadb import MariaDB
 from emulator.requirements import JAVA_HOME, JDBC_DRIVER
@@ -103,7 +103,7 @@ def measure(implementation: str, login: Login, buckets: int, memory: str) -> Mea
     """Makes one run in a process of its own."""
     folder = Path(tempfile.mkdtemp(prefix="etl-benchmark-"))
     try:
-        spec = replace(datasets.load(PROJECT / "dataset.toml"), buckets=buckets)
+        spec = replace(dataset_file.load(PROJECT / "dataset.toml"), buckets=buckets)
         settings = {"login": vars(login), "dataset": spec.to_dict(), "folder": str(folder), "memory": memory}
         started = time.monotonic()
         process = subprocess.Popen(

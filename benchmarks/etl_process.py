@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from contracts import dataset as datasets
+from contracts import dataset_file
+from contracts.columns import Kind
+from contracts.dataset import Dataset
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker
 from local.shop import Login
 
 
-def run_spark(login: Login, spec: datasets.Dataset, folder: Path, memory: str, jar: str) -> None:
+def run_spark(login: Login, spec: Dataset, folder: Path, memory: str, jar: str) -> None:
     from pyspark.sql import SparkSession
 
     from tests.etl.shops import ratings_etl, source_of
@@ -34,7 +36,7 @@ def run_spark(login: Login, spec: datasets.Dataset, folder: Path, memory: str, j
     ratings_etl.run(spark, source_of(login), "", lake.as_uri())
 
 
-def run_pandas(login: Login, spec: datasets.Dataset, folder: Path) -> None:
+def run_pandas(login: Login, spec: Dataset, folder: Path) -> None:
     """Does the job in the obvious way: three tables in memory, two merges, a partitioned Parquet data set."""
     import zlib
 
@@ -61,7 +63,7 @@ def run_pandas(login: Login, spec: datasets.Dataset, folder: Path) -> None:
                 frame[column] = frame[column].str.strip()
     for entity, frame in ((spec.users, users), (spec.items, items)):
         for column in entity.columns:
-            if column.kind is datasets.Kind.NUMERIC:
+            if column.kind is Kind.NUMERIC:
                 frame[column.name] = frame[column.name].astype(float)
     lowest, highest = spec.ratings.scale
     ratings = ratings[ratings[spec.ratings.rating or ""].between(lowest, highest)].drop_duplicates(
@@ -79,7 +81,7 @@ def run_pandas(login: Login, spec: datasets.Dataset, folder: Path) -> None:
 
 def main(implementation: str, text: str) -> None:
     settings = json.loads(text)
-    login, spec = Login(**settings["login"]), datasets.from_dict(settings["dataset"])
+    login, spec = Login(**settings["login"]), dataset_file.from_dict(settings["dataset"])
     folder = Path(settings["folder"])
     (folder / "lake").mkdir()
     if implementation == "spark":

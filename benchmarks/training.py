@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from contracts import dataset as datasets
+from contracts import dataset_file
 from training.data import RatingData, from_table, load
 from training.metrics import K
 
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, default=Path("dataset.toml"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[7])
     arguments = parser.parse_args()
-    data = load(arguments.data, datasets.load(arguments.dataset)) if arguments.data else _generated()
+    data = load(arguments.data, dataset_file.load(arguments.dataset)) if arguments.data else _generated()
     from benchmarks.rivals import RIVALS
 
     runs = [_alone(_measure_model, data, seed) for seed in arguments.seeds]

@@ -1,85 +1,21 @@
-"""The dataset specification (`dataset.toml`): the tables and columns of a shop that are users, items and ratings."""
+"""The dataset specification: the tables and columns of a shop that are users, items and ratings.
+
+`contracts.dataset_file` reads one from a `dataset.toml`.
+"""
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from datetime import date
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from contracts.toml_lines import key_lines
+from contracts.columns import Column, DatePart, KeyType, Kind
 
-
-class DatasetError(ValueError):
-    """The dataset specification cannot be used; the text lists every mistake, a line each."""
-
-
-class Kind(StrEnum):
-    """The way in which the model reads a column."""
-
-    CATEGORICAL = "categorical"
-    """Text from a set of values, for instance a city."""
-    BOOLEAN = "boolean"
-    """True or false; a number other than zero is true."""
-    NUMERIC = "numeric"
-    """A number, which may have a fraction."""
-    INTEGER = "integer"
-    """A whole number."""
-    DATE = "date"
-    """A day; the model reads its parts (`DatePart`)."""
-    TAGS = "tags"
-    """Several texts in one, joined by a separator: `tags:|` in dataset.toml."""
-    PASSTHROUGH = "passthrough"
-    """Kept in the training data, and not read by the model."""
-
-    @property
-    def is_number(self) -> bool:
-        return self in (Kind.NUMERIC, Kind.INTEGER)
-
-
-class KeyType(StrEnum):
-    INTEGER = "integer"
-    TEXT = "text"
-
-
-class DatePart(StrEnum):
-    """The parts of a date that the model reads."""
-
-    YEAR = "year"
-    MONTH = "month"
-    WEEKDAY = "weekday"
-    AGE = "age"
-    """Years from the date to the day of training, or of the event; 365.25 days each."""
-
-    @property
-    def kind(self) -> Kind:
-        return Kind.NUMERIC if self is DatePart.AGE else Kind.CATEGORICAL
-
-    def of(self, day: date | None, today: date) -> str | float:
-        """Returns the part in the type of its kind: text ("": missing) or a float (NaN: missing)."""
-        if self is DatePart.AGE:
-            return float("nan") if day is None else (today - day).days / 365.25
-        if day is None:
-            return ""
-        return str({DatePart.YEAR: day.year, DatePart.MONTH: day.month}.get(self, day.isoweekday()))
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of users or items other than the key, or a part of a date column."""
-
-    name: str
-    """The column's name in the source, for instance `city`; of a date's part `birthday.year`."""
-    kind: Kind
-    separator: str = ""
-    """The text that joins the values of a `tags` column, for instance `|`; empty for other kinds."""
-    source: str = ""
-    """The date column that a part is derived from; empty for other columns."""
-    part: DatePart | None = None
-    """The part of the date; `None` for other columns."""
+COUNT = "quantity"
+"""The training data's column of purchases where the source has none: each row counts as one."""
+BUCKET = "bucket"
+"""The partition's name in the training data where there are buckets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +137,7 @@ class Serving:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A whole specification. Make one with `load`, `parse` or `from_dict`."""
+    """A whole specification. Make one with `contracts.dataset_file`."""
 
     users: Entity
     items: Entity
@@ -274,50 +210,6 @@ class Dataset:
         }
 
 
-COUNT = "quantity"
-"""The training data's column of purchases where the source has none: each row counts as one."""
-BUCKET = "bucket"
-"""The partition's name in the training data where there are buckets."""
-
-
-def load(path: Path) -> Dataset:
-    """Reads `dataset.toml`. Raises `DatasetError` naming the file and every mistake in it, with its line."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DatasetError(f"{path}:{line}: expected UTF-8, found the byte {content[error.start]:#x}") from error
-    return parse(text, source=str(path))
-
-
-def parse(text: str, source: str = "dataset.toml") -> Dataset:
-    """Reads the text of a `dataset.toml`. Raises `DatasetError`."""
-    text = text.removeprefix("\ufeff")
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DatasetError(f"{source}: not TOML: {error}") from error
-    return from_dict(document, source, key_lines(text))
-
-
-def from_dict(
-    document: Mapping[str, Any], source: str = "dataset", lines: Mapping[tuple[str, ...], int] | None = None
-) -> Dataset:
-    """Builds a specification of the shape that `to_dict` gives. Raises `DatasetError`.
-
-    `lines` says where in the file the keys are, by their paths.
-    """
-    reader = _Reader(source, lines or {})
-    dataset = reader.dataset(document)
-    if reader.mistakes or dataset is None:
-        raise DatasetError("\n".join(reader.mistakes))
-    return dataset
-
-
 def quoted(name: str) -> str:
     """A table's or column's name as MySQL has it."""
     return "`" + name.replace("`", "``") + "`"
@@ -334,208 +226,3 @@ def _entity_to_dict(entity: Entity) -> dict[str, Any]:
         for column in entity.columns
     }
     return document
-
-
-_ROW_KEYS = {"table", "where", "query"}
-_STATEMENT = re.compile(r"\s*(?:(?:--|#).*\n\s*|/\*.*?\*/\s*)*(?:SELECT\b|WITH\b|\()", re.IGNORECASE | re.DOTALL)
-
-
-class _Reader:
-    """Reads a document and collects every mistake instead of stopping at the first.
-
-    What is only the consequence of a mistake is not told: a missing table's keys, a column that `in_stock` names and
-    whose own kind is wrong.
-    """
-
-    def __init__(self, source: str, lines: Mapping[tuple[str, ...], int]) -> None:
-        self.source = source
-        self.lines = lines
-        self.mistakes: list[str] = []
-
-    def mistake(self, where: tuple[str, ...], expected: str, found: object) -> None:
-        line = next((self.lines[where[:n]] for n in range(len(where), 0, -1) if where[:n] in self.lines), None)
-        place = self.source if line is None else f"{self.source}:{line}"
-        shown = "nothing" if found is None else repr(found)
-        self.mistakes.append(f"{place}: {'.'.join(where)}: expected {expected}, found {shown}")
-
-    def dataset(self, document: Mapping[str, Any]) -> Dataset | None:
-        self.unknown_keys((), document, {"users", "items", "ratings", "event", "output", "quality", "serving"})
-        users, items = self.entity("users", document), self.entity("items", document)
-        ratings = self.ratings(document)
-        event = self.table(("event",), document)
-        self.unknown_keys(("event",), event, {"features"})
-        output = self.table(("output",), document)
-        self.unknown_keys(("output",), output, {"name", "buckets"})
-        name = self.text(("output", "name"), output, default="ratings-ml-training")
-        buckets = self.integer(("output", "buckets"), output.get("buckets", 0), 0, 65_536)
-        features = self.event_features(self.table(("event", "features"), event), document)
-        quality = self.quality(self.table(("quality",), document))
-        serving = self.serving(self.table(("serving",), document), ratings)
-        if self.mistakes or users is None or items is None or ratings is None:
-            return None
-        return Dataset(users, items, ratings, features, name, buckets, quality, serving)
-
-    def entity(self, role: str, document: Mapping[str, Any]) -> Entity | None:
-        table = self.required_table(role, document)
-        if table is None:
-            return None
-        only_items = {"in_stock", "name"} if role == "items" else set()
-        self.unknown_keys((role,), table, {*_ROW_KEYS, "key", "key_type", "columns", *only_items})
-        rows, key = self.rows(role, table), self.text((role, "key"), table)
-        declared = self.table((role, "columns"), table)
-        columns = tuple(self.columns(role, declared, key))
-        key_type = table.get("key_type", "text")
-        if key_type not in list(KeyType):
-            self.mistake((role, "key_type"), "'integer' or 'text'", key_type)
-            key_type = KeyType.TEXT
-        in_stock = self.name(role, "in_stock", table) if role == "items" else None
-        numbers = [column.name for column in columns if column.kind.is_number]
-        wrong_itself = in_stock in declared and in_stock not in [column.name for column in columns]
-        if in_stock is not None and in_stock not in numbers and not wrong_itself:
-            self.mistake((role, "in_stock"), "a numeric or integer column of [items.columns]", in_stock)
-        name = self.name(role, "name", table) if role == "items" else None
-        return Entity(**rows, key=key, key_type=KeyType(key_type), columns=columns, in_stock=in_stock, name=name)
-
-    def rows(self, role: str, table: Mapping[str, Any]) -> dict[str, str]:
-        """`table`, with `where` or without, or `query`."""
-        found = {key: self.text((role, key), table) for key in ("table", "where", "query") if key in table}
-        if ("table" in found) == ("query" in found):
-            self.mistake((role,), "either table or query", " and ".join(found) or None)
-        if "query" in found:
-            query = found["query"] = found["query"].strip().removesuffix(";")
-            if query and not _STATEMENT.match(query):
-                self.mistake((role, "query"), "one SELECT statement", query[:60])
-            if "where" in found:
-                self.mistake((role, "where"), "a condition beside table only (write it into the query)", found["where"])
-        return found
-
-    def columns(self, role: str, table: Mapping[str, Any], key: str) -> Iterator[Column]:
-        seen = {key.lower(): f"{role}.key"}
-        for name, value in table.items():
-            kind, _, separator = value.partition(":") if isinstance(value, str) else ("", "", "")
-            if not name:
-                self.mistake((role, "columns", name), "a column's name", name)
-            elif name.lower() in seen:  # MySQL's column names know no case
-                self.mistake((role, "columns", name), f"a column that is not {seen[name.lower()]} already", name)
-            elif kind not in list(Kind) or (kind == Kind.TAGS) != bool(separator):
-                kinds = ", ".join(kind.value for kind in Kind if kind is not Kind.TAGS)
-                self.mistake((role, "columns", name), f"{kinds} or 'tags:<separator>'", value)
-            else:
-                yield Column(name, Kind(kind), separator)
-            seen.setdefault(name.lower(), f"a column of [{role}.columns]")
-
-    def ratings(self, document: Mapping[str, Any]) -> Ratings | None:
-        table = self.required_table("ratings", document)
-        if table is None:
-            return None
-        only = {"rating", "scale", "liked"} if "rating" in table else {"quantity"}
-        for key in sorted({"scale", "liked", "quantity"} - only):
-            if key in table:
-                beside = "rating" if key != "quantity" else "purchases (no ratings.rating)"
-                self.mistake(("ratings", key), f"it only beside {beside}", table[key])
-        known = {*_ROW_KEYS, "user", "item", "time", "rating", "scale", "liked", "quantity"}
-        self.unknown_keys(("ratings",), table, known)
-        rows, user, item = (
-            self.rows("ratings", table),
-            *(self.text(("ratings", key), table) for key in ("user", "item")),
-        )
-        rating, time, quantity = (self.name("ratings", key, table) for key in ("rating", "time", "quantity"))
-        self.different_columns({"user": user, "item": item, "rating": rating, "time": time, "quantity": quantity})
-        scale, liked = self.scale(table) if "rating" in table else ((1, 1), 1)
-        return Ratings(
-            **rows, user=user, item=item, rating=rating, scale=scale, liked=liked, time=time, quantity=quantity
-        )
-
-    def scale(self, table: Mapping[str, Any]) -> tuple[tuple[int, int], int]:
-        scale = table.get("scale", [1, 5])
-        if not (
-            isinstance(scale, list)
-            and len(scale) == 2
-            and all(isinstance(end, int) and not isinstance(end, bool) for end in scale)
-            and scale[0] < scale[1]
-        ):
-            self.mistake(("ratings", "scale"), "[lowest, highest], two rising whole numbers", scale)
-            return (1, 5), 5
-        lowest, highest = scale
-        return (lowest, highest), self.integer(("ratings", "liked"), table.get("liked", highest), lowest, highest)
-
-    def different_columns(self, names: Mapping[str, str | None]) -> None:
-        seen: dict[str, str] = {}
-        for key, name in names.items():
-            if name and name.lower() in seen:
-                self.mistake(("ratings", key), f"a column that is not ratings.{seen[name.lower()]} already", name)
-            seen.setdefault((name or "").lower(), key)
-
-    def quality(self, table: Mapping[str, Any]) -> Quality:
-        self.unknown_keys(("quality",), table, {"max_rejected", "min_rows"})
-        return Quality(**{key: self.share(("quality", key), table[key]) for key in asdict(Quality()) if key in table})
-
-    def serving(self, table: Mapping[str, Any], ratings: Ratings | None) -> Serving:
-        self.unknown_keys(("serving",), table, {"exclude", "exclude_days"})
-        exclude, days = table.get("exclude", Exclude.RATED.value), table.get("exclude_days")
-        if exclude not in list(Exclude):
-            self.mistake(("serving", "exclude"), "'rated', 'bought' or 'none'", exclude)
-            exclude = Exclude.RATED
-        if exclude == Exclude.BOUGHT and ratings and ratings.rating:
-            self.mistake(("serving", "exclude"), "'rated' or 'none' (ratings do not tell what was bought)", exclude)
-        if days is None:
-            return Serving(Exclude(exclude))
-        if exclude == Exclude.NONE:
-            self.mistake(("serving", "exclude_days"), "it only beside exclude = 'rated' or 'bought'", days)
-        if ratings and not ratings.time:
-            self.mistake(("serving", "exclude_days"), "it only beside ratings.time", days)
-        return Serving(Exclude(exclude), self.integer(("serving", "exclude_days"), days, 1, 36_500))
-
-    def event_features(self, table: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, str]:
-        users = document.get("users")
-        declared = users.get("columns", {}) if isinstance(users, Mapping) else None
-        if not isinstance(declared, Mapping):
-            return {}
-        known = [name for name, kind in declared.items() if kind != Kind.PASSTHROUGH]
-        for field, column in table.items():
-            if column not in known:
-                place = ("event", "features", field)
-                self.mistake(place, f"a feature of [users.columns] ({', '.join(known)})", column)
-        return dict(table)
-
-    def required_table(self, key: str, document: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        value = document.get(key)
-        if isinstance(value, Mapping):
-            return value
-        self.mistake((key,), f"a table [{key}]", value)
-        return None
-
-    def table(self, path: tuple[str, ...], parent: Mapping[str, Any]) -> Mapping[str, Any]:
-        value = parent.get(path[-1], {})
-        if isinstance(value, Mapping):
-            return value
-        self.mistake(path, f"a table [{'.'.join(path)}]", value)
-        return {}
-
-    def text(self, path: tuple[str, ...], table: Mapping[str, Any], default: str | None = None) -> str:
-        value = table.get(path[-1], default)
-        if isinstance(value, str) and value.strip():
-            return value
-        self.mistake(path, {"query": "an SQL statement", "where": "an SQL condition"}.get(path[-1], "a name"), value)
-        return ""
-
-    def name(self, role: str, key: str, table: Mapping[str, Any]) -> str | None:
-        """An optional column's name."""
-        return self.text((role, key), table) or None if key in table else None
-
-    def integer(self, path: tuple[str, ...], value: object, lowest: int, highest: int) -> int:
-        if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
-            return value
-        self.mistake(path, f"a whole number from {lowest} to {highest}", value)
-        return lowest
-
-    def share(self, path: tuple[str, ...], value: object) -> float:
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
-            return float(value)
-        self.mistake(path, "a share from 0 to 1", value)
-        return 0.0
-
-    def unknown_keys(self, path: tuple[str, ...], table: Mapping[str, Any], known: set[str]) -> None:
-        for key in table:
-            if key not in known:
-                self.mistake((*path, key), f"one of {', '.join(sorted(known))}", key)

@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any
 
-from contracts.dataset import Column, Kind
+from contracts.columns import Column, Kind
 from contracts.events import MAX_TAGS, MAX_TAGS_CHARACTERS, MAX_TEXT_CHARACTERS
 
 FLOAT32_MAX = 3.4028234663852886e38

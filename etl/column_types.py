@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from contracts.dataset import Dataset, Entity, KeyType, Kind, quoted
+from contracts.columns import KeyType, Kind
+from contracts.dataset import Dataset, Entity, quoted
 
 COLUMNS_SQL = (
     "SELECT table_name AS `t`, column_name AS `c`, data_type AS `d`, column_type AS `f` "

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from contracts.dataset import Dataset, KeyType
+from contracts.columns import KeyType
+from contracts.dataset import Dataset
 from contracts.training_data import SuccessMarker, items_folder, state_folder
 from etl.column_types import Read, Use, expression, reads
 from etl.lake import Folder

@@ -7,7 +7,8 @@ from itertools import pairwise
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T  # noqa: N812
 
-from contracts.dataset import Dataset, KeyType, Rows, quoted
+from contracts.columns import KeyType
+from contracts.dataset import Dataset, Rows, quoted
 from etl import column_types
 from etl.column_types import ColumnType
 

@@ -15,7 +15,8 @@ from awsglue.utils import getResolvedOptions
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from contracts import dataset
+from contracts import dataset_file
+from contracts.dataset import Dataset
 from contracts.training_data import QUALITY, QUARANTINE
 from etl import column_types, incremental, lake, quality, tables
 from etl.mysql import Source
@@ -81,11 +82,11 @@ def run(
     return report
 
 
-def checked_types(spark: SparkSession, source: Source, spec: dataset.Dataset) -> tables.Types:
+def checked_types(spark: SparkSession, source: Source, spec: Dataset) -> tables.Types:
     """Returns the source's columns. Raises `DatasetError` with a line for each that is missing or not of its kind."""
     found = source.column_types(spark, spec)
     if mistakes := column_types.mistakes(spec, found):
-        raise dataset.DatasetError("the source database is not as dataset.toml says:\n" + "\n".join(mistakes))
+        raise dataset_file.DatasetError("the source database is not as dataset.toml says:\n" + "\n".join(mistakes))
     return {role: columns for role, columns in found.items() if columns is not None}
 
 
@@ -100,13 +101,13 @@ def publish(report: Report, checked: tables.Tables, data_lake: lake.Folder) -> N
     data_lake.write(f"{place}/report.html", to_html(report))
 
 
-def load_dataset(spark: SparkSession, uri: str) -> dataset.Dataset:
+def load_dataset(spark: SparkSession, uri: str) -> Dataset:
     """Reads dataset.toml. Raises `DatasetError` with every mistake of the file, or if there is no such file."""
     place, _, name = uri.rpartition("/")
     text = lake.Folder(spark, place).read(name)
     if text is None:
-        raise dataset.DatasetError(f"{uri}: expected a dataset specification, found no file")
-    return dataset.parse(text, source=uri)
+        raise dataset_file.DatasetError(f"{uri}: expected a dataset specification, found no file")
+    return dataset_file.parse(text, source=uri)
 
 
 def load_source(spark: SparkSession, uri: str) -> Source:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from contracts.dataset import DatasetError
+from contracts.dataset_file import DatasetError
 from emulator import requirements
 from emulator.errors import LocalRunError
 from emulator.process import left_over

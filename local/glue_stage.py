@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from contracts import dataset, training_data
+from contracts import dataset_file, training_data
 from emulator.crawler import crawl
 from emulator.deploy.resource import Resource
 from emulator.errors import LocalRunError
@@ -110,7 +110,7 @@ def _write_log(logs: Any, group: str, name: str, text: str) -> None:
 
 
 def _describe(deployment: Deployment) -> str:
-    bucket, folder = deployment.output("data_lake_bucket"), dataset.load(deployment.dataset_file).name
+    bucket, folder = deployment.output("data_lake_bucket"), dataset_file.load(deployment.dataset_file).name
     marker = deployment.cloud.client("s3").get_object(Bucket=bucket, Key=f"{folder}/{training_data.SUCCESS_MARKER}")
     content = training_data.read_marker(marker["Body"].read().decode())
     folders = {file.rsplit("/", 1)[0] for file in content.files}

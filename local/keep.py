@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from contracts import dataset
+from contracts import dataset_file
 from contracts.dataset import Dataset
 from emulator.errors import LocalRunError
 from emulator.process import goes_with_the_run
@@ -122,6 +122,6 @@ def find(folder: Path | None) -> RunThatIsUp:
         note["environment"],
         note["stream"],
         note["bucket"],
-        dataset.from_dict(note["dataset"]),
+        dataset_file.from_dict(note["dataset"]),
         Login(**{**note["login"], "tls": Tls(**note["login"]["tls"])}),
     )

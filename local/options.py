@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from contracts import dataset
+from contracts import dataset_file
 from contracts.dataset import Dataset
 from emulator.errors import LocalRunError
 from emulator.program import ROOT, Stack, read_stack
@@ -66,7 +66,7 @@ def read(arguments: list[str]) -> Options:
         if path and not path.is_file():
             raise LocalRunError(f"{option} {path}: expected a file, found none")
     stack = read_stack(given.stack, _overrides(given, source))
-    spec = dataset.load(ROOT / stack.config.get("recommender:dataset_file", "dataset.toml"))
+    spec = dataset_file.load(ROOT / stack.config.get("recommender:dataset_file", "dataset.toml"))
     if source:  # asked last, when all other options are right
         source = settled(source)
         stack = read_stack(given.stack, _overrides(given, source))

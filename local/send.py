@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 from rich.console import Console
 
-from contracts.dataset import KeyType
+from contracts.columns import KeyType
 from contracts.events import CUSTOMER, HISTORY, IN_CART, PRODUCT, QUANTITY, SESSION
 from emulator.errors import LocalRunError
 from local import keep

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pymysql.cursors import Cursor
 
-from contracts.dataset import Dataset, KeyType, quoted
+from contracts.columns import KeyType
+from contracts.dataset import Dataset, quoted
 from emulator.errors import LocalRunError
 from local import dump as dump_file
 from local.check import columns

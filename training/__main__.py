@@ -5,9 +5,9 @@ import csv
 import sys
 from pathlib import Path
 
-from contracts import dataset as datasets
+from contracts import dataset_file
 from contracts.artifacts import MANIFEST, SIMILARITIES
-from contracts.dataset import DatasetError
+from contracts.dataset_file import DatasetError
 from training import pipeline
 from training.errors import TrainingError
 from training.fit import Settings
@@ -74,7 +74,7 @@ def _train(options: argparse.Namespace) -> None:
     with progress_bars() as progress:
         result = pipeline.run(
             options.data,
-            datasets.load(options.dataset),
+            dataset_file.load(options.dataset),
             options.output,
             settings,
             active=options.active,
@@ -97,13 +97,13 @@ def _read_names(path: Path) -> dict[str, str]:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    dataset = datasets.load(options.dataset)
+    dataset = dataset_file.load(options.dataset)
     print_metrics(pipeline.evaluate_version(options.data, dataset, options.artifacts, options.seed))
 
 
 def _publish(options: argparse.Namespace) -> None:
     if not (options.artifacts / MANIFEST).exists():
-        dataset = datasets.load(options.dataset).to_dict() if options.dataset else None
+        dataset = dataset_file.load(options.dataset).to_dict() if options.dataset else None
         write_manifest(options.artifacts, options.similarity, dataset)
     print(f"{publish(options.artifacts, options.output)} published to {options.output}")
 

@@ -15,7 +15,7 @@ import torch
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from contracts import artifacts as contract
-from contracts.dataset import Column, Kind
+from contracts.columns import Column, Kind
 from training import onnx_export, report, scoring
 from training.data import EntityTable, RatingData
 from training.exclusion import excluded

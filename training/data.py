@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts import features
-from contracts.dataset import Column, Dataset, Entity
+from contracts.columns import Column
+from contracts.dataset import Dataset, Entity
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker, items_folder, read_marker
 from training import numbers
 from training.errors import TrainingError

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from contracts.dataset import Column, Kind
+from contracts.columns import Column, Kind
 from training.data import EntityTable
 from training.numbers import NO_NUMBERS, Range
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from contracts.artifacts import MAX_RECENT_ITEMS
-from contracts.dataset import Kind
+from contracts.columns import Kind
 from training.features import Encoding
 
 

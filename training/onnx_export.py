@@ -16,7 +16,7 @@ from contracts.artifacts import (
     RECENT_ITEMS_MASK_INPUT,
     USER_VECTOR_OUTPUT,
 )
-from contracts.dataset import Kind
+from contracts.columns import Kind
 from training.features import Encoding, index_of
 from training.joined import JoinedItems, JoinedUsers
 from training.model import ItemTower, UserTower

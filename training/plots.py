@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
-from contracts.dataset import Kind
+from contracts.columns import Kind
 from training.data import RatingData
 from training.metrics import ERROR, NDCG
 from training.scoring import Vectors

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from contracts.dataset import Kind
+from contracts.columns import Kind
 from training.data import RatingData
 from training.metrics import ERROR, NDCG, K, figure
 

@@ -12,7 +12,7 @@ import numpy as np
 from psycopg import sql
 
 from contracts.artifacts import MAX_LENGTH, MAX_RECENT_ITEMS, MIN_LENGTH, NORMS_FACTOR, Manifest, has_length
-from contracts.dataset import Column
+from contracts.columns import Column
 from contracts.events import CUSTOMER, IN_CART, MAX_HISTORY, PRODUCT, Strategy
 from functions.shared import versions
 from functions.shared.artifacts import ArtifactBucket

@@ -7,7 +7,7 @@ from typing import Any
 
 import pymysql
 
-from contracts import dataset
+from contracts import dataset_file
 from contracts.dataset import Dataset
 from emulator.errors import LocalRunError
 from emulator.program import ROOT
@@ -24,13 +24,13 @@ def main(arguments: list[str]) -> int:
     login = parse_url(options.source, ask_password)
     if options.propose and options.propose.exists():
         raise LocalRunError(f"--propose {options.propose}: expected no such file, found one: give another name")
-    spec = None if options.propose else dataset.load(options.dataset or ROOT / "dataset.toml")
+    spec = None if options.propose else dataset_file.load(options.dataset or ROOT / "dataset.toml")
     try:
         with connected(login) as connection, connection.cursor() as cursor:
             if options.propose:
                 _write(options.propose, propose(cursor, login))
                 print(f"proposed: {options.propose}")
-                spec = dataset.load(options.propose)
+                spec = dataset_file.load(options.propose)
             assert spec is not None
             return _print_report(cursor, spec, columns.check(cursor, login, spec))
     except pymysql.err.MySQLError as error:

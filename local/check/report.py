@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.dataset import Column, Dataset, Entity, KeyType, Kind, Rows, quoted
+from contracts.columns import Column, KeyType, Kind
+from contracts.dataset import Dataset, Entity, Rows, quoted
 from etl.column_types import Family
 from local.check.columns import Columns
 

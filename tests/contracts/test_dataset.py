@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.dataset import DatasetError, DatePart, Exclude, Kind, Serving, from_dict, load, parse
+from contracts.columns import DatePart, Kind
+from contracts.dataset import Exclude, Serving
+from contracts.dataset_file import DatasetError, from_dict, load, parse
 from contracts.toml_lines import key_lines
 
 PURCHASES = """

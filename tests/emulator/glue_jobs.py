@@ -8,7 +8,7 @@ import pulumi
 
 import components
 import emulator.deploy  # noqa: F401  (registers what makes each resource type real)
-from contracts.dataset import load
+from contracts.dataset_file import load
 from emulator.deploy.cloud import Cloud
 from emulator.deploy.monitor import LocalMocks, LocalMonitor
 from emulator.deploy.resource import Resource

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from contracts.dataset import load
+from contracts.dataset_file import load
 from contracts.training_data import read_marker
 from emulator.errors import LocalRunError
 from emulator.program import ROOT

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from contracts.dataset import Column, Dataset, Entity, KeyType, Kind, Ratings
+from contracts.columns import Column, KeyType, Kind
+from contracts.dataset import Dataset, Entity, Ratings
 from etl import column_types, tables
 from etl.column_types import ColumnType
 from local.shop import Login

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from contracts import dataset as datasets
+from contracts import dataset_file
 from local.login import Login
 from tests.etl import shops
 from tests.local.shops import N_ITEMS, fill, visits
@@ -16,7 +16,7 @@ from tests.local.test_check import documented
 def test_orders_become_training_data(spark: SparkSession, shop_database: Login, lake: Path, shop: str) -> None:
     fill(shop_database, shop)
     text = documented(shop)[0]
-    spec = datasets.parse(text)
+    spec = dataset_file.parse(text)
     report = shops.run(spark, shop_database, text, lake)
     assert not set(shops.quarantined(lake)), "guests and returns are no defects"
     user, item = (spec.training_names[role, entity.key] for role, entity in

@@ -6,12 +6,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from contracts import dataset as datasets
+from contracts import dataset_file
 from etl import quality, tables
 from etl.column_types import ColumnType, reads
 from tests.etl import shops
 
-SPEC = datasets.parse(shops.BOOKS.replace('time = "scored_at"\n', ""))
+SPEC = dataset_file.parse(shops.BOOKS.replace('time = "scored_at"\n', ""))
 TEXT, INT, DOUBLE = ColumnType("text", "text"), ColumnType("int", "int"), ColumnType("double", "double")
 TYPES = {
     "users": {"reader_id": TEXT, "home_town": TEXT},

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from contracts import dataset as datasets
+from contracts import dataset_file
 from local.shop import Login
 from tests.databases import execute
 from tests.etl import connector_j, shops
@@ -39,7 +39,7 @@ def test_invoices_become_training_data_by_a_join_in_the_dataset_file(
         "1": "1980-02-29", "2": "None", "3": "1999-12-31",
     }  # fmt: skip
     assert set(shops.quarantined(lake)) == {"ratings"}
-    assert "TrackId" in datasets.parse((MUSIC / "dataset.toml").read_text()).training_names.values()
+    assert "TrackId" in dataset_file.parse((MUSIC / "dataset.toml").read_text()).training_names.values()
 
 
 def test_rows_that_are_no_customers_are_left_out_by_a_condition(
@@ -98,7 +98,7 @@ def test_a_column_of_another_kind_is_refused_before_anything_is_read(
 ) -> None:
     shops.make_books(shop_database)
     wrong = shops.BOOKS.replace('home_town = "categorical"', 'home_town = "numeric"').replace('"stars"', '"starz"')
-    with pytest.raises(datasets.DatasetError) as raised:
+    with pytest.raises(dataset_file.DatasetError) as raised:
         shops.run(spark, shop_database, wrong, lake)
     assert str(raised.value).splitlines()[1:] == [
         "users.columns.home_town: readers.home_town is TEXT, which cannot be numeric: declare it categorical (a key: "

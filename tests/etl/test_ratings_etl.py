@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from contracts import dataset as datasets
+from contracts import dataset_file
+from contracts.dataset import Quality
+from contracts.dataset_file import DatasetError
 from etl.quality import QualityError
 from local.shop import Login
 from tests.databases import execute
@@ -136,16 +138,16 @@ def test_a_job_killed_before_the_switch_leaves_the_old_data_and_the_next_run_cle
 
 
 def test_a_dataset_file_that_is_missing_or_wrong_is_an_error_that_names_it(spark: SparkSession, lake: Path) -> None:
-    with pytest.raises(datasets.DatasetError, match=r"nowhere.toml: expected a dataset specification, found no file"):
+    with pytest.raises(DatasetError, match=r"nowhere.toml: expected a dataset specification, found no file"):
         shops.ratings_etl.load_dataset(spark, (lake / "nowhere.toml").as_uri())
 
 
 def test_the_gates_thresholds_are_checked_and_travel_with_the_specification() -> None:
-    spec = datasets.parse(shops.BOOKS + "[quality]\nmax_rejected = 0.25\n")
-    assert (spec.quality.max_rejected, spec.quality.min_rows) == (0.25, datasets.Quality().min_rows)
-    assert datasets.from_dict(spec.to_dict()) == spec
-    with pytest.raises(datasets.DatasetError) as raised:
-        datasets.parse(shops.BOOKS + "[quality]\nmax_rejected = 5\nmin_rows = true\nmax_row = 1\n")
+    spec = dataset_file.parse(shops.BOOKS + "[quality]\nmax_rejected = 0.25\n")
+    assert (spec.quality.max_rejected, spec.quality.min_rows) == (0.25, Quality().min_rows)
+    assert dataset_file.from_dict(spec.to_dict()) == spec
+    with pytest.raises(DatasetError) as raised:
+        dataset_file.parse(shops.BOOKS + "[quality]\nmax_rejected = 5\nmin_rows = true\nmax_row = 1\n")
     for mistake in (
         "quality.max_rejected: expected a share from 0 to 1, found 5",
         "quality.min_rows: expected a share from 0 to 1, found True",

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from contracts.dataset import KeyType, Rows
+from contracts.columns import KeyType
+from contracts.dataset import Rows
 from etl.mysql import Split
 from local.shop import Login
 from tests.databases import execute

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from psycopg import sql
 
 from contracts.artifacts import RECENT_ITEMS_INPUT, USER_TOWER, USER_VECTOR_OUTPUT
-from contracts.dataset import Column, Kind
+from contracts.columns import Column, Kind
 from contracts.events import MAX_HISTORY, MAX_TAGS
 from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading

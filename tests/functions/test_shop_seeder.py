@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import dataset
+from contracts import dataset_file
 from emulator.program import ROOT
 from functions.shop_seeder import handler as seeder
 from local.shop import Login
@@ -26,5 +26,5 @@ def test_the_sample_shop_has_what_the_default_dataset_names_and_is_made_once(env
     first = seeder.handler({"seed": 3}, Context())
     assert first["seeded"] is True
     assert {table: first["rows"][table] for table in EXPECTED} == EXPECTED
-    assert "300 customers, 120 products" in check_existing(environment, dataset.load(ROOT / "dataset.toml"))
+    assert "300 customers, 120 products" in check_existing(environment, dataset_file.load(ROOT / "dataset.toml"))
     assert seeder.handler({"seed": 4}, Context()) == {"seeded": False, "rows": first["rows"]}

@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from contracts import artifacts
-from contracts.dataset import load
+from contracts.dataset_file import load
 from emulator.program import ROOT
 
 DATASET = load(ROOT / "dataset.toml")

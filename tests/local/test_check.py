@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from contracts import dataset
+from contracts import dataset_file
 from emulator.program import ROOT
 from functions.shop_seeder.sample_shop import generate
 from functions.shop_seeder.sample_shop.sql import statements
@@ -65,7 +65,7 @@ def test_a_proposal_for_a_shop_can_start_a_run(
     status = main(["check", "--source", url(shop_database), "--propose", str(path)])
     told = capsys.readouterr().out
     assert status == 0, told + path.read_text()
-    spec = dataset.load(path)
+    spec = dataset_file.load(path)
     found = (spec.users.table, spec.items.table, spec.items.name)
     if shop == "Chinook":
         assert found == ("Customer", "Track", "Name")
@@ -91,7 +91,7 @@ def test_a_proposal_for_the_sample_shop_is_much_like_its_own(
     execute(shop_database, statements(shop.customers, shop.products, shop.ratings))
     path = tmp_path / "proposed.toml"
     assert main(["check", "--source", url(shop_database), "--propose", str(path)]) == 0, capsys.readouterr().out
-    proposed, own = dataset.load(path), dataset.load(ROOT / "dataset.toml")
+    proposed, own = dataset_file.load(path), dataset_file.load(ROOT / "dataset.toml")
     for role in ("users", "items"):
         ours, theirs = getattr(own, role), getattr(proposed, role)
         assert (theirs.table, theirs.key, theirs.key_type, theirs.in_stock) == (
@@ -109,12 +109,12 @@ def test_a_proposal_for_the_sample_shop_is_much_like_its_own(
 def test_a_proposal_for_the_public_sample_database_takes_its_orders(
     shop_database: Login, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spec = dataset.load(ROOT / "dataset.toml")
+    spec = dataset_file.load(ROOT / "dataset.toml")
     load_dump(shop_database, CLASSICMODELS / "mysqlsampledatabase.sql", CLASSICMODELS / "ratings.csv", spec)
     execute(shop_database, ["DROP TABLE ratings"])
     path = tmp_path / "proposed.toml"
     assert main(["check", "--source", url(shop_database), "--propose", str(path)]) == 0, capsys.readouterr().out
-    proposed = dataset.load(path)
+    proposed = dataset_file.load(path)
     assert (proposed.users.table, proposed.items.table) == ("customers", "products")
     assert "orderdetails" in proposed.ratings.query
 
@@ -191,7 +191,7 @@ def test_odd_names_of_tables_and_columns_are_quoted(
     path = tmp_path / "odd.toml"
     path.write_text(ODD, encoding="utf-8")
     assert main(["check", "--source", url(shop_database), "--dataset", str(path)]) == 0, capsys.readouterr().out
-    spec = dataset.load(path)
+    spec = dataset_file.load(path)
     shop = read_shop(shop_database, spec)
     assert shop.item_names == {"1%": "One", "2": "Two", "3": "Three"}
     assert {customer.id: customer.liked for customer in shop.customers} == {"b": (), "ä%s": ("1%", "2", "3")}
@@ -252,5 +252,5 @@ def test_values_are_shown_and_keys_compared_as_the_etl_has_them(
         r"! bought: at missing: 50.0%, more than quality.max_rejected",
     ):
         assert re.search(line, told), told
-    shop = read_shop(shop_database, dataset.load(tmp_path / "shop.toml"))
+    shop = read_shop(shop_database, dataset_file.load(tmp_path / "shop.toml"))
     assert shop.customers[0].features == {"flags": 9, "v": "Rome"}, "an event says nothing of a zero date"

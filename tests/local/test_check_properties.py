@@ -12,7 +12,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from contracts.dataset import KeyType, Kind, quoted
+from contracts.columns import KeyType, Kind
+from contracts.dataset import quoted
 from local.__main__ import main
 from local.login import Login
 from tests.databases import execute

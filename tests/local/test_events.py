@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import dataset
+from contracts import dataset_file
 from contracts.events import partition_key
 from emulator.errors import LocalRunError
 from emulator.program import ROOT
@@ -13,7 +13,7 @@ from local.events import Event, make_events, put_events, read_events
 from local.shop import Customer, Shop
 from tests.emulator.aws import Aws
 
-SPEC = dataset.load(ROOT / "dataset.toml")
+SPEC = dataset_file.load(ROOT / "dataset.toml")
 SHOP = Shop(
     tuple(Customer(number, {"city": "Nantes", "creditLimit": 21000}, ("S1", "S2", "S3")) for number in range(100, 140)),
     {f"S{number}": f"Product {number}" for number in range(1, 9)},

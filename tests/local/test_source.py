@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.dataset import Dataset, load, parse
+from contracts.dataset import Dataset
+from contracts.dataset_file import load, parse
 from emulator.errors import LocalRunError
 from local.login import parse_url
 from local.shop import Login

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from contracts import artifacts as contract
-from contracts import dataset as datasets
+from contracts import dataset_file
 from tests.training.conftest import Published
 from tests.training.worlds import CLASSIC
 
@@ -31,7 +31,7 @@ def test_a_version_holds_every_file_and_the_manifest_names_each_with_its_digest(
     for path, digest in manifest.files.items():
         assert contract.file_sha256(published.folder / path) == digest
     assert (manifest.n_items, manifest.n_users, manifest.dim) == (119, 299, 64)
-    assert datasets.from_dict(manifest.dataset or {}) == CLASSIC
+    assert dataset_file.from_dict(manifest.dataset or {}) == CLASSIC
 
 
 def test_embeddings_are_unit_vectors_and_users_like_what_lies_near(published: Published) -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from contracts import artifacts as contract
-from contracts import dataset as datasets
+from contracts import dataset_file
 from contracts.training_data import SUCCESS_MARKER, items_folder, read_marker
 from functions.shared.serving.tower import UserTower
 from local.training_stage import Trained
@@ -150,7 +150,7 @@ def test_data_that_cannot_be_learned_is_refused_by_name(
         training_data.from_table(change(views), worlds.FILMS, "views")
 
 
-PURCHASES = datasets.parse("""
+PURCHASES = dataset_file.parse("""
 [users]
 table = "customer"
 key = "id"

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import features
-from contracts.dataset import Column, Kind
+from contracts.columns import Column, Kind
 from functions.shared.serving.graph import FeatureValue, tensor
 from functions.shared.serving.tower import UserTower
 from tests.training.worlds import CLASSIC

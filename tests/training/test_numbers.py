@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contracts import artifacts as contract
 from contracts import features
-from contracts.dataset import Column, Kind
+from contracts.columns import Column, Kind
 from functions.shared.serving.tower import UserTower
 from tests.training import worlds
 from tests.training.conftest import Published

@@ -9,7 +9,7 @@ import torch
 
 from contracts import artifacts as contract
 from contracts.artifacts import MAX_RECENT_ITEMS
-from contracts.dataset import Kind
+from contracts.columns import Kind
 from tests.training import worlds
 from tests.training.conftest import Published
 from training import features, onnx_export, scoring

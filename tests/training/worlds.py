@@ -7,16 +7,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts import dataset as datasets
-from contracts.dataset import Dataset, Kind
+from contracts import dataset_file
+from contracts.columns import Kind
+from contracts.dataset import Dataset
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker
 from functions.shop_seeder.sample_shop import Shop, generate
 from training.data import EntityTable
 from training.features import Encoding
 
-CLASSIC = datasets.load(Path(__file__).parents[2] / "dataset.toml")
+CLASSIC = dataset_file.load(Path(__file__).parents[2] / "dataset.toml")
 
-FILMS = datasets.parse("""
+FILMS = dataset_file.parse("""
 [users]
 table = "viewers"
 key = "viewer"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from contracts.dataset import Column, Kind
+from contracts.columns import Column, Kind
 from functions.shared.vectors import Vectors
 
 NUMBERS, TEXTS = "tensor(float)", "tensor(string)"

@@ -17,7 +17,9 @@ from contracts.artifacts import (
     USER_VECTOR_OUTPUT,
     Manifest,
 )
-from contracts.dataset import Column, Dataset, DatasetError, from_dict
+from contracts.columns import Column
+from contracts.dataset import Dataset
+from contracts.dataset_file import DatasetError, from_dict
 from functions.shared.artifacts import ArtifactBucket
 from functions.shared.serving.graph import FeatureValue, Graph, ModelError, is_missing
 from functions.shared.vectors import Vectors
