@@ -16,12 +16,8 @@ from components.recommendation_api import (
 )
 from components.source_database import SourceDatabase, SourceDatabaseArgs, SourceDatabaseSettings
 from components.storage import BucketReference, PrivateBucket, PrivateBucketArgs
-from components.streaming_recommender import (
-    Delivery,
-    StreamingRecommender,
-    StreamingRecommenderArgs,
-    StreamingRecommenderSettings,
-)
+from components.stream_settings import Delivery, StreamingRecommenderSettings
+from components.streaming_recommender import StreamingRecommender, StreamingRecommenderArgs
 from components.vector_store import VectorStore, VectorStoreArgs, VectorStoreSettings, WatchedDatabase
 
 __all__ = [

@@ -14,7 +14,7 @@ from components.common import COMMON_DEFAULTS
 from components.network import NETWORK_DEFAULTS
 from components.recommendation_api import API_DEFAULTS
 from components.source_database import SOURCE_DEFAULTS
-from components.streaming_recommender import STREAM_DEFAULTS
+from components.stream_settings import STREAM_DEFAULTS
 from components.vector_store import VECTOR_STORE_DEFAULTS
 from emulator.program import ROOT, read_stack
 from tests.engine.cloud import DATABASE, DELIVERY, INVOCATION, KEY, Call
