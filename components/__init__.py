@@ -8,6 +8,7 @@ from components.function import PythonFunction, PythonFunctionArgs, WatchedFunct
 from components.iam import Link, ScopedRole, ScopedRoleArgs, Statement
 from components.monitoring import Monitoring, MonitoringArgs, MonitoringSettings
 from components.network import Network, NetworkArgs, NetworkSettings, PlacementArgs
+from components.private_bucket import BucketReference, PrivateBucket, PrivateBucketArgs
 from components.recommendation_api import (
     RecommendationApi,
     RecommendationApiArgs,
@@ -15,7 +16,6 @@ from components.recommendation_api import (
     WatchedApi,
 )
 from components.source_database import SourceDatabase, SourceDatabaseArgs, SourceDatabaseSettings
-from components.storage import BucketReference, PrivateBucket, PrivateBucketArgs
 from components.stream_settings import Delivery, StreamingRecommenderSettings
 from components.streaming_recommender import StreamingRecommender, StreamingRecommenderArgs
 from components.vector_store import VectorStore, VectorStoreArgs, VectorStoreSettings, WatchedDatabase

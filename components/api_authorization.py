@@ -12,7 +12,7 @@ import pulumi_random as random
 from components.common import CommonArgs, Component
 from components.function import PythonFunction, WatchedFunction
 from components.iam import partition, use_key
-from components.storage import BucketReference
+from components.private_bucket import BucketReference
 from contracts.environment import API_KEYS_SECRET
 
 API_KEY_HEADER = "x-api-key"

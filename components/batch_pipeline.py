@@ -13,7 +13,7 @@ from components.glue import LIST_BUCKET, catalog_arn, glue_role, job_logs, netwo
 from components.iam import Link, Statement, use_key
 from components.network import PlacementArgs
 from components.packaging import ROOT, package_zip
-from components.storage import BucketReference, PrivateBucket
+from components.private_bucket import BucketReference, PrivateBucket
 
 GLUE_VERSION = "5.1"
 JOB_SCRIPT = ROOT / "etl" / "ratings_etl.py"

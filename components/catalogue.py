@@ -6,7 +6,7 @@ import pulumi_aws as aws
 from components.common import Component
 from components.glue import LIST_BUCKET, catalog_arn, glue_role
 from components.iam import ScopedRole, Statement, partition, use_key
-from components.storage import PrivateBucket
+from components.private_bucket import PrivateBucket
 
 ATHENA_PREFIX = "athena-results/"
 

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.iam import Link, Statement, use_key
-from components.storage import PrivateBucket
+from components.private_bucket import PrivateBucket
 from contracts.environment import DELIVERY_STREAM_NAME, FAILURE_BUCKET
 
 BATCH_SIZE = 500

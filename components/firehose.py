@@ -9,7 +9,7 @@ from components.common import Component
 from components.function import PythonFunction
 from components.iam import ScopedRole, Statement, use_key
 from components.live_changes import backup_stays, refusing
-from components.storage import PrivateBucket
+from components.private_bucket import PrivateBucket
 from components.stream_settings import StreamingRecommenderSettings
 
 RECOMMENDATIONS_PREFIX = "recommendations/!{timestamp:yyyy/MM/dd/HH}/"

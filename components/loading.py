@@ -7,7 +7,7 @@ from components.common import Component
 from components.function import PythonFunction
 from components.iam import Link, Statement
 from components.network import PlacementArgs
-from components.storage import PrivateBucket
+from components.private_bucket import PrivateBucket
 
 DEAD_LETTER_DAYS = 14
 """SQS's longest retention."""

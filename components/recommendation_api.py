@@ -18,7 +18,7 @@ from components.common import CommonArgs, Component, check_choice, check_range, 
 from components.function import PythonFunction, WatchedFunction
 from components.iam import Link
 from components.network import PlacementArgs
-from components.storage import BucketReference
+from components.private_bucket import BucketReference
 from contracts import api as contract
 
 STAGE = "$default"

@@ -13,7 +13,7 @@ from components.function import PythonFunction
 from components.iam import Link
 from components.live_changes import refusing, storage_grows, zones_stay
 from components.network import PlacementArgs, connect
-from components.storage import BucketReference
+from components.private_bucket import BucketReference
 from contracts.environment import SOURCE_DB
 
 MYSQL_PORT = 3306

@@ -13,7 +13,7 @@ from components.function import PythonFunction, WatchedFunction
 from components.iam import Link, Statement
 from components.live_changes import refusing, shards_by_half_or_double
 from components.network import PlacementArgs
-from components.storage import BucketReference, PrivateBucket
+from components.private_bucket import BucketReference, PrivateBucket
 from components.stream_settings import STREAM_DEFAULTS, Delivery, StreamingRecommenderSettings, check_ranges
 from contracts.environment import EVENT_STREAM_NAME, MODEL_INFERENCE_FUNCTION, RECOMMENDATION_LIMIT
 

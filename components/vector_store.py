@@ -13,7 +13,7 @@ from components.iam import Link, Statement, use_key
 from components.live_changes import backups_stay, refusing, storage_grows, zones_stay
 from components.loading import load_on_manifest
 from components.network import PlacementArgs, connect
-from components.storage import BucketReference, PrivateBucket
+from components.private_bucket import BucketReference, PrivateBucket
 from contracts.environment import ML_ARTIFACTS_BUCKET, VECTOR_DB, VECTOR_DB_AUTH
 
 POSTGRES_PORT = 5432

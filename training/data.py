@@ -20,7 +20,7 @@ from contracts.dataset import Dataset, Entity
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker, items_folder, read_marker
 from training import numbers
 from training.errors import TrainingError
-from training.storage import Folder, folder
+from training.folders import Folder, folder
 
 DAY = 86_400 * 1e6
 """A day in microseconds, the unit of moments."""

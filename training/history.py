@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts import artifacts as contract
 from training.errors import TrainingError
-from training.storage import folder
+from training.folders import folder
 
 MOST = 20
 """The number of versions that are shown, the latest ones."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from contracts import artifacts as contract
 from contracts.dataset import Dataset
-from training import artifacts, linear_part, scoring, served
+from training import artifact_writer, linear_part, scoring, served
 from training.baselines import baselines
 from training.blend import Blend, choose, find_teacher, joined
 from training.data import RatingData, load
@@ -88,7 +88,7 @@ def run(
     trained = train(ratings, settings, run_folder, progress, active=served_now, force=force)
     staged = run_folder / "staged"
     shutil.rmtree(staged, ignore_errors=True)
-    manifest = artifacts.write(trained, staged, published(output), names)
+    manifest = artifact_writer.write(trained, staged, published(output), names)
     (staged / contract.MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
     folder = run_folder / manifest.version
     shutil.rmtree(folder, ignore_errors=True)  # a run again in the same second gives the same version
@@ -123,7 +123,7 @@ def train(
     *,
     active: served.Served | None = None,
     force: bool = False,
-) -> artifacts.TrainedModel:
+) -> artifact_writer.TrainedModel:
     """Measures a model that was trained without the held-out ratings, then trains the one to serve on all ratings."""
     inputs, parts = Inputs(data, settings), split(data, settings.seed)
     rivals = baselines(data, parts)
@@ -161,7 +161,7 @@ def train(
             "linear_part": blend.to_dict(),
         },
     }
-    return artifacts.TrainedModel(data, inputs, final, settings, metrics)
+    return artifact_writer.TrainedModel(data, inputs, final, settings, metrics)
 
 
 def _lesson(blend: Blend, data: RatingData, known: Flags) -> Lesson | None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from contracts import artifacts as contract
 from functions.embedding_loader import reader
-from training.artifacts import digests
+from training.artifact_writer import digests
 from training.errors import TrainingError
-from training.storage import FolderArtifacts, LocalFolder
-from training.storage import folder as open_folder
+from training.folders import FolderArtifacts, LocalFolder
+from training.folders import folder as open_folder
 
 
 def publish(folder: Path, output: str) -> str:

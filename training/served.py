@@ -8,17 +8,17 @@ import numpy.typing as npt
 from contracts import artifacts as contract
 from contracts.dataset import Dataset
 from functions.embedding_loader.reader import embeddings
-from functions.shared.artifacts import ArtifactBucket
+from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.serving.graph import ModelError
 from functions.shared.serving.tower import UserTower, dataset_of
 from training import onnx_export, scoring
 from training.data import EntityTable, RatingData
 from training.errors import TrainingError
 from training.fit import Inputs
+from training.folders import FolderArtifacts, folder
 from training.histories import Cases, Indices, histories
 from training.joined import Model
 from training.metrics import Scorer, Scores
-from training.storage import FolderArtifacts, folder
 
 
 @dataclass(frozen=True)

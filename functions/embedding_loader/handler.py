@@ -6,7 +6,7 @@ from typing import Any
 from contracts.artifacts import MANIFEST, ManifestError, read_manifest, version_moment
 from functions.embedding_loader import iam_user, load, reader, trial
 from functions.shared import environment, versions
-from functions.shared.artifacts import ArtifactBucket
+from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.database import Connection, KeptConnection
 from functions.shared.deadline import Deadline
 from functions.shared.serving.requests import storable

@@ -16,7 +16,7 @@ from contracts.artifacts import ITEM_EMBEDDINGS, MAX_EXCLUDED_ITEMS, USER_EMBEDD
 from contracts.events import MAX_HISTORY
 from functions.embedding_loader import reader, search_quality, trial
 from functions.shared import versions
-from functions.shared.artifacts import ArtifactBucket, Published
+from functions.shared.artifact_bucket import ArtifactBucket, Published
 from functions.shared.database import Connection
 from functions.shared.environment import MAX_RECOMMENDATIONS
 from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, pack_rows

@@ -30,7 +30,7 @@ from contracts.artifacts import (
 )
 from contracts.events import MAX_ID_CHARACTERS
 from contracts.features import FLOAT32_MAX
-from functions.shared.artifacts import ArtifactBucket
+from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.vectors import Vectors
 
 CHUNK_ROWS = 4096

@@ -15,7 +15,7 @@ from contracts.artifacts import MAX_LENGTH, MAX_RECENT_ITEMS, MIN_LENGTH, NORMS_
 from contracts.columns import Column
 from contracts.events import CUSTOMER, IN_CART, MAX_HISTORY, PRODUCT, Strategy
 from functions.shared import versions
-from functions.shared.artifacts import ArtifactBucket
+from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.database import Connection
 from functions.shared.serving import store
 from functions.shared.serving.recommend import recommend

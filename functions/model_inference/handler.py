@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from functions.shared import environment
-from functions.shared.artifacts import ArtifactBucket
+from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.database import KeptConnection
 from functions.shared.deadline import Deadline
 from functions.shared.limits import PAYLOAD_BYTES, ResponseTooLargeError

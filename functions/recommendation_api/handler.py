@@ -7,7 +7,7 @@ from typing import Any
 from contracts.metrics import ANSWERS_FROM_MEMORY
 from functions.recommendation_api.service import Memory, Service
 from functions.shared import environment
-from functions.shared.artifacts import ArtifactBucket
+from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.database import KeptConnection
 from functions.shared.deadline import Deadline
 from functions.shared.http.answers import answer

@@ -15,7 +15,7 @@ from tests.functions.conftest import Store
 from tests.functions.lambdas import LIMIT, infer, load, request
 from tests.functions.worlds import world
 from tests.training import worlds
-from training import artifacts, pipeline
+from training import artifact_writer, pipeline
 from training.data import DAY, RatingData, from_table
 from training.exclusion import excluded, excluded_from
 from training.fit import Settings
@@ -133,7 +133,7 @@ def test_what_is_measured_is_what_is_served_item_by_item(exclude: Exclude, store
         data,
         **{name: getattr(data, name)[cases.known] for name in ("user", "item", "rating", "time")},
     )
-    manifest = artifacts.write(replace(trained, data=before), tmp_path)
+    manifest = artifact_writer.write(replace(trained, data=before), tmp_path)
     for path in [*manifest.files, contract.MANIFEST]:
         body = manifest.to_json().encode() if path == contract.MANIFEST else (tmp_path / path).read_bytes()
         store.s3.put_object(Bucket=store.bucket, Key=f"{manifest.version}/{path}", Body=body)

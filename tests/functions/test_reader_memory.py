@@ -20,7 +20,7 @@ from contracts.artifacts import (
 )
 from contracts.events import MAX_ID_CHARACTERS
 from functions.embedding_loader import reader
-from functions.shared.artifacts import ArtifactBucket, CheckedFile
+from functions.shared.artifact_bucket import ArtifactBucket, CheckedFile
 
 DIM = 8
 LOADER_BYTES = 512 * 1024 * 1024

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.shared.artifacts import ArtifactBucket
+from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.s3 import TRIES, ObjectUnavailableError, S3Reader
 
 

@@ -8,7 +8,7 @@ import pytest
 from functions.shop_seeder.sample_shop import generate
 from tests.training import worlds
 from training import pipeline
-from training.artifacts import TrainedModel
+from training.artifact_writer import TrainedModel
 from training.data import from_table
 from training.fit import Settings
 

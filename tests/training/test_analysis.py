@@ -9,7 +9,7 @@ import pytest
 from contracts import artifacts as contract
 from tests.training import worlds
 from tests.training.conftest import Published
-from training import analysis, artifacts, pipeline, served
+from training import analysis, artifact_writer, pipeline, served
 from training.baselines import baselines
 from training.data import RatingData, from_table
 from training.evaluate import evaluate
@@ -97,7 +97,7 @@ def test_the_figures_of_the_report_are_in_the_json_and_what_evaluate_says_of_the
 def test_what_is_measured_is_what_the_files_say_when_they_are_read_as_served(films: RatingData, tmp_path: Path) -> None:
     """The evaluator of a model in memory and of its published files are one: the same ranks, case by case."""
     trained = pipeline.train(films, Settings(epochs=2))
-    manifest = artifacts.write(trained, tmp_path)
+    manifest = artifact_writer.write(trained, tmp_path)
     (tmp_path / contract.MANIFEST).write_text(manifest.to_json())
     parts = split(films, 7)
     rivals = baselines(films, parts)

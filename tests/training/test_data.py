@@ -17,7 +17,7 @@ from contracts.training_data import SUCCESS_MARKER, items_folder, read_marker
 from functions.shared.serving.tower import UserTower
 from local.training_stage import Trained
 from tests.training import worlds
-from training import artifacts, pipeline
+from training import artifact_writer, pipeline
 from training import data as training_data
 from training.errors import TrainingError
 from training.fit import Settings
@@ -218,7 +218,7 @@ def test_a_shop_too_small_to_be_measured_is_trained_reported_and_refused_in_a_se
     table, tracks = purchases(n_users, tracks_each)
     data = training_data.from_table(table, PURCHASES, "shop", tracks)
     trained = pipeline.train(data, Settings(epochs=2))
-    artifacts.write(trained, tmp_path)
+    artifact_writer.write(trained, tmp_path)
     assert not trained.metrics["gate"]["passed"]
     report = (tmp_path / "report.html").read_text()
     assert f"{len(data.user)} ratings by {n_users} users of 12 items" in report
@@ -227,7 +227,7 @@ def test_a_shop_too_small_to_be_measured_is_trained_reported_and_refused_in_a_se
 
 def test_a_date_of_an_event_is_read_as_training_read_it(tmp_path: Path) -> None:
     data = training_data.from_table(purchases(8, 3)[0], PURCHASES, "shop")
-    manifest = artifacts.write(pipeline.train(data, Settings(epochs=1)), tmp_path)
+    manifest = artifact_writer.write(pipeline.train(data, Settings(epochs=1)), tmp_path)
     tower = UserTower((tmp_path / contract.USER_TOWER).read_bytes(), PURCHASES)
     events = [{"birthday": "1990-05-01"}, {"birthday": "1990-05-01T10:00:00Z"}, {"birthday": "May"}, {}]
     assert [tower.has_features(event) for event in events] == [True, True, False, False]

@@ -14,8 +14,8 @@ from functions.shared.serving.graph import ModelError
 from functions.shared.serving.tower import ItemTower
 from tests.training import worlds
 from tests.training.conftest import Published
-from training import artifacts, features, onnx_export, pipeline
-from training.artifacts import TrainedModel
+from training import artifact_writer, features, onnx_export, pipeline
+from training.artifact_writer import TrainedModel
 from training.data import EntityTable, from_table
 from training.fit import Settings
 
@@ -53,7 +53,7 @@ def test_an_item_that_nobody_has_rated_is_stored_as_the_tower_says(tmp_path: Pat
     table = worlds.films(n_users=60, n_films=80, mean=20)
     unseen = pa.table({"film": [9_000], "genres": ["genre 1|genre 2"], "year": [1999], "title": ["Unseen"]})
     data = from_table(table, worlds.FILMS, "films", unseen)
-    manifest = artifacts.write(pipeline.train(data, Settings(epochs=1), force=True), tmp_path)
+    manifest = artifact_writer.write(pipeline.train(data, Settings(epochs=1), force=True), tmp_path)
     assert contract.ITEM_TOWER in manifest.files
     tower = ItemTower((tmp_path / contract.ITEM_TOWER).read_bytes(), data.dataset, manifest.dim)
     stored = (tmp_path / contract.ITEM_EMBEDDINGS).read_text().split("9000,", 1)[1].splitlines()[0]
@@ -77,7 +77,7 @@ def test_items_without_features_have_no_tower_and_a_tower_of_other_features_is_r
 ) -> None:
     bare = replace(worlds.FILMS, items=replace(worlds.FILMS.items, columns=()))
     data = from_table(worlds.films(n_users=40, n_films=60, mean=15), bare, "films")
-    manifest = artifacts.write(pipeline.train(data, Settings(epochs=1), force=True), tmp_path)
+    manifest = artifact_writer.write(pipeline.train(data, Settings(epochs=1), force=True), tmp_path)
     assert contract.ITEM_TOWER not in manifest.files
     with pytest.raises(ModelError, match="item tower: expected the inputs"):
         ItemTower((published.folder / contract.ITEM_TOWER).read_bytes(), worlds.FILMS, 32)

@@ -11,7 +11,7 @@ from functions.shop_seeder.sample_shop import generate
 from tests.training import worlds
 from tests.training.conftest import Published
 from training import pipeline, scoring
-from training.artifacts import TrainedModel
+from training.artifact_writer import TrainedModel
 from training.catalogue import Catalogue
 from training.data import from_table
 from training.examples import Examples, Forget

@@ -10,7 +10,7 @@ from functions.shop_seeder.sample_shop import generate
 from tests.training import worlds
 from tests.training.conftest import Published
 from training import blend, linear, linear_part, pipeline, scoring, teacher
-from training.artifacts import TrainedModel
+from training.artifact_writer import TrainedModel
 from training.baselines import EASE, baselines
 from training.data import RatingData, from_table
 from training.evaluate import standing

@@ -17,7 +17,7 @@ from contracts.columns import Column, Kind
 from functions.shared.serving.tower import UserTower
 from tests.training import worlds
 from tests.training.conftest import Published
-from training import artifacts, numbers, pipeline
+from training import artifact_writer, numbers, pipeline
 from training.__main__ import main
 from training.data import EntityTable, from_table
 from training.features import encode, fit
@@ -140,7 +140,7 @@ def test_a_damaged_active_version_is_refused_before_training(
     tower = broken / contract.USER_TOWER
     tower.write_bytes(b"no graph")
     manifest = contract.read_manifest((broken / contract.MANIFEST).read_bytes())
-    (broken / contract.MANIFEST).write_text(replace(manifest, files=artifacts.digests(broken)).to_json())
+    (broken / contract.MANIFEST).write_text(replace(manifest, files=artifact_writer.digests(broken)).to_json())
     monkeypatch.setattr(pipeline, "train", None)
     command = ["train", "--data", str(published.lake), "--output", str(tmp_path / "out")]
     assert main([*command, "--active", str(broken), "--work", str(tmp_path / "work")]) == 2

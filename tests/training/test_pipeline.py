@@ -10,7 +10,7 @@ from contracts import artifacts as contract
 from emulator.ministack import MiniStack
 from tests.training import worlds
 from tests.training.conftest import Published
-from training import pipeline, storage
+from training import folders, pipeline
 from training.__main__ import main
 from training.errors import TrainingError
 from training.fit import Settings
@@ -237,13 +237,13 @@ def test_a_run_reads_and_writes_s3_with_the_environments_endpoint_and_credential
 
 def test_the_manifest_is_uploaded_last(published: Published, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     written: list[str] = []
-    write = storage.LocalFolder.write
+    write = folders.LocalFolder.write
 
-    def note_and_write(folder: storage.LocalFolder, path: str, content: bytes) -> None:
+    def note_and_write(folder: folders.LocalFolder, path: str, content: bytes) -> None:
         written.append(path)
         write(folder, path, content)
 
-    monkeypatch.setattr(storage.LocalFolder, "write", note_and_write)
+    monkeypatch.setattr(folders.LocalFolder, "write", note_and_write)
     publish(published.folder, str(tmp_path))
     assert written[-1] == contract.MANIFEST
     assert written.count(contract.MANIFEST) == 1

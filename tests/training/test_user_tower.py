@@ -13,7 +13,7 @@ from contracts.columns import Kind
 from tests.training import worlds
 from tests.training.conftest import Published
 from training import features, onnx_export, scoring
-from training.artifacts import TrainedModel
+from training.artifact_writer import TrainedModel
 from training.data import EntityTable
 
 USERS = 3_000

@@ -10,7 +10,7 @@ import psycopg
 from contracts.artifacts import ManifestError, read_manifest
 from contracts.metrics import VERSION_FALLBACKS
 from functions.shared import versions
-from functions.shared.artifacts import ArtifactBucket
+from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.database import Connection, KeptConnection, ended_at
 from functions.shared.deadline import Deadline
 from functions.shared.serving import store

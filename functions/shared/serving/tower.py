@@ -20,7 +20,7 @@ from contracts.artifacts import (
 from contracts.columns import Column
 from contracts.dataset import Dataset
 from contracts.dataset_file import DatasetError, from_dict
-from functions.shared.artifacts import ArtifactBucket
+from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.serving.graph import FeatureValue, Graph, ModelError, is_missing
 from functions.shared.vectors import Vectors
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.shared.artifacts import ArtifactBucket
+from functions.shared.artifact_bucket import ArtifactBucket
 from training.errors import TrainingError
 
 
