@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from contracts.column_types import Read, Use, expression, reads
 from contracts.columns import KeyType
 from contracts.dataset import Dataset
 from contracts.training_data import SuccessMarker, items_folder, state_folder
-from etl.column_types import Read, Use, expression, reads
 from etl.lake import Folder
 from etl.mysql import Source, literal
 from etl.tables import Types, accepted, entity_keys, partition_value

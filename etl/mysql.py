@@ -7,10 +7,10 @@ from itertools import pairwise
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T  # noqa: N812
 
+from contracts import column_types
+from contracts.column_types import ColumnType
 from contracts.columns import KeyType
 from contracts.dataset import Dataset, Rows, quoted
-from etl import column_types
-from etl.column_types import ColumnType
 
 FETCH_ROWS = 10_000
 """Rows that a reader holds at a time. Without it MySQL's driver loads a whole result into memory."""

@@ -15,10 +15,10 @@ from awsglue.utils import getResolvedOptions
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from contracts import dataset_file
+from contracts import column_types, dataset_file
 from contracts.dataset import Dataset
 from contracts.training_data import QUALITY, QUARANTINE
-from etl import column_types, incremental, lake, quality, tables
+from etl import incremental, lake, quality, tables
 from etl.mysql import Source
 from etl.quality import Report
 from etl.report import to_html

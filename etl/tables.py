@@ -10,8 +10,8 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
 
+from contracts.column_types import ColumnType, Family, Read, Use, expression, reads
 from contracts.dataset import BUCKET, Dataset
-from etl.column_types import ColumnType, Family, Read, Use, expression, reads
 from etl.mysql import Source, Split
 
 REASON = "_reason"

@@ -11,6 +11,7 @@ from pymysql.cursors import Cursor
 
 from contracts.columns import KeyType
 from contracts.dataset import Dataset, quoted
+from contracts.mysql_columns import read_schema
 from emulator.errors import LocalRunError
 from local import dump as dump_file
 from local.check import columns
@@ -56,7 +57,7 @@ def load_dump(login: Login, dump: Path, ratings_file: Path | None, dataset: Data
     with connected(login) as connection, connection.cursor() as cursor:
         if ratings_file is None:
             table = dataset.ratings.table
-            if table and table.lower() not in map(str.lower, columns.read_schema(cursor)):
+            if table and table.lower() not in map(str.lower, read_schema(cursor)):
                 raise LocalRunError(f"--sql-dump {dump}: has no table {table}: give it with --ratings, as csv")
             return _check_tables(cursor, login, dataset)
         _create_ratings(cursor, dataset, rows)

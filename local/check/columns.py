@@ -1,18 +1,16 @@
 """Compares dataset.toml with the database: tables, columns, types and statements."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pymysql
 
+from contracts import column_types
+from contracts.column_types import ColumnType
 from contracts.dataset import Dataset, Rows
+from contracts.mysql_columns import read_schema, result_columns
 from emulator.errors import LocalRunError
-from etl import column_types
-from etl.column_types import ColumnType
 from local.login import Login
-
-UNSIGNED = 32
-"""A flag of a result's column ("Column Definition Flags", MySQL's source documentation)."""
 
 Columns = Mapping[str, ColumnType]
 """Lower-case column name → type."""
@@ -20,21 +18,6 @@ Columns = Mapping[str, ColumnType]
 
 def roles(dataset: Dataset) -> dict[str, Rows]:
     return {"users": dataset.users, "items": dataset.items, "ratings": dataset.ratings}
-
-
-def read_columns(cursor: Any) -> Iterator[tuple[str, str, ColumnType]]:
-    """Yields table, column and type of every column of the database, in the database's order."""
-    cursor.execute(column_types.COLUMNS_SQL + " ORDER BY table_name, ordinal_position")
-    for table, column, name, full in cursor.fetchall():
-        yield table, column, ColumnType(_text(name), _text(full))
-
-
-def read_schema(cursor: Any) -> dict[str, dict[str, ColumnType]]:
-    """Returns the columns' types, by lower-case name, of every table of the database."""
-    schema: dict[str, dict[str, ColumnType]] = {}
-    for table, column, found in read_columns(cursor):
-        schema.setdefault(table, {})[column.lower()] = found
-    return schema
 
 
 def check(cursor: Any, login: Login, dataset: Dataset) -> dict[str, int]:
@@ -67,7 +50,7 @@ def _found(cursor: Any, dataset: Dataset) -> tuple[dict[str, Columns | None], li
         if not rows.query and not (rows.where and found.get(role)):
             continue
         try:
-            columns = dict(_result_columns(cursor, rows))
+            columns = result_columns(cursor, rows)
         except pymysql.err.MySQLError as error:
             refused.append(f"{role}.{'query' if rows.query else 'where'}: {error.args[-1]}")
             columns = {}
@@ -80,15 +63,3 @@ def _without(refused: list[str], mistakes: list[str]) -> list[str]:
     """Drops missing columns of a statement that the server refuses: they are only the consequence."""
     roles_refused = {line.partition(".")[0] for line in refused if ".query: " in line[:20]}
     return [line for line in mistakes if line.partition(".")[0] not in roles_refused]
-
-
-def _result_columns(cursor: Any, rows: Rows) -> Iterator[tuple[str, ColumnType]]:
-    cursor.execute(f"SELECT * FROM {rows.sql} LIMIT 0")  # noqa: S608
-    for field in cursor._result.fields:
-        unsigned = bool(field.flags & UNSIGNED)
-        yield field.name.lower(), column_types.result_type(field.type_code, field.charsetnr, field.scale, unsigned)
-
-
-def _text(value: str | bytes) -> str:
-    """Decodes a type: MySQL 8 gives it as bytes, MariaDB as text."""
-    return value.decode() if isinstance(value, bytes) else value

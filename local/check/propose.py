@@ -12,10 +12,10 @@ from typing import Any
 
 import pymysql
 
+from contracts.column_types import ColumnType, Family
 from contracts.dataset import quoted
+from contracts.mysql_columns import read_columns
 from emulator.errors import LocalRunError
-from etl.column_types import ColumnType, Family
-from local.check.columns import read_columns
 from local.login import Login
 
 # Parts of names in small letters, separated by |. Earlier parts are tried first.

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.column_types import Family
 from contracts.columns import Column, KeyType, Kind
 from contracts.dataset import Dataset, Entity, Rows, quoted
-from etl.column_types import Family
 from local.check.columns import Columns
 
 VALUES_SHOWN = 3

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from contracts import column_types
+from contracts.column_types import ColumnType
 from contracts.columns import Column, KeyType, Kind
 from contracts.dataset import Dataset, Entity, Ratings
-from etl import column_types, tables
-from etl.column_types import ColumnType
+from etl import tables
 from local.shop import Login
 from tests.databases import execute
 from tests.etl import connector_j, shops

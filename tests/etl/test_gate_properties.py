@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from contracts import dataset_file
+from contracts.column_types import ColumnType, reads
 from etl import quality, tables
-from etl.column_types import ColumnType, reads
 from tests.etl import shops
 
 SPEC = dataset_file.parse(shops.BOOKS.replace('time = "scored_at"\n', ""))

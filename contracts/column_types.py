@@ -1,8 +1,8 @@
 """MySQL's column types, and the kinds of `dataset.toml` that each may be declared as.
 
-They are checked before Spark starts. Each column is read by one SQL expression, so that the server converts the values,
-and not the JDBC drivers, which differ. The table in docs/batch.md says the same in words. All functions are pure; the
-job's check and the local run's use them.
+They are checked before a row is read. Each column is read by one SQL expression, so that the server converts the
+values, and not the drivers, which differ. The table in docs/batch.md says the same in words. All functions are pure;
+the Glue job, the local run's check and the catalogue's refresh use them.
 """
 
 import re
