@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -70,14 +70,19 @@ def make_table(made: Connection, name: str) -> sql.Identifier:
 
 
 def load_version(
-    made: Connection, vectors: Vectors, files: Mapping[str, str] | None = None, dataset: Mapping[str, Any] | None = None
+    made: Connection,
+    vectors: Vectors,
+    files: Mapping[str, str] | None = None,
+    dataset: Mapping[str, Any] | None = None,
+    similar: Sequence[tuple[str, str]] = (),
 ) -> tuple[Manifest, dict[str, float]]:
     """Loads and activates a version whose items and customers are the vectors, as the loader does from csv files.
 
-    `files` are digests of the files that lie in the bucket. Returns the manifest and the seconds of each stage.
+    `files` are digests of the files that lie in the bucket, `similar` the rows of the version's similar items. Returns
+    the manifest and the seconds of each stage.
     """
     count = len(vectors)
-    version = f"20261101T000000Z-{count:06x}"
+    version = f"2026110{2 if similar else 1}T000000Z-{count:06x}"
     embeddings = dict.fromkeys((ITEM_EMBEDDINGS, USER_EMBEDDINGS), "0" * 64)
     manifest = Manifest(version, DIM, "cosine", count, count, {**embeddings, **(files or {})}, dataset)
     tables = versions.tables(version)
@@ -88,6 +93,8 @@ def load_version(
         loading.create_tables(made, manifest)
         loading.copy_embeddings(made, tables.items, chunks("I", vectors))
         loading.copy_embeddings(made, tables.users, chunks("", vectors))
+        if similar:
+            loading.copy_rows(made, tables.similar_items, ["text", "text"], similar)
         recent = (
             "INSERT INTO {} SELECT n, ARRAY['I' || n, 'I' || (n + 1), 'I' || (n + 2)] FROM generate_series(0, {}) n"
         )

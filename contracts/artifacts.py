@@ -23,6 +23,7 @@ SCALERS = (
 )
 ITEM_CATALOG = "catalog/items.csv"
 USER_CATALOG = "catalog/users.csv"
+SIMILAR_ITEMS = "catalog/similar_items.csv"
 METRICS = "metrics.json"
 REPORT = "report.html"
 
@@ -36,6 +37,12 @@ USER_CATALOG_COLUMNS = ("id", "recent_items", "excluded_items")
 the most recently rated first. Where ratings have no time, it holds only items that the user liked. `excluded_items` is
 a JSON list of the items that are not recommended to the user again, in any order. An earlier release wrote the file
 without this column: then nothing is excluded."""
+SIMILAR_ITEMS_COLUMNS = ("id", "similar")
+"""`id` is an item's key as text; `similar` is a JSON list of its nearest items in stock with pgvector's distances (1 −
+cosine, or the negative inner product), the nearest first: `[["S50_1005",0.125],["S10_1015",0.25]]`. The load searches
+for the items that the file has no row of; there may be no file."""
+MAX_SIMILAR_ITEMS = 20
+"""The most similar items that are kept for an item."""
 MAX_RECENT_ITEMS = 50
 """The most items of a user's history that the model reads: in training, of `recent_items`, and at inference, where the
 session's items come first. The latest ones count."""
@@ -62,6 +69,9 @@ MAX_DIM = 2000
 """The most numbers a vector may have: pgvector's limit for an HNSW index over `vector` (its README, section HNSW)."""
 
 SIMILARITIES = ("cosine", "inner_product")
+
+SCORE_DIGITS = 6
+"""Digits of scores and distances in answers: more than a 32-bit float near 1 has, at half the bytes of all digits."""
 
 MIN_LENGTH, MAX_LENGTH = 1e-12, 1e12
 """The shortest and the longest vector that is accepted (Euclidean length). pgvector computes with 32-bit floats, and

@@ -16,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from contracts import artifacts as contract
 from contracts.columns import Column, Kind
-from training import onnx_export, report, scoring
+from training import onnx_export, report, scoring, similar
 from training.data import EntityTable, RatingData
 from training.exclusion import excluded
 from training.fit import Inputs, Settings
@@ -56,6 +56,7 @@ def write(
         **_towers(trained),
         contract.ITEM_CATALOG: _csv(contract.ITEM_CATALOG_COLUMNS, _catalog(data)),
         contract.USER_CATALOG: _csv(contract.USER_CATALOG_COLUMNS, _users(data, recent)),
+        **_similar(data, items, trained.settings.similarity),
         contract.METRICS: json.dumps(metrics, indent=1).encode(),
         **_scalers(data),
     }
@@ -132,6 +133,20 @@ def _users(data: RatingData, recent: npt.NDArray[np.int64]) -> Iterable[tuple[st
     for user, key in enumerate(data.users.ids):
         items = left_out.indices[left_out.indptr[user] : left_out.indptr[user + 1]]
         yield key, _ids(data, recent[user][recent[user] >= 0]), _ids(data, items)
+
+
+def _similar(data: RatingData, vectors: npt.NDArray[np.float32], similarity: str) -> dict[str, bytes]:
+    """No file for a catalogue in which the load finds them more quickly."""
+    if len(vectors) > similar.MOST_ITEMS:
+        return {}
+    found = similar.nearest(vectors, in_stock(data), similarity)
+    rows = zip(data.items.ids, (json.dumps(_near(data, *near)) for near in found), strict=True)
+    return {contract.SIMILAR_ITEMS: _csv(contract.SIMILAR_ITEMS_COLUMNS, rows)}
+
+
+def _near(data: RatingData, items: similar.Indices, distances: similar.Distances) -> list[tuple[str, float]]:
+    rounded = (round(float(distance), contract.SCORE_DIGITS) for distance in distances)
+    return [(data.items.ids[item], distance) for item, distance in zip(items, rounded, strict=True)]
 
 
 def _ids(data: RatingData, items: Iterable[int]) -> str:

@@ -12,7 +12,14 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from contracts.artifacts import ITEM_EMBEDDINGS, MAX_EXCLUDED_ITEMS, USER_EMBEDDINGS, Manifest
+from contracts.artifacts import (
+    ITEM_EMBEDDINGS,
+    MAX_EXCLUDED_ITEMS,
+    MAX_SIMILAR_ITEMS,
+    SCORE_DIGITS,
+    USER_EMBEDDINGS,
+    Manifest,
+)
 from contracts.events import MAX_HISTORY
 from functions.embedding_loader import reader, search_quality, trial
 from functions.shared import versions
@@ -24,8 +31,6 @@ from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, pack_rows
 LOCK = 0x5EC0
 """The advisory lock that a loader holds, so that two of them work one after the other."""
 
-SIMILAR_ITEMS = 20
-"""The number of nearest items that are kept for each item."""
 POPULAR_ITEMS = MAX_EXCLUDED_ITEMS + MAX_HISTORY + MAX_RECOMMENDATIONS
 """The number of popular items that are kept. A full list is left even if all that can be excluded are among them."""
 VERSIONS_KEPT = 3
@@ -42,6 +47,7 @@ _TABLES = """
 CREATE TABLE {items} (id text NOT NULL, embedding vector({dim}) NOT NULL, in_stock boolean NOT NULL DEFAULT true);
 ALTER TABLE {items} ALTER embedding SET STORAGE PLAIN;
 CREATE TABLE {users} (id text NOT NULL, embedding vector({dim}) NOT NULL);
+CREATE TABLE {similar_items} (id text NOT NULL, nearest text NOT NULL);
 CREATE TABLE {recent_items} (user_id text NOT NULL, item_ids text[] NOT NULL, excluded jsonb);
 CREATE TEMPORARY TABLE item_catalog (id text, in_stock boolean, popularity real) ON COMMIT DROP
 """
@@ -71,8 +77,9 @@ ALTER TABLE {popular_items} ADD PRIMARY KEY (rank);
 ANALYZE {popular_items}
 """
 
+# What the version's own file has no row of. CREATE TABLE AS may run in parallel workers, INSERT … SELECT may not.
 _SIMILAR = """
-CREATE TABLE {similar_items} AS
+CREATE TEMPORARY TABLE found_similar ON COMMIT DROP AS
 SELECT q.id, n.nearest
 FROM {items} q CROSS JOIN LATERAL (
     SELECT coalesce(json_agg(
@@ -82,7 +89,9 @@ FROM {items} q CROSS JOIN LATERAL (
         SELECT i.id, i.embedding {operator} q.embedding AS distance FROM {items} i
         WHERE i.in_stock AND i.id <> q.id ORDER BY i.embedding {operator} q.embedding LIMIT {similar}
     ) near
-) n;
+) n
+WHERE NOT EXISTS (SELECT FROM {similar_items} s WHERE s.id = q.id);
+INSERT INTO {similar_items} SELECT id, nearest FROM found_similar;
 ALTER TABLE {similar_items} ADD PRIMARY KEY (id);
 ANALYZE {similar_items}
 """
@@ -182,8 +191,10 @@ def _copy(connection: Connection, bucket: ArtifactBucket, manifest: Manifest) ->
     for name, table in ((ITEM_EMBEDDINGS, tables.items), (USER_EMBEDDINGS, tables.users)):
         copy_embeddings(connection, table, reader.embeddings(bucket, manifest, name))
     types = ["text", "bool", "float4"]
-    _copy_rows(connection, sql.Identifier("item_catalog"), types, reader.item_catalog(bucket, manifest))
-    _copy_rows(
+    copy_rows(connection, sql.Identifier("item_catalog"), types, reader.item_catalog(bucket, manifest))
+    similar = ((id_, text) for id_, text, _ in reader.similar_items(bucket, manifest))
+    copy_rows(connection, tables.similar_items, ["text", "text"], similar)
+    copy_rows(
         connection,
         tables.recent_items,
         ["text", "text[]", "jsonb"],
@@ -206,9 +217,8 @@ def copy_embeddings(connection: Connection, table: sql.Identifier, chunks: Itera
         copy.write(COPY_TRAILER)
 
 
-def _copy_rows(
-    connection: Connection, table: sql.Identifier, types: list[str], rows: Iterable[tuple[Any, ...]]
-) -> None:
+def copy_rows(connection: Connection, table: sql.Identifier, types: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Copies rows of these types into a table."""
     statement = sql.SQL("COPY {} FROM STDIN (FORMAT binary)").format(table)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.set_types(types)
@@ -249,8 +259,8 @@ def _run(connection: Connection, statements: str, manifest: Manifest) -> None:
             m=sql.Literal(HNSW_M),
             ef=sql.Literal(HNSW_EF_CONSTRUCTION),
             popular=sql.Literal(POPULAR_ITEMS),
-            similar=sql.Literal(SIMILAR_ITEMS),
-            digits=sql.Literal(versions.DIGITS),
+            similar=sql.Literal(MAX_SIMILAR_ITEMS),
+            digits=sql.Literal(SCORE_DIGITS),
         )
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from contracts.artifacts import (
     EMBEDDING_COLUMNS,
@@ -19,7 +20,10 @@ from contracts.artifacts import (
     MAX_EXCLUDED_ITEMS,
     MAX_LENGTH,
     MAX_RECENT_ITEMS,
+    MAX_SIMILAR_ITEMS,
     MIN_LENGTH,
+    SIMILAR_ITEMS,
+    SIMILAR_ITEMS_COLUMNS,
     USER_CATALOG,
     USER_CATALOG_COLUMNS,
     USER_EMBEDDINGS,
@@ -39,8 +43,11 @@ USER_CATALOG_ROWS = 8
 NORM_TOLERANCE = 1e-3
 """Tolerance of the declared lengths, relative to them: numbers lose precision when they are written as text."""
 
+Hashes = npt.NDArray[np.int64]
+
 _numbers = msgspec.json.Decoder(list[list[float]])
 _list_of_ids = msgspec.json.Decoder(list[str])
+_list_of_similar = msgspec.json.Decoder(list[tuple[str, float]])
 
 # The default, 131,072 characters, is less than a list of 10,000 ids has. The limit is of the process (Python: csv).
 csv.field_size_limit(len("[]") + MAX_EXCLUDED_ITEMS * (MAX_ID_CHARACTERS + len('"", ')))
@@ -59,28 +66,44 @@ def check(bucket: ArtifactBucket, manifest: Manifest) -> None:
 
     Memory: a chunk, and 8 bytes for each id, which is what knowing that none comes twice takes.
     """
-    for name, count, kind in (
-        (ITEM_EMBEDDINGS, manifest.n_items, "items"),
-        (USER_EMBEDDINGS, manifest.n_users, "users"),
-    ):
-        found = _check_unique(name, _checked_norms(name, embeddings(bucket, manifest, name), manifest.norms.get(kind)))
-        if found != count:
-            raise ManifestError(f"{name}: expected {count} rows, as the manifest counts, found {found}")
+    items = _check_vectors(bucket, manifest, ITEM_EMBEDDINGS, "items", manifest.n_items)
+    _check_vectors(bucket, manifest, USER_EMBEDDINGS, "users", manifest.n_users)
+    _check_unique(SIMILAR_ITEMS, _checked_similar(bucket, manifest, items))
     _check_unique(ITEM_CATALOG, ([id_.encode()] for id_, *_ in item_catalog(bucket, manifest)))
     _check_unique(USER_CATALOG, ([id_.encode()] for id_, *_ in user_catalog(bucket, manifest)))
     for tower in manifest.files.keys() & {USER_TOWER, ITEM_TOWER}:
         bucket.read(manifest, tower)
 
 
-def _check_unique(name: str, chunks: Iterable[list[bytes]]) -> int:
-    """Returns the number of ids."""
+def _check_vectors(bucket: ArtifactBucket, manifest: Manifest, name: str, kind: str, count: int) -> Hashes:
+    """Returns the hash of every id."""
+    chunks = _checked_norms(name, embeddings(bucket, manifest, name), manifest.norms.get(kind))
+    hashes = _check_unique(name, chunks)
+    if len(hashes) != count:
+        raise ManifestError(f"{name}: expected {count} rows, as the manifest counts, found {len(hashes)}")
+    return hashes
+
+
+def _checked_similar(bucket: ArtifactBucket, manifest: Manifest, items: Hashes) -> Iterator[list[bytes]]:
+    """Yields the ids. Raises `ManifestError` where a row names an item that the version does not have."""
+    for id_, _, similar in similar_items(bucket, manifest):
+        ids = [id_.encode(), *(near.encode() for near in similar)]
+        known = np.isin(np.fromiter(map(hash, ids), np.int64), items)
+        if not known.all():
+            found = ids[int(known.argmin())].decode()
+            raise ManifestError(f"{SIMILAR_ITEMS}: {id_!r}: expected items of {ITEM_EMBEDDINGS}, found {found!r}")
+        yield ids[:1]
+
+
+def _check_unique(name: str, chunks: Iterable[list[bytes]]) -> Hashes:
+    """Returns the hash of every id, in ascending order."""
     hashes = array("q")
     for ids in chunks:
         hashes.extend(map(hash, ids))
-    repeated = len(hashes) - len(np.unique(np.frombuffer(hashes, np.int64)))
-    if repeated:
+    unique = np.unique(np.frombuffer(hashes, np.int64))
+    if repeated := len(hashes) - len(unique):
         raise ManifestError(f"{name}: expected every id once, found {repeated} ids repeated")
-    return len(hashes)
+    return unique
 
 
 def _checked_norms(
@@ -167,6 +190,35 @@ def user_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[s
             recent_items = _ids(number, "recent_items", recent)[:MAX_RECENT_ITEMS]
             yield id_, recent_items, _ids(number, "excluded_items", *excluded)
         row += len(rows)
+
+
+def similar_items(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[str, str, list[str]]]:
+    """Yields (id, its similar items as the store keeps them, their ids); nothing if the version has no such file.
+
+    Raises `ManifestError`.
+    """
+    row = 1
+    for rows in _chunks(bucket, manifest, SIMILAR_ITEMS, SIMILAR_ITEMS_COLUMNS):
+        _check_ids(SIMILAR_ITEMS, row, [id_ for id_, _ in rows])
+        for number, (id_, text) in enumerate(rows, row):
+            yield id_, text, _similar(number, id_, text)
+        row += len(rows)
+
+
+def _similar(row: int, id_: str, text: str) -> list[str]:
+    expected = f"{SIMILAR_ITEMS}: row {row}: similar: expected "
+    try:
+        similar = _list_of_similar.decode(text)
+    except msgspec.DecodeError:
+        raise ManifestError(f'{expected}a JSON list such as [["S50_1005",0.125]], found {text[:60]!r}') from None
+    ids, distances = [near for near, _ in similar], [distance for _, distance in similar]
+    if len(similar) > MAX_SIMILAR_ITEMS:
+        raise ManifestError(f"{expected}{MAX_SIMILAR_ITEMS} items at most, found {len(similar)}")
+    if len(set(ids)) < len(ids) or id_ in ids:
+        raise ManifestError(f"{expected}other items, each once, found {text[:60]!r}")
+    if distances != sorted(distances):
+        raise ManifestError(f"{expected}the nearest first, found {text[:60]!r}")
+    return ids
 
 
 def _ids(row: int, column: str, text: str = "[]") -> list[str]:

@@ -24,6 +24,8 @@ from functions.shared.serving.tower import ItemTower, UserTower, load_item_tower
 from functions.shared.vectors import Vectors
 
 TRIED_USERS, TRIED_ITEMS = 100, MAX_HISTORY
+TRIED_SIMILAR = 20
+"""Items whose similar items' distances are computed again from the vectors."""
 LIMIT = 10
 AGREEMENT = 1e-3
 """The most that a tower's vector may differ, relative to its length, between a run alone and one in a batch."""
@@ -60,6 +62,7 @@ def try_version(connection: Connection, bucket: ArtifactBucket, manifest: Manife
     (in_stock,) = connection.execute(_IN_STOCK.format(names.items)).fetchone() or (0,)
     if not in_stock:
         raise TrialError(f"{manifest.version}: expected items in stock, found none: every answer would be empty")
+    _try_similar(tables, items[:TRIED_SIMILAR], manifest)
     if model.tower is not None:
         _try_tower(model.tower, _histories(tables, users, items), manifest)
     item_tower = load_item_tower(bucket, manifest)
@@ -87,6 +90,31 @@ def _histories(tables: store.Store, users: Sequence[str], items: Sequence[str]) 
     asked = [[], items[:1], items[:MAX_RECENT_ITEMS], *recent]
     known = tables.items(dict.fromkeys((item for history in asked for item in history), False))
     return [tables.unpack([known[item].vector for item in history if item in known]) for history in asked]
+
+
+def _try_similar(tables: store.Store, items: Sequence[str], manifest: Manifest) -> None:
+    """Similar items come from a file of the version: they must be those of the version's own vectors."""
+    asked = tables.items(dict.fromkeys(items, True))
+    near = tables.items({near.id: False for item in asked.values() for near in item.similar})
+    for id_, item in asked.items():
+        if not item.similar:
+            continue
+        own, *others = tables.unpack([item.vector, *(near[other.id].vector for other in item.similar)])
+        expected = _distances(own, np.array(others), manifest.similarity)
+        found = [other.distance for other in item.similar]
+        if not np.allclose(found, expected, rtol=AGREEMENT, atol=AGREEMENT):
+            raise TrialError(
+                f"{manifest.version}: similar items of {id_!r}: expected distances of {expected.min():g} to"
+                f" {expected.max():g}, as the version's vectors are, found {min(found):g} to {max(found):g}"
+            )
+
+
+def _distances(own: Vectors, others: Vectors, similarity: str) -> Vectors:
+    """(n,) from a vector (dim,) to others (n, dim), as pgvector's operators compute them."""
+    products = others @ own
+    if similarity == "cosine":
+        return 1 - products / (np.linalg.norm(others, axis=1) * np.linalg.norm(own))  # type: ignore[no-any-return]
+    return -products
 
 
 def _try_tower(tower: UserTower, histories: Sequence[Vectors], manifest: Manifest) -> None:

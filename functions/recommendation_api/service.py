@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from contracts.artifacts import SCORE_DIGITS
 from contracts.events import CUSTOMER, PRODUCT, Strategy
 from functions.shared.database import DatabaseUnavailableError
 from functions.shared.deadline import Deadline
@@ -17,7 +18,7 @@ from functions.shared.serving.recommend import recommend, similar
 from functions.shared.serving.requests import read_request, storable
 from functions.shared.serving.store import Scored, Store
 from functions.shared.serving.tower import Model
-from functions.shared.versions import DIGITS, NoActiveVersionError
+from functions.shared.versions import NoActiveVersionError
 
 SIMILAR = "similar"
 """The strategy of an answer of similar items, beside those of `contracts.events.Strategy`."""
@@ -154,7 +155,7 @@ def _popular(id_: str, version: str, scored: Sequence[Scored]) -> dict[str, Any]
 
 
 def _items(scored: Sequence[Scored]) -> list[dict[str, Any]]:
-    return [{"id": id_, "score": round(score, DIGITS)} for id_, score in scored]
+    return [{"id": id_, "score": round(score, SCORE_DIGITS)} for id_, score in scored]
 
 
 def _answer(id_: str, version: str, strategy: str, items: list[dict[str, Any]]) -> dict[str, Any]:

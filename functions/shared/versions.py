@@ -76,8 +76,6 @@ WHERE NOT pinned AND NOT is_new AND NOT was_active
 ORDER BY published_at, loaded_at
 """
 
-DIGITS = 6
-"""Digits of scores and distances in answers: more than a 32-bit float near 1 has, at half the bytes of all digits."""
 DISTANCE_OPERATOR = {"cosine": "<=>", "inner_product": "<#>"}
 OPERATOR_CLASS = {"cosine": "vector_cosine_ops", "inner_product": "vector_ip_ops"}
 # A score is better the larger it is: cosine similarity, and the inner product (pgvector gives its negative).

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts import api
+from contracts.artifacts import MAX_SIMILAR_ITEMS
 from contracts.events import MAX_HISTORY, MAX_ID_CHARACTERS
-from functions.embedding_loader.load import SIMILAR_ITEMS
 from functions.recommendation_api import handler as module
 from functions.recommendation_api.service import DEFAULT_LIMIT, Memory
 from functions.shared.database import connect
@@ -137,7 +137,7 @@ def test_a_wrong_body_is_named_field_by_field(shop: Any) -> None:
 def test_the_contracts_limits_are_the_codes() -> None:
     schemas = api.document()["components"]["schemas"]
     assert schemas["Limit"]["maximum"] == MAX_RECOMMENDATIONS
-    assert schemas["SimilarLimit"]["maximum"] == SIMILAR_ITEMS
+    assert schemas["SimilarLimit"]["maximum"] == MAX_SIMILAR_ITEMS
     assert {schemas[name]["default"] for name in ("Limit", "SimilarLimit")} == {DEFAULT_LIMIT}
     assert schemas["Id"]["maxLength"] == MAX_ID_CHARACTERS
     request_schema = schemas["RecommendationRequest"]["properties"]

@@ -20,6 +20,7 @@ from contracts.artifacts import (
     ITEM_EMBEDDINGS,
     ITEM_TOWER,
     MANIFEST,
+    SIMILAR_ITEMS,
     USER_CATALOG,
     USER_EMBEDDINGS,
     USER_TOWER,
@@ -35,7 +36,7 @@ from tests.functions.lambdas import act, infer, load, request
 from tests.functions.worlds import DIM, embeddings_csv, item_tower, user_tower, world
 
 GOOD, BAD = "20261101T000000Z-000001", "20261102T000000Z-000002"
-SHOP = world(BAD, seed=2)
+SHOP = world(BAD, seed=2, with_similar=True)
 
 Files = dict[str, bytes]
 Document = dict[str, Any]
@@ -260,6 +261,7 @@ def _longer_than_declared() -> Row:
 
 NONE_IN_STOCK = b"id,in_stock,popularity\n" + b"".join(f"{i},false,0.5\n".encode() for i in SHOP.item_ids)
 
+TOO_MANY = json.dumps([[f"I{n}", 1] for n in range(1, 22)]).replace('"', '""')
 ROWS: dict[str, Row] = {
     # The tower.
     "garbage": Row("ONNX Runtime cannot load it", {USER_TOWER: b"\x00garbage" * 100}),
@@ -346,6 +348,18 @@ ROWS: dict[str, Row] = {
     ),
     "an id that no index holds": Row("an id of 1 to", {ITEM_CATALOG: _line(1, "x" * 5000 + ",true,1")}),
     "items of lengths that are not declared": Row("as the manifest declares", manifest=_set("norms > items", [1, 1])),
+    # Similar items.
+    "similar items of another version": Row(
+        "expected distances", {SIMILAR_ITEMS: world(BAD, seed=3, with_similar=True).files()[SIMILAR_ITEMS]}
+    ),
+    "a similar item that is not there": Row("expected items of", {SIMILAR_ITEMS: _line(1, 'I0,"[[""gone"",0.1]]"')}),
+    "similar items of an item that is not there": Row(
+        "expected items of", {SIMILAR_ITEMS: _line(1, 'gone,"[[""I0"",0.1]]"')}
+    ),
+    "an item similar to itself": Row("other items", {SIMILAR_ITEMS: _line(1, 'I0,"[[""I0"",0]]"')}),
+    "the farthest first": Row("nearest first", {SIMILAR_ITEMS: _line(1, 'I0,"[[""I1"",0.2],[""I2"",0.1]]"')}),
+    "similar items that are no list": Row("a JSON list such as", {SIMILAR_ITEMS: _line(1, "I0,{}")}),
+    "too many similar items": Row("20 items at most", {SIMILAR_ITEMS: _line(1, f'I0,"{TOO_MANY}"')}),
     # The manifest.
     "no JSON": Row("manifest.json cannot be used", text=b"{"),
     "not UTF-8": Row("UTF-8|cannot be used", text=b"\xff\xfe"),

@@ -36,6 +36,8 @@ class World:
     tower: bytes | None = None
     item_tower: bytes | None = None
     with_catalog: bool = True
+    with_similar: bool = False
+    """The version brings the similar items of every second item."""
 
     @property
     def popularity(self) -> dict[str, float]:
@@ -58,6 +60,12 @@ class World:
         }
         return sorted(scores, key=lambda id_: (-scores[id_], id_))[:limit]
 
+    def similar(self, item: str) -> list[tuple[str, float]]:
+        """The nearest items with their distances, as a version's file has them."""
+        vector, offset = self.vector(item), 1 if self.similarity == "cosine" else 0
+        scores, best = self.scores(vector), self.best(vector, artifacts.MAX_SIMILAR_ITEMS, [item])
+        return [(id_, offset - scores[id_]) for id_ in best]
+
     def vector(self, item: str) -> Any:
         return self.items[list(self.item_ids).index(item)]
 
@@ -77,6 +85,9 @@ class World:
                 (id_, *(json.dumps(list(ids)) for ids in both)) for id_, both in zip(self.user_ids, lists, strict=True)
             )
             files[artifacts.USER_CATALOG] = csv_bytes(artifacts.USER_CATALOG_COLUMNS, rows)
+        if self.with_similar:
+            similar = ((id_, json.dumps(self.similar(id_))) for id_ in self.item_ids[::2])
+            files[artifacts.SIMILAR_ITEMS] = csv_bytes(artifacts.SIMILAR_ITEMS_COLUMNS, similar)
         if self.tower is not None:
             files[artifacts.USER_TOWER] = self.tower
         if self.item_tower is not None:

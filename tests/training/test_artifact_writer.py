@@ -24,7 +24,8 @@ def test_a_version_holds_every_file_and_the_manifest_names_each_with_its_digest(
     there = {path.relative_to(published.folder).as_posix() for path in published.folder.rglob("*") if path.is_file()}
     required = {
         contract.ITEM_EMBEDDINGS, contract.USER_EMBEDDINGS, contract.CHECKPOINT, contract.USER_TOWER,
-        contract.ITEM_TOWER, contract.ITEM_CATALOG, contract.USER_CATALOG, contract.METRICS, *contract.SCALERS,
+        contract.ITEM_TOWER, contract.ITEM_CATALOG, contract.USER_CATALOG, contract.SIMILAR_ITEMS, contract.METRICS,
+        *contract.SCALERS,
     }  # fmt: skip
     assert required <= set(manifest.files)
     assert there == set(manifest.files) | {contract.MANIFEST}
@@ -51,6 +52,18 @@ def test_the_catalog_says_what_is_in_stock_and_how_popular(published: Published)
     assert {row["in_stock"] for row in catalog} == {"true", "false"}
     assert sum(float(row["popularity"]) for row in catalog) == pytest.approx(1.0)
     assert max(len(json.loads(row["recent_items"])) for row in rows(published, contract.USER_CATALOG)) <= 50
+
+
+def test_the_similar_items_are_the_nearest_in_stock(published: Published) -> None:
+    vectors = {row["id"]: np.array(json.loads(row["embedding"])) for row in rows(published, contract.ITEM_EMBEDDINGS)}
+    in_stock = {row["id"] for row in rows(published, contract.ITEM_CATALOG) if row["in_stock"] == "true"}
+    similar = {row["id"]: json.loads(row["similar"]) for row in rows(published, contract.SIMILAR_ITEMS)}
+    assert similar.keys() == vectors.keys()
+    for id_, found in similar.items():
+        exact = sorted(1 - vectors[id_] @ vectors[other] for other in in_stock - {id_})
+        assert {near for near, _ in found} <= in_stock - {id_}
+        assert np.allclose([distance for _, distance in found], exact[: contract.MAX_SIMILAR_ITEMS], atol=1e-5)
+        assert np.allclose([1 - vectors[id_] @ vectors[near] for near, _ in found], exact[: len(found)], atol=1e-5)
 
 
 def test_the_model_of_the_sample_shop_is_at_least_twice_as_good_as_popularity(published: Published) -> None:

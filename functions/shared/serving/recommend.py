@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from contracts.artifacts import MAX_RECENT_ITEMS
+from contracts.artifacts import MAX_RECENT_ITEMS, SCORE_DIGITS
 from contracts.events import PRODUCT, Strategy
 from functions.shared.serving.requests import Request
 from functions.shared.serving.store import Item, Near, Scored, Store, User
 from functions.shared.serving.tower import UserTower
 from functions.shared.vectors import Vectors
-from functions.shared.versions import DIGITS
 
 
 @dataclass
@@ -164,7 +163,7 @@ def _answer(plan: _Plan, found: Sequence[Scored], similar: list[dict[str, Any]])
         return {"id": plan.request.id, "error": "a score that is not finite"}
     return {
         "id": plan.request.id,
-        "recommended_items": [{"id": id_, "score": round(score, DIGITS)} for id_, score in found],
+        "recommended_items": [{"id": id_, "score": round(score, SCORE_DIGITS)} for id_, score in found],
         "similar_items": similar,
         "strategy": (plan.strategy if found else Strategy.NOTHING).value,
     }
