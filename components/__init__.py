@@ -1,6 +1,7 @@
 """The component library: a recommender on AWS, in parts that a program wires."""
 
-from components.api_authorization import ApiKeyAuthorizer, ApiKeyAuthorizerArgs, Authorization
+from components.api_authorization import ApiKeyAuthorizer, ApiKeyAuthorizerArgs
+from components.api_settings import Authorization, RecommendationApiSettings
 from components.batch_pipeline import BatchPipeline, BatchPipelineArgs, BatchPipelineSettings, WorkerType
 from components.common import CommonArgs, CommonSettings
 from components.encryption import Key, KeyArgs
@@ -12,13 +13,14 @@ from components.private_bucket import BucketReference, PrivateBucket, PrivateBuc
 from components.recommendation_api import (
     RecommendationApi,
     RecommendationApiArgs,
-    RecommendationApiSettings,
     WatchedApi,
 )
-from components.source_database import SourceDatabase, SourceDatabaseArgs, SourceDatabaseSettings
+from components.source_database import SourceDatabase, SourceDatabaseArgs
+from components.source_settings import SourceDatabaseSettings
 from components.stream_settings import Delivery, StreamingRecommenderSettings
 from components.streaming_recommender import StreamingRecommender, StreamingRecommenderArgs
-from components.vector_store import VectorStore, VectorStoreArgs, VectorStoreSettings, WatchedDatabase
+from components.vector_settings import VectorStoreSettings
+from components.vector_store import VectorStore, VectorStoreArgs, WatchedDatabase
 
 __all__ = [
     "ApiKeyAuthorizer",

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_random as random
 
+from components.api_settings import Authorization, RecommendationApiSettings
 from components.common import CommonArgs, Component
 from components.function import PythonFunction, WatchedFunction
 from components.iam import partition, use_key
 from components.private_bucket import BucketReference
+from components.secrets import new_password, new_secret
 from contracts.environment import API_KEYS_SECRET
 
 API_KEY_HEADER = "x-api-key"
@@ -22,17 +22,6 @@ CACHE_SECONDS = 300
 AUTHORIZER_TIMEOUT_SECONDS = 10
 
 
-class Authorization(StrEnum):
-    """The credentials that a request to the API must carry."""
-
-    IAM = "iam"
-    """A signature (Signature Version 4) by somebody who may `execute-api:Invoke`."""
-    JWT = "jwt"
-    """A token of the issuer for the audience."""
-    API_KEY = "api_key"
-    """A key of the secret, in the header `x-api-key`."""
-
-
 @dataclass(frozen=True)
 class RouteAuthorization:
     """The authorization of a route."""
@@ -40,6 +29,29 @@ class RouteAuthorization:
     type: str
     """`AWS_IAM`, `JWT` or `CUSTOM` (API Gateway API reference, CreateRoute)."""
     authorizer_id: pulumi.Output[str] | None = None
+    function: WatchedFunction | None = None
+    """The authorizer's function, for alarms, where there is one."""
+
+
+def authorize(
+    owner: Component,
+    name: str,
+    settings: RecommendationApiSettings,
+    api: aws.apigatewayv2.Api,
+    code: BucketReference,
+) -> RouteAuthorization:
+    """Returns the authorization of the API's routes that the settings ask for."""
+    if settings["authorization"] == Authorization.IAM:
+        return RouteAuthorization("AWS_IAM")
+    if settings["authorization"] == Authorization.JWT:
+        issuer, audience = settings["jwt_issuer"], settings["jwt_audience"]
+        return RouteAuthorization("JWT", _jwt_authorizer(f"{name}-jwt", api.id, issuer, audience, owner.child).id)
+    keys = ApiKeyAuthorizer(
+        f"{name}-keys",
+        {"common": owner.common, "code": code, "api_id": api.id, "execution_arn": api.execution_arn},
+        owner.child,
+    )
+    return RouteAuthorization("CUSTOM", keys.authorizer_id, keys.watched)
 
 
 class ApiKeyAuthorizerArgs(TypedDict):
@@ -64,7 +76,14 @@ class ApiKeyAuthorizer(Component):
 
     def __init__(self, name: str, args: ApiKeyAuthorizerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, args.get("common", {}), opts)
-        secret = self._secret(name)
+        first_key = new_password(self, f"{name}-first-key", API_KEY_LENGTH)
+        secret = new_secret(
+            self,
+            f"{name}-keys",
+            "Keys of the recommendation API: a JSON object of names and keys",
+            pulumi.Output.json_dumps({"default": first_key}),
+            owner_changes=True,
+        )
         function = PythonFunction(
             name,
             {
@@ -112,29 +131,8 @@ class ApiKeyAuthorizer(Component):
         self.watched = function.watched
         self.register_attributes()
 
-    def _secret(self, name: str) -> aws.secretsmanager.Secret:
-        secret = aws.secretsmanager.Secret(
-            f"{name}-keys",
-            description="Keys of the recommendation API: a JSON object of names and keys",
-            kms_key_id=self.kms_key_arn,
-            # Without the window, the name is free again at once; a protected stack keeps what it deletes for a month.
-            recovery_window_in_days=0 if self.stack["force_destroy"] else 30,
-            tags=self.tags,
-            opts=self.child,
-        )
-        first = random.RandomPassword(f"{name}-first-key", length=API_KEY_LENGTH, special=False, opts=self.child)
-        key: pulumi.Output[str] = pulumi.Output.secret(first.result)
-        aws.secretsmanager.SecretVersion(
-            f"{name}-keys",
-            secret_id=secret.id,
-            secret_string=pulumi.Output.json_dumps({"default": key}),
-            # The keys are the owner's to change; an update of the stack must not put the first one back.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["secretString"]),
-        )
-        return secret
 
-
-def jwt_authorizer(
+def _jwt_authorizer(
     name: str, api_id: pulumi.Input[str], issuer: str, audience: Sequence[str], opts: pulumi.ResourceOptions
 ) -> aws.apigatewayv2.Authorizer:
     """Returns the authorizer that lets in who brings a token of the issuer for one of the audiences."""

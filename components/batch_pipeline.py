@@ -7,9 +7,9 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.catalogue import ATHENA_PREFIX, crawl_after_job, crawler_of, workgroup_of
+from components.data_catalog import ATHENA_PREFIX, crawl_after_job, crawler_of, workgroup_of
 from components.common import CommonArgs, Component, check_range, check_text
-from components.glue import LIST_BUCKET, catalog_arn, glue_role, job_logs, network_statements
+from components.glue import LIST_BUCKET, catalog_arn, glue_role, job_logs, network_connection, network_statements
 from components.iam import Link, Statement, use_key
 from components.network import PlacementArgs
 from components.packaging import ROOT, package_zip
@@ -109,7 +109,7 @@ class BatchPipeline(Component):
         database = aws.glue.CatalogDatabase(
             f"{name}-catalog", description="Training data of the recommender", tags=self.tags, opts=self.child
         )
-        connection = self._connection(name, args)
+        connection = network_connection(self, name, args["placement"], args["source"])
         job = self._job(name, args, settings, lake, database, connection)
         crawler = crawler_of(self, name, args["training_data_name"], lake, database)
         self.data_lake_bucket = lake.name
@@ -121,54 +121,6 @@ class BatchPipeline(Component):
         if "schedule" in settings:
             self._schedule(name, settings["schedule"], job)
         self.register_attributes()
-
-    def _connection(self, name: str, args: BatchPipelineArgs) -> aws.glue.Connection:
-        # Driver and executors are members of one group, which must allow itself (Glue: JDBC connections in a VPC).
-        group = aws.ec2.SecurityGroup(
-            f"{name}-job",
-            vpc_id=args["placement"]["vpc_id"],
-            description="The Glue job",
-            tags=self.tags,
-            opts=self.child,
-        )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-job-from-itself",
-            security_group_id=group.id,
-            referenced_security_group_id=group.id,
-            ip_protocol="tcp",
-            from_port=0,
-            to_port=65535,
-            tags=self.tags,
-            opts=self.child,
-        )
-        aws.vpc.SecurityGroupEgressRule(
-            f"{name}-job-to-itself",
-            security_group_id=group.id,
-            referenced_security_group_id=group.id,
-            ip_protocol="tcp",
-            from_port=0,
-            to_port=65535,
-            tags=self.tags,
-            opts=self.child,
-        )
-        subnet_id = pulumi.Output.from_input(args["placement"]["subnet_ids"])[0]
-        zone = aws.ec2.get_subnet_output(id=subnet_id, opts=pulumi.InvokeOptions(parent=self)).availability_zone
-        # Where the job runs, and no login: for one, it would have to reach Glue's API and Secrets Manager from there.
-        return aws.glue.Connection(
-            f"{name}-network",
-            connection_type="NETWORK",
-            physical_connection_requirements={
-                "subnet_id": subnet_id,
-                "availability_zone": zone,
-                "security_group_id_lists": [
-                    group.id,
-                    *args["source"]["security_group_ids"],
-                    args["placement"]["s3_client_security_group_id"],
-                ],
-            },
-            tags=self.tags,
-            opts=self.child,
-        )
 
     def _job(
         self,

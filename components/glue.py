@@ -7,7 +7,8 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 from components.common import Component
-from components.iam import ScopedRole, Statement, partition
+from components.iam import Link, ScopedRole, Statement, partition
+from components.network import PlacementArgs
 
 LIST_BUCKET = ["s3:ListBucket", "s3:GetBucketLocation"]
 """The actions of a job and of a crawler on a bucket as a whole (Glue Developer Guide, "Step 1: Create an IAM policy for
@@ -59,6 +60,58 @@ def job_logs(owner: Component, name: str) -> tuple[pulumi.Output[str], list[aws.
         for kind in JOB_LOGS
     ]
     return pulumi.Output.all(prefix, *[group.id for group in groups]).apply(lambda made: str(made[0])), groups
+
+
+def network_connection(owner: Component, name: str, placement: PlacementArgs, source: Link) -> aws.glue.Connection:
+    """Returns the connection that places the job in the network, where it reaches the source database and S3.
+
+    It holds no login: for one, the job would have to reach Glue's API and Secrets Manager from there.
+    """
+    # Driver and executors are members of one group, which must allow itself (Glue: JDBC connections in a VPC).
+    group = aws.ec2.SecurityGroup(
+        f"{name}-job",
+        vpc_id=placement["vpc_id"],
+        description="The Glue job",
+        tags=owner.tags,
+        opts=owner.child,
+    )
+    aws.vpc.SecurityGroupIngressRule(
+        f"{name}-job-from-itself",
+        security_group_id=group.id,
+        referenced_security_group_id=group.id,
+        ip_protocol="tcp",
+        from_port=0,
+        to_port=65535,
+        tags=owner.tags,
+        opts=owner.child,
+    )
+    aws.vpc.SecurityGroupEgressRule(
+        f"{name}-job-to-itself",
+        security_group_id=group.id,
+        referenced_security_group_id=group.id,
+        ip_protocol="tcp",
+        from_port=0,
+        to_port=65535,
+        tags=owner.tags,
+        opts=owner.child,
+    )
+    subnet_id = pulumi.Output.from_input(placement["subnet_ids"])[0]
+    zone = aws.ec2.get_subnet_output(id=subnet_id, opts=pulumi.InvokeOptions(parent=owner)).availability_zone
+    return aws.glue.Connection(
+        f"{name}-network",
+        connection_type="NETWORK",
+        physical_connection_requirements={
+            "subnet_id": subnet_id,
+            "availability_zone": zone,
+            "security_group_id_lists": [
+                group.id,
+                *source["security_group_ids"],
+                placement["s3_client_security_group_id"],
+            ],
+        },
+        tags=owner.tags,
+        opts=owner.child,
+    )
 
 
 def network_statements(owner: Component) -> list[Statement]:

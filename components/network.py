@@ -1,7 +1,7 @@
 """The private network that databases, functions and the Glue job share."""
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import NotRequired, TypedDict
 
@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.common import CommonArgs, Component, check_range, check_text
+from components.security_groups import connect
 
 HTTPS_PORT = 443
 MIN_ZONES, MAX_ZONES = 2, 3
@@ -245,39 +246,3 @@ def _zone(index: int, names: Sequence[str]) -> str:
     if index >= len(names):
         raise ValueError(f"Network: zones: expected at most {len(names)}, as many as the region has, got {index + 1}")
     return names[index]
-
-
-def connect(
-    parent: pulumi.Resource,
-    name: str,
-    client: pulumi.Input[str],
-    server: pulumi.Input[str],
-    port: pulumi.Input[int],
-    tags: Mapping[str, pulumi.Input[str]],
-) -> list[pulumi.CustomResource]:
-    """Lets the members of one security group open connections to another's on one port, and nothing else.
-
-    Returns the rules, for who must not connect before they are there.
-    """
-    opts = pulumi.ResourceOptions(parent=parent)
-    egress = aws.vpc.SecurityGroupEgressRule(
-        f"{name}-from-client",
-        security_group_id=client,
-        referenced_security_group_id=server,
-        ip_protocol="tcp",
-        from_port=port,
-        to_port=port,
-        tags=tags,
-        opts=opts,
-    )
-    ingress = aws.vpc.SecurityGroupIngressRule(
-        f"{name}-to-server",
-        security_group_id=server,
-        referenced_security_group_id=client,
-        ip_protocol="tcp",
-        from_port=port,
-        to_port=port,
-        tags=tags,
-        opts=opts,
-    )
-    return [egress, ingress]

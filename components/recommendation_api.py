@@ -7,14 +7,9 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.api_authorization import (
-    API_KEY_HEADER,
-    ApiKeyAuthorizer,
-    Authorization,
-    RouteAuthorization,
-    jwt_authorizer,
-)
-from components.common import CommonArgs, Component, check_choice, check_range, check_text
+from components.api_authorization import API_KEY_HEADER, RouteAuthorization, authorize
+from components.api_settings import API_DEFAULTS, RecommendationApiSettings, check
+from components.common import CommonArgs, Component
 from components.function import PythonFunction, WatchedFunction
 from components.iam import Link
 from components.network import PlacementArgs
@@ -25,10 +20,6 @@ STAGE = "$default"
 API_TIMEOUT_SECONDS = 15
 """The timeout of both functions. API Gateway waits 30 seconds at most (developer guide, "Quotas for configuring and
 running an HTTP API"); recommendation_api answers in 5, whatever the database does."""
-REQUESTS_PER_SECOND = (1, 10_000)
-BURST = (1, 5_000)
-"""An account's own limits, which a route's cannot exceed (the same page)."""
-LATENCY_MS = (50, 29_000)
 CORS_SECONDS = 3600
 
 ACCESS_LOG = {
@@ -45,38 +36,6 @@ ACCESS_LOG = {
 }
 """The fields that are logged for a request: no address, no path and no query, which hold items and customers (developer
 guide, "Customize HTTP API access logs")."""
-
-
-class RecommendationApiSettings(TypedDict, total=False):
-    """Settings of the API, as given under `recommender:api` in the stack's configuration."""
-
-    authorization: Authorization
-    """`iam`, `jwt` or `api_key`."""
-    jwt_issuer: str
-    """With `jwt`: the issuer's URL, such as `https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc`."""
-    jwt_audience: Sequence[str]
-    """With `jwt`: the audiences, of which a token must name one."""
-    cors_origins: Sequence[str]
-    """Origins whose pages may call the API, such as `https://shop.example.com`, or `*`. Without any, no page may."""
-    requests_per_second: int
-    """Requests a second that are let through on average, 1 to 10,000; each beyond is answered with 429."""
-    burst: int
-    """Requests that are let through at once, 1 to 5,000. Each may hold one of the database's connections."""
-    latency_alarm_ms: int
-    """The alarm's limit for the latency's 99th percentile, in milliseconds, 50 to 29,000."""
-    memory_mb: int
-    """Memory of the recommending function in MB, 128 to 10,240; 1,769 is one whole processor."""
-
-
-API_DEFAULTS: RecommendationApiSettings = {
-    "authorization": Authorization.IAM,
-    "jwt_audience": [],
-    "cors_origins": [],
-    "requests_per_second": 50,
-    "burst": 50,
-    "latency_alarm_ms": 1000,
-    "memory_mb": 1769,
-}
 
 
 class RecommendationApiArgs(TypedDict):
@@ -121,7 +80,7 @@ class RecommendationApi(Component):
     def __init__(self, name: str, args: RecommendationApiArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, args.get("common", {}), opts)
         settings = API_DEFAULTS | args.get("settings", {})
-        _check(settings)
+        check(settings)
         api = aws.apigatewayv2.Api(
             f"{name}-http",
             protocol_type="HTTP",
@@ -131,8 +90,9 @@ class RecommendationApi(Component):
             opts=self.child,
         )
         recommend, intake = self._recommend(name, args, settings), self._intake(name, args)
-        self.recommendations, self.intake, self.authorizer = recommend.watched, intake.watched, None
-        authorization = self._authorization(name, args, settings, api)
+        authorization = authorize(self, name, settings, api, args["code"])
+        self.recommendations, self.intake = recommend.watched, intake.watched
+        self.authorizer = authorization.function
         to_recommend = self._target(name, "recommendations", api, recommend)
         to_intake = self._target(name, "intake", api, intake)
         targets = {"recommendations": to_recommend, "health": to_recommend, "events": to_intake}
@@ -181,31 +141,6 @@ class RecommendationApi(Component):
             },
             self.child,
         )
-
-    def _authorization(
-        self,
-        name: str,
-        args: RecommendationApiArgs,
-        settings: RecommendationApiSettings,
-        api: aws.apigatewayv2.Api,
-    ) -> RouteAuthorization:
-        if settings["authorization"] == Authorization.IAM:
-            return RouteAuthorization("AWS_IAM")
-        if settings["authorization"] == Authorization.JWT:
-            issuer, audience = settings["jwt_issuer"], settings["jwt_audience"]
-            return RouteAuthorization("JWT", jwt_authorizer(f"{name}-jwt", api.id, issuer, audience, self.child).id)
-        keys = ApiKeyAuthorizer(
-            f"{name}-keys",
-            {
-                "common": self.common,
-                "code": args["code"],
-                "api_id": api.id,
-                "execution_arn": api.execution_arn,
-            },
-            self.child,
-        )
-        self.authorizer = keys.watched
-        return RouteAuthorization("CUSTOM", keys.authorizer_id)
 
     def _routes(
         self,
@@ -291,27 +226,3 @@ def _cors(origins: Sequence[str]) -> aws.apigatewayv2.ApiCorsConfigurationArgsDi
         "expose_headers": ["retry-after"],
         "max_age": CORS_SECONDS,
     }
-
-
-def _check(settings: RecommendationApiSettings) -> None:
-    component = "RecommendationApi"
-    check_choice(component, "authorization", settings["authorization"], list(Authorization))
-    check_range(component, "requests_per_second", settings["requests_per_second"], REQUESTS_PER_SECOND)
-    check_range(component, "burst", settings["burst"], BURST)
-    check_range(component, "latency_alarm_ms", settings["latency_alarm_ms"], LATENCY_MS)
-    for origin in settings["cors_origins"]:
-        check_text(
-            component, "cors_origins", origin, r"\*|https?://[^/\s]+", "origins such as https://shop.example.com"
-        )
-    issuer, audience = settings.get("jwt_issuer"), settings["jwt_audience"]
-    if settings["authorization"] == Authorization.JWT:
-        check_text(
-            component, "jwt_issuer", issuer or "", r"https://\S+", "the issuer's URL, such as https://id.example"
-        )
-        if not audience:
-            raise ValueError(f"{component}: jwt_audience: expected one audience or more, got none")
-    elif issuer or audience:
-        raise ValueError(
-            f"{component}: jwt_issuer, jwt_audience: expected with authorization jwt alone, got"
-            f" {settings['authorization']}"
-        )

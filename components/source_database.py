@@ -6,65 +6,20 @@ from typing import NotRequired, TypedDict
 
 import pulumi
 import pulumi_aws as aws
-import pulumi_random as random
 
-from components.common import INSTANCE_CLASS, CommonArgs, Component, check_range, check_text
+from components.common import CommonArgs, Component
 from components.function import PythonFunction
 from components.iam import Link
-from components.live_changes import refusing, storage_grows, zones_stay
-from components.network import PlacementArgs, connect
+from components.live_changes import refusing, storage_grows
+from components.network import PlacementArgs
 from components.private_bucket import BucketReference
+from components.rds import place_database
+from components.secrets import new_password
+from components.source_settings import MYSQL_PORT, SOURCE_DEFAULTS, SourceDatabaseSettings, check
 from contracts.environment import SOURCE_DB
-
-MYSQL_PORT = 3306
-PORTS = (1, 65_535)
-MYSQL_STORAGE_GB = (20, 65_536)
-"""gp3 (RDS User Guide, "DB instance storage")."""
-MADE_DATABASE = r"[A-Za-z][A-Za-z0-9]{0,63}"
-MADE_USERNAME = r"[A-Za-z][A-Za-z0-9_]{0,15}"
-"""Limits of RDS for MySQL (API reference, CreateDBInstance)."""
 
 LOGIN_KEY = "source/login.json"
 """The key of the object that holds the login. It is outside of `etl/`, which holds the job's code."""
-
-
-class SourceDatabaseSettings(TypedDict, total=False):
-    """Settings of the source, as given under `recommender:source` in the stack's configuration, where the password
-    stands too."""
-
-    database: str
-    """The schema that holds the tables of dataset.toml."""
-    host: str
-    """Host name of an existing MySQL. Required unless `trial` is true."""
-    trial: bool
-    """True makes a small MySQL for trial: no backups, no standby, deleted with the stack."""
-    port: int
-    """Port of the existing database, 1 to 65,535."""
-    username: str
-    """User of the existing database; it needs `SELECT` on the tables of dataset.toml."""
-    options: str
-    """Options of the JDBC driver, as a URL has them, TLS above all: `sslMode=VERIFY_CA`. Default: none."""
-    instance_class: str
-    """Instance class of the trial database."""
-    sample_shop: bool
-    """True fills the trial database with the sample shop."""
-    sample_shop_seed: int
-    """Seed of the sample shop's random numbers: another seed gives another shop."""
-    storage_gb: int
-    """Storage of the trial database in GiB, 20 to 65,536; less than a live one has is refused."""
-
-
-SOURCE_DEFAULTS: SourceDatabaseSettings = {
-    "database": "classicmodels",
-    "trial": False,
-    "port": MYSQL_PORT,
-    "username": "shop",
-    "options": "",
-    "instance_class": "db.t4g.micro",
-    "sample_shop": True,
-    "sample_shop_seed": 1,
-    "storage_gb": MYSQL_STORAGE_GB[0],
-}
 
 
 class SourceDatabaseArgs(TypedDict):
@@ -97,7 +52,7 @@ class SourceDatabase(Component):
         super().__init__(name, args.get("common", {}), opts)
         settings = SOURCE_DEFAULTS | args["settings"]
         password = args.get("password")
-        _check(settings, password)
+        check(settings, password)
         client = aws.ec2.SecurityGroup(
             f"{name}-client",
             vpc_id=args["placement"]["vpc_id"],
@@ -108,15 +63,13 @@ class SourceDatabase(Component):
         host: pulumi.Input[str] | None = settings.get("host")
         port: pulumi.Input[int] = settings["port"]
         if host is None:
-            password = pulumi.Output.secret(
-                random.RandomPassword(f"{name}-password", length=32, special=False, opts=self.child).result
-            )
+            password = new_password(self, f"{name}-password")
             instance, rules = self._create(name, args["placement"], settings, password, client)
             host, port = instance.address, instance.port
             if settings["sample_shop"]:
                 self._seed(name, args, settings, instance, password, client, rules)
         else:
-            assert password is not None  # _check
+            assert password is not None  # check
             self._allow_egress(name, client, settings["port"])
         options = f"?{settings['options']}" if settings["options"] else ""
         url = pulumi.Output.format("jdbc:mysql://{0}:{1}/{2}{3}", host, port, settings["database"], options)
@@ -188,22 +141,7 @@ class SourceDatabase(Component):
         client: aws.ec2.SecurityGroup,
     ) -> tuple[aws.rds.Instance, Sequence[pulumi.Resource]]:
         """Returns the database, and the rules without which nobody reaches it."""
-        server = aws.ec2.SecurityGroup(
-            f"{name}-server",
-            vpc_id=placement["vpc_id"],
-            description="The trial source database",
-            tags=self.tags,
-            opts=self.child,
-        )
-        rules = connect(self, name, client.id, server.id, MYSQL_PORT, self.tags)
-        # RDS refuses to take a subnet group to another VPC.
-        in_vpc = pulumi.ResourceOptions(parent=self, replacement_trigger=placement["vpc_id"])
-        subnets = aws.rds.SubnetGroup(
-            f"{name}-subnets",
-            subnet_ids=placement["subnet_ids"],
-            tags=self.tags,
-            opts=pulumi.ResourceOptions.merge(in_vpc, refusing(f"{name}-subnets", zones_stay)),
-        )
+        network = place_database(self, name, "The trial source database", placement, client, MYSQL_PORT)
         instance = aws.rds.Instance(
             f"{name}-mysql",
             engine="mysql",
@@ -217,8 +155,8 @@ class SourceDatabase(Component):
             username=settings["username"],
             password=password,
             port=MYSQL_PORT,
-            db_subnet_group_name=subnets.name,
-            vpc_security_group_ids=[server.id],
+            db_subnet_group_name=network.subnet_group.name,
+            vpc_security_group_ids=[network.server.id],
             publicly_accessible=False,
             # A trial shop's data can be made again; nothing of it is worth a snapshot.
             skip_final_snapshot=True,
@@ -226,9 +164,12 @@ class SourceDatabase(Component):
             copy_tags_to_snapshot=True,
             apply_immediately=True,
             tags=self.tags,
-            opts=pulumi.ResourceOptions.merge(in_vpc, refusing(f"{name}-mysql", storage_grows)),
+            opts=pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions(parent=self, replacement_trigger=placement["vpc_id"]),
+                refusing(f"{name}-mysql", storage_grows),
+            ),
         )
-        return instance, rules
+        return instance, network.rules
 
     def _allow_egress(self, name: str, client: aws.ec2.SecurityGroup, port: int) -> None:
         aws.vpc.SecurityGroupEgressRule(
@@ -258,27 +199,3 @@ class SourceDatabase(Component):
             bucket_key_enabled=False,
             opts=self.child,
         )
-
-
-def _check(settings: SourceDatabaseSettings, password: pulumi.Input[str] | None) -> None:
-    host, trial = settings.get("host"), settings["trial"]
-    if host is not None and trial:
-        raise ValueError(f"SourceDatabase: trial: expected it without a host, got the host {host!r}")
-    if host is None and not trial:
-        raise ValueError(
-            "SourceDatabase: expected host, username and password of the shop's MySQL, or trial: true for a small one: "
-            "pulumi config set --path recommender:source.host <host>"
-        )
-    if host is not None and password is None:
-        raise ValueError(
-            "SourceDatabase: expected the password of the existing database, got its host alone: "
-            "pulumi config set --path --secret recommender:source.password"
-        )
-    check_text("SourceDatabase", "host", host, r"[A-Za-z0-9.:-]+", "a host name or address")
-    check_range("SourceDatabase", "port", settings["port"], PORTS)
-    if trial:
-        check_text("SourceDatabase", "database", settings["database"], MADE_DATABASE, "up to 64 letters and digits")
-        check_text("SourceDatabase", "username", settings["username"], MADE_USERNAME, "up to 16 letters, digits and _")
-        check_text("SourceDatabase", "instance_class", settings["instance_class"], INSTANCE_CLASS, "db.<type>.<size>")
-        check_range("SourceDatabase", "storage_gb", settings["storage_gb"], MYSQL_STORAGE_GB)
-        check_range("SourceDatabase", "sample_shop_seed", settings["sample_shop_seed"], (0, 2**32 - 1))

@@ -73,7 +73,7 @@ STREAM_DEFAULTS: StreamingRecommenderSettings = {
 }
 
 
-def check_ranges(settings: StreamingRecommenderSettings) -> None:
+def check(settings: StreamingRecommenderSettings) -> None:
     """Raises `ValueError` for a value outside of its limits."""
     asked: list[tuple[str, float, tuple[float, float]]] = [
         ("processor_buffer_mb", settings["processor_buffer_mb"], PROCESSOR_BUFFER_MB),

@@ -14,7 +14,7 @@ from components.iam import Link, Statement
 from components.live_changes import refusing, shards_by_half_or_double
 from components.network import PlacementArgs
 from components.private_bucket import BucketReference, PrivateBucket
-from components.stream_settings import STREAM_DEFAULTS, Delivery, StreamingRecommenderSettings, check_ranges
+from components.stream_settings import STREAM_DEFAULTS, Delivery, StreamingRecommenderSettings, check
 from contracts.environment import EVENT_STREAM_NAME, MODEL_INFERENCE_FUNCTION, RECOMMENDATION_LIMIT
 
 INFERENCE_TIMEOUT_SECONDS = 60
@@ -49,7 +49,7 @@ class StreamingRecommender(Component):
     def __init__(self, name: str, args: StreamingRecommenderArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, args.get("common", {}), opts)
         settings = STREAM_DEFAULTS | args.get("settings", {})
-        check_ranges(settings)
+        check(settings)
         bucket = PrivateBucket(
             f"{name}-recommendations",
             {"common": self.common, "expire_days": settings.get("expire_days")},

@@ -7,13 +7,16 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
 
-from components.common import INSTANCE_CLASS, CommonArgs, Component, check_name, check_range, check_text
+from components.common import CommonArgs, Component
 from components.function import PythonFunction, WatchedFunction
 from components.iam import Link, Statement, use_key
-from components.live_changes import backups_stay, refusing, storage_grows, zones_stay
+from components.live_changes import backups_stay, refusing, storage_grows
 from components.loading import load_on_manifest
-from components.network import PlacementArgs, connect
+from components.network import PlacementArgs
 from components.private_bucket import BucketReference, PrivateBucket
+from components.rds import place_database
+from components.secrets import new_password, new_secret
+from components.vector_settings import VECTOR_STORE_DEFAULTS, VectorStoreSettings, check
 from contracts.environment import ML_ARTIFACTS_BUCKET, VECTOR_DB, VECTOR_DB_AUTH
 
 POSTGRES_PORT = 5432
@@ -32,50 +35,8 @@ BUILD_PARAMETERS = {
 }
 """Formulas of RDS parameters (RDS User Guide, "Specifying DB parameters"), so that they follow the instance class."""
 
-MIN_STORAGE_GB, MAX_STORAGE_GB = 20, 65_536
-MAX_BACKUP_DAYS = 35
-MAX_INSTANCE_IDENTIFIER = 63
-"""Limits of gp3 storage, backups and identifiers (RDS User Guide)."""
-
 FREE_INSIGHTS_DAYS = 7
 """The retention of Performance Insights that costs nothing."""
-
-
-class VectorStoreSettings(TypedDict, total=False):
-    """Settings of the vector store, as given under `recommender:vectors` in the stack's configuration."""
-
-    instance_class: str
-    """Instance class of the database, `db.<type>.<size>`."""
-    storage_gb: int
-    """Storage of the database in GiB, 20 to 65,536; less than a live one has is refused."""
-    multi_az: bool
-    """True keeps a standby in a second availability zone."""
-    iam_authentication: bool
-    """True lets functions log in to the database by their IAM role instead of a password. It can be switched on and off
-    while events flow; until the functions have their new settings, batches are tried again."""
-    backup_retention_days: int
-    """Days that automatic backups are kept, 0 to 35; 0 means no backups, and is refused on a live, protected
-    database, whose backups it would delete."""
-    deletion_protection: bool
-    """True lets AWS refuse to delete the database, and the engine refuse to delete or replace it before it changes
-    anything. Another network, or `customer_managed_key` on a live stack, needs a new, empty database."""
-    apply_immediately: bool
-    """True applies a change of class, storage or authentication at once, with an outage of minutes if the database
-    restarts; false in the next maintenance window."""
-    skip_final_snapshot: bool
-    """True deletes the database without a last snapshot."""
-
-
-VECTOR_STORE_DEFAULTS: VectorStoreSettings = {
-    "instance_class": "db.t4g.micro",
-    "storage_gb": MIN_STORAGE_GB,
-    "multi_az": False,
-    "iam_authentication": False,
-    "backup_retention_days": 7,
-    "deletion_protection": True,
-    "apply_immediately": True,
-    "skip_final_snapshot": False,
-}
 
 
 class VectorStoreArgs(TypedDict):
@@ -121,7 +82,7 @@ class VectorStore(Component):
     def __init__(self, name: str, args: VectorStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, args.get("common", {}), opts)
         settings = VECTOR_STORE_DEFAULTS | args.get("settings", {})
-        _check(name, settings)
+        check(name, settings)
         bucket = PrivateBucket(f"{name}-ml-artifacts", {"common": self.common, "notify_event_bridge": True}, self.child)
         client = aws.ec2.SecurityGroup(
             f"{name}-client",
@@ -206,18 +167,7 @@ class VectorStore(Component):
     ) -> tuple[aws.rds.Instance, Sequence[pulumi.Resource]]:
         """Returns the database, and the rules without which nobody reaches it."""
         vpc_id = placement["vpc_id"]
-        server = aws.ec2.SecurityGroup(
-            f"{name}-server", vpc_id=vpc_id, description="The vector store", tags=self.tags, opts=self.child
-        )
-        rules = connect(self, name, client.id, server.id, POSTGRES_PORT, self.tags)
-        # RDS refuses to take a subnet group to another VPC, so it is made anew there, and the database with it.
-        in_vpc = pulumi.ResourceOptions(parent=self, replacement_trigger=vpc_id)
-        subnets = aws.rds.SubnetGroup(
-            f"{name}-subnets",
-            subnet_ids=placement["subnet_ids"],
-            tags=self.tags,
-            opts=pulumi.ResourceOptions.merge(in_vpc, refusing(f"{name}-subnets", zones_stay)),
-        )
+        network = place_database(self, name, "The vector store", placement, client, POSTGRES_PORT)
         # A snapshot's name is taken for as long as the snapshot is kept, so each database has its own: the keepers are
         # what replaces the database.
         suffix = random.RandomId(
@@ -245,8 +195,8 @@ class VectorStore(Component):
             username=MASTER_USER,
             password=self.password,
             port=POSTGRES_PORT,
-            db_subnet_group_name=subnets.name,
-            vpc_security_group_ids=[server.id],
+            db_subnet_group_name=network.subnet_group.name,
+            vpc_security_group_ids=[network.server.id],
             publicly_accessible=False,
             multi_az=settings["multi_az"],
             backup_retention_period=settings["backup_retention_days"],
@@ -262,26 +212,12 @@ class VectorStore(Component):
                 refusing(f"{name}-postgres", storage_grows, backups_stay),
             ),
         )
-        return instance, rules
+        return instance, network.rules
 
     def _password(self, name: str) -> pulumi.Output[str]:
-        password: pulumi.Output[str] = pulumi.Output.secret(
-            random.RandomPassword(f"{name}-password", length=32, special=False, opts=self.child).result
-        )
-        secret = aws.secretsmanager.Secret(
-            f"{name}-login",
-            description="User name and password of the vector store",
-            kms_key_id=self.kms_key_arn,
-            recovery_window_in_days=0 if self.stack["force_destroy"] else 30,
-            tags=self.tags,
-            opts=self.child,
-        )
-        aws.secretsmanager.SecretVersion(
-            f"{name}-login",
-            secret_id=secret.id,
-            secret_string=pulumi.Output.json_dumps({"username": MASTER_USER, "password": password}),
-            opts=self.child,
-        )
+        password = new_password(self, f"{name}-password")
+        login = pulumi.Output.json_dumps({"username": MASTER_USER, "password": password})
+        new_secret(self, f"{name}-login", "User name and password of the vector store", login)
         return password
 
     def _parameters(self, name: str) -> aws.rds.ParameterGroup:
@@ -301,10 +237,3 @@ class VectorStore(Component):
             tags=self.tags,
             opts=self.child,
         )
-
-
-def _check(name: str, settings: VectorStoreSettings) -> None:
-    check_name("VectorStore", f"{name}-postgres", MAX_INSTANCE_IDENTIFIER)
-    check_text("VectorStore", "instance_class", settings["instance_class"], INSTANCE_CLASS, "db.<type>.<size>")
-    check_range("VectorStore", "storage_gb", settings["storage_gb"], (MIN_STORAGE_GB, MAX_STORAGE_GB))
-    check_range("VectorStore", "backup_retention_days", settings["backup_retention_days"], (0, MAX_BACKUP_DAYS))

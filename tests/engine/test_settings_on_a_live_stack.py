@@ -9,13 +9,13 @@ import pytest
 from pulumi.automation import CommandError
 
 import settings
+from components.api_settings import API_DEFAULTS
 from components.batch_pipeline import BATCH_DEFAULTS
 from components.common import COMMON_DEFAULTS
 from components.network import NETWORK_DEFAULTS
-from components.recommendation_api import API_DEFAULTS
-from components.source_database import SOURCE_DEFAULTS
+from components.source_settings import SOURCE_DEFAULTS
 from components.stream_settings import STREAM_DEFAULTS
-from components.vector_store import VECTOR_STORE_DEFAULTS
+from components.vector_settings import VECTOR_STORE_DEFAULTS
 from emulator.program import ROOT, read_stack
 from tests.engine.cloud import DATABASE, DELIVERY, INVOCATION, KEY, Call
 from tests.engine.resource_types import HOLDS_DATA

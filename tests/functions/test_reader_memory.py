@@ -24,7 +24,7 @@ from functions.shared.artifact_bucket import ArtifactBucket, CheckedFile
 
 DIM = 8
 LOADER_BYTES = 512 * 1024 * 1024
-"""The loader's memory (components/vector_store.py)."""
+"""The loader's memory (components/loading.py)."""
 
 
 class Rows:

@@ -1,4 +1,4 @@
-"""The catalogue of the training data: crawler, what starts it, and the workgroup in which the data are queried."""
+"""The data catalog over the training data: its crawler, the trigger of the crawler, and the workgroup for queries."""
 
 import pulumi
 import pulumi_aws as aws
