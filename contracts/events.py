@@ -18,6 +18,39 @@ QUANTITY = "quantity"
 IN_CART = "in_shopping_cart"
 """Boolean, absent means false: the item lies in the cart. What is in the cart is not recommended."""
 
+
+class EventType(StrEnum):
+    """The kind of action that an event tells of: its `type`."""
+
+    BROWSE = "browse"
+    """Something was looked at. Also an event without a type, as all were in earlier releases."""
+    CART = "cart"
+    """The cart changed; `browse_history` says what lies in it now."""
+    IMPRESSION = "impression"
+    """Items were shown."""
+    CLICK = "click"
+    """An item was chosen among those that were shown."""
+    PURCHASE = "purchase"
+    """Items were bought."""
+    RATING = "rating"
+    """Items were rated."""
+
+
+TYPE = "type"
+"""Text, absent means `browse`: one of `EventType`."""
+RECOMMENDED = frozenset({EventType.BROWSE, EventType.CART})
+"""The types that recommendations are made for. They need `browse_history`, all others `items`."""
+ITEMS = "items"
+"""List of objects, 1 to `MAX_HISTORY` entries: the items that were shown, chosen, bought or rated. An entry has a
+`product_code`, and may have `quantity`, `position` and `rating`."""
+POSITION = "position"
+"""Whole number from 1, in an entry of `items`: the item's place in the answer that the event follows."""
+RATING = "rating"
+"""Number, in an entry of `items`; required in an event of the type `rating`."""
+RECOMMENDATION_ID = "recommendation_id"
+"""Text or absent: the answer that the event follows. It is the `recommendation_id` of an answer of the API, and the
+`event_id` of a recommendation record."""
+
 EVENT_ID = "event_id"
 """Text, in a recommendation record: the Kinesis sequence number (56 digits, with `:n` in a packed record). Deduplicate
 by it; a replayed event keeps its first one."""

@@ -83,7 +83,9 @@ def _measure(result: Transformed, records: int) -> None:
     metrics.add_metric("BatchSize", MetricUnit.Count, records)
     reasons = Counter(result.failures.values())
     count(metrics, RECORDS_FAILED, len(result.failures))
-    count(metrics, "RecordsRecommended", records - len(result.failures))
+    recommended = result.strategies.total()
+    count(metrics, "RecordsRecommended", recommended)
+    count(metrics, "RecordsPassedOn", records - recommended - len(result.failures))
     for strategy, number in result.strategies.items():
         count(metrics, f"Records{strategy.capitalize()}", number)
     fields = {"records": records, "failures": dict(reasons), "model_versions": sorted(result.versions)}

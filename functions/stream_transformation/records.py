@@ -1,11 +1,11 @@
-"""Checks events as they come from the stream, one by one, and makes recommendation records of them."""
+"""Checks events as they come from the stream, one by one, and makes records of them."""
 
 from typing import Any
 
 import msgspec
 
 from contracts.events import EVENT_ID, HISTORY, PRODUCER_EVENT_ID, SESSION, original
-from functions.shared.events import decode
+from functions.shared.events import Act, Visit, decode
 from functions.stream_transformation.inference import Response
 
 _raw_objects = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -15,41 +15,52 @@ _NO_FEATURES = frozenset({SESSION, HISTORY})
 
 
 class Record:
-    """A valid event: its request to inference, and its line with recommendations."""
+    """A valid event: its request to inference, if it has one, and its line."""
 
     def __init__(self, data: bytes, sequence_number: str) -> None:
         """Raises `RecordError`. The id of a replayed event is in its first line; any other's is its sequence number."""
         data, replayed_id = original(data)
         self.event_id = replayed_id or sequence_number
-        event, values = decode(data)
+        _, event, values = decode(data)
         self._raw = _raw_objects.decode(data)
-        self._request = _encode(
-            {
-                "user": {key: value for key, value in values.items() if key not in _NO_FEATURES and _is_plain(value)},
-                "items": event.browse_history,
-            }
-        )
+        self._request = _request(event, values)
+
+    @property
+    def has_request(self) -> bool:
+        """False where the event goes to S3 without an answer of inference."""
+        return self._request is not None
 
     def request(self, id_: str) -> bytes:
         """Returns the request to inference as JSON. It was decoded and encoded again, so that every JSON reader accepts
         it."""
+        assert self._request is not None, "only asked of an event that has a request"
         return b'{"id":' + _encode(id_) + b"," + self._request[1:]
 
-    def line(self, answer: Response) -> bytes:
-        """Returns the recommendation record, a line of JSON: the event's own bytes, and the answer."""
+    def line(self, answer: Response | None) -> bytes:
+        """Returns the event's record, a line of JSON: its own bytes, and the answer if there is one."""
         # What the producer calls its event is kept; to deduplicate by it would let any producer have others' dropped.
         brought = {PRODUCER_EVENT_ID: self._raw[EVENT_ID]} if EVENT_ID in self._raw else {}
-        record: dict[str, Any] = {
-            **self._raw,
-            **brought,
-            "recommended_items": answer.recommended_items,
-            "similar_items": answer.similar_items,
-            "model_version": answer.model_version,
-            EVENT_ID: self.event_id,
-            "strategy": answer.strategy,
-        }
+        record: dict[str, Any] = {**self._raw, **brought, EVENT_ID: self.event_id, **_answered(answer)}
         # Line ends inside JSON are white space between values: within text they are escaped.
         return _encode(record).replace(b"\r", b" ").replace(b"\n", b" ") + b"\n"
+
+
+def _request(event: Visit | Act, values: dict[str, Any]) -> bytes | None:
+    if isinstance(event, Act):
+        return None
+    user = {key: value for key, value in values.items() if key not in _NO_FEATURES and _is_plain(value)}
+    return _encode({"user": user, "items": event.browse_history})
+
+
+def _answered(answer: Response | None) -> dict[str, Any]:
+    if answer is None:
+        return {}
+    return {
+        "recommended_items": answer.recommended_items,
+        "similar_items": answer.similar_items,
+        "model_version": answer.model_version,
+        "strategy": answer.strategy,
+    }
 
 
 def _is_plain(value: Any) -> bool:

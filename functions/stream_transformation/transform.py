@@ -1,4 +1,4 @@
-"""Turns a batch of raw records into lines with recommendations; a bad record does not fail the others."""
+"""Turns a batch of raw records into lines, recommendations included; a bad record does not fail the others."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,7 @@ class Raw:
 
 @dataclass
 class Transformed:
-    """The result of a batch, by record id: `lines` holds the records with recommendations, `failures` the other ones'
-    reasons."""
+    """The result of a batch, by record id: `lines` holds the records for S3, `failures` the other ones' reasons."""
 
     lines: dict[str, bytes] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -47,19 +46,19 @@ def transform(raw_records: Sequence[Raw], client: InferenceClient, deadline: Dea
             records[raw.id] = Record(raw.data, raw.sequence_number)
         except RecordError as error:
             result.failures[raw.id] = error.reason
-    _recommend(records, client, deadline, result)
+    _answer(records, client, deadline, result)
     return result
 
 
-def _recommend(records: Mapping[str, Record], client: InferenceClient, deadline: Deadline, result: Transformed) -> None:
-    if not records:
-        return
-    answers = client.ask({id_: record.request(id_) for id_, record in records.items()}, deadline)
+def _answer(records: Mapping[str, Record], client: InferenceClient, deadline: Deadline, result: Transformed) -> None:
+    requests = {id_: record.request(id_) for id_, record in records.items() if record.has_request}
+    answers = client.ask(requests, deadline) if requests else {}
     for id_, record in records.items():
-        answer = answers[id_]
-        if answer.error is not None:
+        answer = answers.get(id_)
+        if answer is not None and answer.error is not None:
             result.failures[id_] = "refused_by_inference"
             continue
         result.lines[id_] = record.line(answer)
-        result.strategies[answer.strategy] += 1
-        result.versions.add(answer.model_version)
+        if answer is not None:
+            result.strategies[answer.strategy] += 1
+            result.versions.add(answer.model_version)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.events import MAX_HISTORY, MAX_PUT_BYTES, MAX_PUT_RECORDS, MAX_RECORD_BYTES
+from contracts.events import MAX_HISTORY, MAX_PUT_BYTES, MAX_PUT_RECORDS, MAX_RECORD_BYTES, EventType
 from functions.event_intake import handler as module
 from functions.event_intake.intake import Intake
 from functions.stream_transformation.records import Record
@@ -62,13 +62,10 @@ def test_events_go_on_the_stream_as_they_came_and_are_answered_in_order(kinesis:
     assert [record["Data"] for record in kinesis.taken] == [text.encode(), json.dumps(GOOD).encode()]
     assert {record["PartitionKey"] for record in kinesis.taken} == {"s"}
     assert wrong["status"] == 400
+    history = {"field": "events[1].browse_history", "expected": f"a list of at most {MAX_HISTORY} entries"}
     assert wrong["problem"]["errors"] == [
-        {
-            "field": "events[1].browse_history",
-            "expected": f"a list of at most {MAX_HISTORY} entries",
-            "found": "nothing",
-        },
         {"field": "events[1].session_id", "expected": "text", "found": "7"},
+        {**history, "found": "nothing"},
     ]
 
 
@@ -83,6 +80,15 @@ def test_events_go_on_the_stream_as_they_came_and_are_answered_in_order(kinesis:
          "events[0].browse_history[0].in_shopping_cart"),
         ({**GOOD, "browse_history": [{"product_code": "a"}] * (MAX_HISTORY + 1)}, "events[0].browse_history"),
         ({**GOOD, "customer_number": 1.5}, "events[0].customer_number"),
+        ({**GOOD, "type": "buy"}, "events[0].type"),
+        ({**GOOD, "type": None}, "events[0].type"),
+        ({**GOOD, "type": "purchase"}, "events[0].items"),
+        ({"session_id": "s", "type": "cart", "items": [{"product_code": "a"}]}, "events[0].browse_history"),
+        ({"session_id": "s", "type": "click", "items": []}, "events[0].items"),
+        ({"session_id": "s", "type": "click", "items": [{"product_code": "a", "position": 0}]},
+         "events[0].items[0].position"),
+        ({"session_id": "s", "type": "rating", "items": [{"product_code": "a"}]}, "events[0].items[0].rating"),
+        ({**GOOD, "type": "browse", "recommendation_id": 7}, "events[0].recommendation_id"),
         ({**GOOD, "filler": "x" * MAX_RECORD_BYTES}, "events[0]"),
     ],
 )  # fmt: skip
@@ -139,9 +145,19 @@ def test_a_body_that_is_no_list_of_events_is_refused_whole(kinesis: Kinesis, bod
 ENTRY = st.fixed_dictionaries(
     {"product_code": TEXTS | NUMBERS}, optional={"quantity": JSON, "in_shopping_cart": JSON, "more": JSON}
 )
+ITEM = st.fixed_dictionaries(
+    {"product_code": TEXTS | NUMBERS}, optional={"position": NUMBERS | JSON, "quantity": JSON, "rating": NUMBERS | JSON}
+)
 EVENT = JSON | st.fixed_dictionaries(
     {"session_id": TEXTS, "browse_history": st.lists(ENTRY, max_size=3)},
-    optional={"customer_number": JSON, "event_id": JSON, "": JSON},
+    optional={
+        "type": st.sampled_from(EventType) | JSON,
+        "items": st.lists(ITEM, max_size=3) | JSON,
+        "recommendation_id": TEXTS | JSON,
+        "customer_number": JSON,
+        "event_id": JSON,
+        "": JSON,
+    },
 )
 
 

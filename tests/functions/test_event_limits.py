@@ -28,6 +28,12 @@ def test_a_history_beyond_its_limit_is_refused(beyond: int, reason: str | None) 
     assert reason_of({"session_id": "s", "browse_history": history}) == reason
 
 
+@pytest.mark.parametrize(("beyond", "reason"), [(0, None), (1, "wrong_shape")])
+def test_items_beyond_their_limit_are_refused(beyond: int, reason: str | None) -> None:
+    items = [{"product_code": "I1"}] * (events.MAX_HISTORY + beyond)
+    assert reason_of({"session_id": "s", "type": "impression", "items": items}) == reason
+
+
 @pytest.mark.parametrize("beyond", [0, 1])
 def test_an_id_beyond_its_limit_is_nobodys(beyond: int) -> None:
     id_ = "é" * (events.MAX_ID_CHARACTERS + beyond)

@@ -88,6 +88,15 @@ def test_any_bytes_and_any_json_cost_no_other_record(poison: list[bytes]) -> Non
         b'{"session_id":"s","browse_history":[{"product_code":null}]}',
         b'{"session_id":"s","browse_history":[{"product_code":1,"in_shopping_cart":"yes"}]}',
         b'{"session_id":"s","customer_number":1.5,"browse_history":[]}',
+        b'{"session_id":"s","type":"buy","browse_history":[]}',
+        b'{"session_id":"s","type":["browse"],"browse_history":[]}',
+        b'{"session_id":"s","type":"cart","items":[{"product_code":1}]}',
+        b'{"session_id":"s","type":"purchase","browse_history":[]}',
+        b'{"session_id":"s","type":"purchase","items":[]}',
+        b'{"session_id":"s","type":"click","items":[{"product_code":1,"position":0}]}',
+        b'{"session_id":"s","type":"rating","items":[{"product_code":1,"rating":"5"}]}',
+        b'{"session_id":"s","type":"rating","items":[{"product_code":1,"rating":5},{"product_code":2}]}',
+        b'{"session_id":"s","type":"impression","items":[{"product_code":1}],"recommendation_id":7}',
         b"null",
         b"[]",
     ],
@@ -138,7 +147,7 @@ def test_each_metric_of_the_documentation_is_counted(capsys: pytest.CaptureFixtu
                 response["strategy"] = strategy
             return answer
 
-    deliver(Each(), *[GOOD] * len(Strategy), b"poison")
+    deliver(Each(), *[GOOD] * len(Strategy), b"poison", json.dumps(ACTS[0]).encode())
     page = (ROOT / "docs" / "streaming.md").read_text().partition("| Metric | |")[2].partition("\n\n")[0]
     documented = {name for name in re.findall(r"`(\w+)`", page) if not name.startswith(("Answers", "Inference"))}
     assert set(METRICS.findall(capsys.readouterr().out)) == documented
@@ -158,6 +167,35 @@ def test_an_odd_event_is_recommended_for_and_kept_as_it_was(good: bytes) -> None
     assert result == "Ok"
     event = json.loads(good)
     assert {key: record[key] for key in event} == event
+
+
+ACTS: list[dict[str, Any]] = [
+    {"session_id": "s", "type": "impression", "items": [{"product_code": "I1", "position": 1}, {"product_code": "I2"}]},
+    {"session_id": "s", "type": "click", "items": [{"product_code": 1, "position": 3}], "recommendation_id": "4960"},
+    {"session_id": "s", "type": "purchase", "items": [{"product_code": "I1", "quantity": "2"}], "extra": {"a": 1}},
+    {"session_id": "s", "type": "rating", "items": [{"product_code": "I1", "rating": 4.5}], "event_id": "mine"},
+]
+
+
+def test_an_event_that_is_not_recommended_for_comes_back_as_it_was_with_its_id() -> None:
+    service = Recommender()
+    visits = [{**json.loads(GOOD), "type": "cart"}, {**json.loads(GOOD), "type": "browse", "recommendation_id": "r"}]
+    answers = deliver(service, *(json.dumps(event).encode() for event in (*ACTS, *visits)))
+    assert [result for result, _ in answers] == ["Ok"] * 6
+    for number, (event, (_, record)) in enumerate(zip(ACTS, answers, strict=False)):
+        brought = {"producer_event_id": event["event_id"]} if "event_id" in event else {}
+        assert record == {**event, **brought, "event_id": f"496000000{number}"}
+    for event, (_, record) in zip(visits, answers[len(ACTS) :], strict=True):
+        assert {key: record[key] for key in event} == event
+        assert record["recommended_items"]
+    (call,) = service.calls
+    assert len(json.loads(call)["requests"]) == len(visits)
+
+
+def test_what_an_event_without_a_type_brings_under_the_new_names_is_nobodys_mistake() -> None:
+    old = {**json.loads(GOOD), "items": "three", "recommendation_id": 7, "rating": None}
+    ((result, record),) = deliver(Recommender(), json.dumps(old).encode())
+    assert (result, {key: record[key] for key in old}) == ("Ok", old)
 
 
 def test_what_a_producer_calls_its_event_is_kept_and_not_what_events_are_deduplicated_by() -> None:

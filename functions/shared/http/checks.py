@@ -1,5 +1,6 @@
 """Checks values by JSON schemas of the contract, and says of each wrong field what was expected and what was found."""
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
@@ -41,7 +42,8 @@ class Schema:
 
     def errors(self, value: Any, field: str = "") -> list[FieldError]:
         """Returns what is wrong with a value, nothing if it is right. `field` is the name of the value itself."""
-        return [wrong for wrong, _ in zip(self._errors(value, field), range(MAX_ERRORS), strict=False)]
+        # Each once: two parts of a schema may say the same of a field.
+        return list(dict.fromkeys(itertools.islice(self._errors(value, field), MAX_ERRORS)))
 
     def _errors(self, value: Any, field: str) -> Iterator[FieldError]:
         for error in self._validator.iter_errors(value):
@@ -67,6 +69,8 @@ class Schema:
         """A schema in words, such as `a whole number from 1 to 100`."""
         while "$ref" in schema:
             schema = self._at(schema["$ref"].removeprefix("#/").split("/"))
+        if "enum" in schema:
+            return f"one of {', '.join(map(str, schema['enum']))}"
         types = schema.get("type", [])
         words = " or ".join(_TYPES[name] for name in ([types] if isinstance(types, str) else types)) or "another value"
         for least, most, unit in _BOUNDS:
@@ -75,6 +79,8 @@ class Schema:
                 words += f" of {schema[least]} to {schema[most]}{unit}" if unit else ""
             elif most in schema:
                 words += f" of at most {schema[most]}{unit}"
+            elif least in schema:
+                words += f" of at least {schema[least]}{unit}"
         return words
 
 
