@@ -33,7 +33,7 @@ class Request:
     """Items that the caller does not want to see."""
     wants_similar: bool = True
     wants_attributes: bool = False
-    """Whether the items of the answer come with their attributes."""
+    """True: the items of the answer come with their attributes."""
 
     @property
     def session(self) -> tuple[str, ...]:
