@@ -4,14 +4,13 @@ import csv
 import io
 import json
 import random
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from contracts import artifacts
-from contracts.events import CUSTOMER, HISTORY, IN_CART, MAX_PUT_RECORDS, PRODUCT, QUANTITY, SESSION
+from contracts.events import CUSTOMER, HISTORY, IN_CART, PRODUCT, QUANTITY, SESSION
+from operations.put_records import put_records
 
-MAX_TRIES = 20
 UNKNOWN_CUSTOMER = 999_999_999
 
 
@@ -39,18 +38,6 @@ def _ids(s3: Any, bucket: str, key: str) -> list[str]:
 
 
 def put(kinesis: Any, stream: str, events: Sequence[dict[str, Any]]) -> list[str]:
-    """Puts events on the stream and returns their sequence numbers. Raises `RuntimeError` if the stream takes no
-    more."""
-    waiting = [{"Data": json.dumps(event).encode(), "PartitionKey": event[SESSION]} for event in events]
-    numbers: list[str] = []
-    for attempt in range(MAX_TRIES * (1 + len(waiting) // MAX_PUT_RECORDS)):
-        if not waiting:
-            return numbers
-        batch = waiting[:MAX_PUT_RECORDS]
-        answers = kinesis.put_records(StreamName=stream, Records=batch)["Records"]
-        refused = [record for record, answer in zip(batch, answers, strict=True) if answer.get("ErrorCode")]
-        numbers += [answer["SequenceNumber"] for answer in answers if not answer.get("ErrorCode")]
-        waiting = refused + waiting[MAX_PUT_RECORDS:]
-        if refused:
-            time.sleep(min(0.1 * 2.0**attempt, 2.0))
-    raise RuntimeError(f"stream {stream}: {len(waiting)} events were throttled {MAX_TRIES} times")
+    """Puts events on the stream and returns their sequence numbers. Raises `StreamBusyError` if it takes no more."""
+    records = [{"Data": json.dumps(event).encode(), "PartitionKey": event[SESSION]} for event in events]
+    return put_records(kinesis, stream, records)

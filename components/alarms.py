@@ -49,7 +49,8 @@ def stream_alarms(event_stream: pulumi.Input[str], delivery_stream: pulumi.Input
     throttled = "Producers are throttled: the stream needs more shards, or on-demand mode."
     old = "The oldest record that is not yet on S3 is over 15 minutes old: the delivery stream's error log says why."
     failing = "Calls of the transformation fail: records are retried, then kept under processing-failed/ for a replay."
-    # With an event source the function keeps what can never succeed, and no metric of AWS's own counts it.
+    # With an event source the function itself keeps events that can never succeed, and none of AWS's metrics counts
+    # them.
     poison = "Events are kept under processing-failed/ unanswered: the log of the transformation counts the reasons."
     waits, throttles = "GetRecords.IteratorAgeMilliseconds", "WriteProvisionedThroughputExceeded"
     return [

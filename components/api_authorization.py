@@ -18,7 +18,7 @@ from contracts.environment import API_KEYS_SECRET
 API_KEY_HEADER = "x-api-key"
 API_KEY_LENGTH = 40
 CACHE_SECONDS = 300
-"""How long API Gateway keeps an authorizer's answer for a key: a key that is taken away stops that much later."""
+"""Seconds for which API Gateway keeps an authorizer's answer for a key. A key that is removed works for as long."""
 AUTHORIZER_TIMEOUT_SECONDS = 10
 
 
@@ -70,7 +70,8 @@ class ApiKeyAuthorizer(Component):
 
     authorizer_id: pulumi.Output[str]
     secret_arn: pulumi.Output[str]
-    """Its value is a JSON object of names and keys; a first key, `default`, is made with the stack. Change it there."""
+    """Its value is a JSON object of names and keys. The stack makes a first key, `default`; change keys in the
+    secret."""
     watched: WatchedFunction
     """For alarms."""
 
@@ -135,7 +136,7 @@ class ApiKeyAuthorizer(Component):
 def _jwt_authorizer(
     name: str, api_id: pulumi.Input[str], issuer: str, audience: Sequence[str], opts: pulumi.ResourceOptions
 ) -> aws.apigatewayv2.Authorizer:
-    """Returns the authorizer that lets in who brings a token of the issuer for one of the audiences."""
+    """Returns the authorizer that accepts tokens of the issuer for one of the audiences."""
     return aws.apigatewayv2.Authorizer(
         name,
         api_id=api_id,

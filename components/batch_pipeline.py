@@ -102,7 +102,7 @@ class BatchPipeline(Component):
         _check(settings)
         lake = PrivateBucket(
             f"{name}-data-lake",
-            # Query results can be had again by asking again.
+            # A query's results can be made again: run the query again.
             {"common": self.common, "expire_days": 30, "expire_prefix": ATHENA_PREFIX},
             self.child,
         )
@@ -147,7 +147,7 @@ class BatchPipeline(Component):
             },
             {
                 "sid": "ReplaceTrainingData",
-                # Glue's committer for S3 uploads in parts, and gives up what a failed task has uploaded.
+                # Glue's committer for S3 uploads in parts, and aborts the uploads of a failed task.
                 "actions": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
                 "resources": [pulumi.Output.concat(lake.arn, "/*")],
             },
@@ -181,14 +181,14 @@ class BatchPipeline(Component):
             # A run replaces what was there or changes nothing, so that trying again is safe.
             max_retries=1,
             execution_class="FLEX" if settings["flex"] else "STANDARD",
-            # Two at once would take turns at replacing the same data.
+            # Two runs at once would replace each other's data.
             execution_property={"max_concurrent_runs": 1},
             connections=[connection.name],
             default_arguments={
                 "--enable-metrics": "true",
                 "--custom-logGroup-prefix": logs_prefix,
                 "--enable-job-insights": "true",
-                # Over JDBC, bookmarks see new rows but not changed ones; the job replaces instead.
+                # Over JDBC, bookmarks find new rows but not changed ones, so the job replaces the data instead.
                 "--job-bookmark-option": "job-bookmark-disable",
                 "--extra-py-files": packages,
                 **{f"--{argument}": value for argument, value in args["source"]["variables"].items()},

@@ -53,7 +53,7 @@ class CommonArgs(TypedDict, total=False):
 
 
 class Component(pulumi.ComponentResource):
-    """A component of this library: what it takes over from `CommonArgs`, and the options of its children."""
+    """A component of this library, with its settings from `CommonArgs` and the options of its children."""
 
     def __init__(self, name: str, common: CommonArgs, opts: pulumi.ResourceOptions | None) -> None:
         super().__init__(f"recommender:index:{type(self).__name__}", name, {}, opts)
@@ -117,7 +117,7 @@ def stack_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     """Returns the stack's own tags and those of its settings. Raises `ValueError` with all that AWS would refuse."""
     merged = {"project": pulumi.get_project(), "stack": pulumi.get_stack(), **tags}
     mistakes = [] if len(merged) <= MAX_TAGS else [f"expected at most {MAX_TAGS} with project and stack"]
-    # IAM takes keys that differ in case alone for one, and refuses them (IAM User Guide, "Tagging IAM resources").
+    # To IAM, keys that differ in case alone are one key, which it refuses (IAM User Guide, "Tagging IAM resources").
     doubles = [key for key, number in Counter(key.lower() for key in merged).items() if number > 1]
     mistakes += [f"{key}: expected keys that differ in more than case" for key in doubles]
     for key, value in merged.items():

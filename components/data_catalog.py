@@ -48,7 +48,7 @@ def crawler_of(
             ],
         },
     ]
-    # A crawler's log is the account's own group, whose name cannot be chosen.
+    # All crawlers of an account write to this group; its name cannot be chosen.
     logs = pulumi.Output.format(
         "arn:{0}:logs:{1}:{2}:log-group:/aws-glue/crawlers",
         partition(owner),

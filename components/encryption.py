@@ -18,7 +18,7 @@ class Key(Component):
     """A KMS key with yearly rotation. Roles may use it as far as their own policies allow.
 
     The key outlives its stack, because data that it encrypts does: final snapshots, and objects of buckets that are
-    kept. If you are sure that nothing is left, schedule its deletion by hand.
+    kept. When you are sure that no such data is left, schedule its deletion by hand.
     """
 
     arn: pulumi.Output[str]
@@ -48,7 +48,7 @@ class Key(Component):
                 "Version": "2012-10-17",
                 "Statement": [
                     {
-                        # Without it nobody could ever change the key again (KMS: default key policy).
+                        # Without this statement nobody could change the key again (KMS: default key policy).
                         "Sid": "ThisAccount",
                         "Effect": "Allow",
                         "Principal": {
@@ -66,8 +66,8 @@ class Key(Component):
                         "Condition": {"StringEquals": {"aws:SourceAccount": account}},
                     },
                     {
-                        # To the topic, and to the dead-letter queue. Source conditions are not supported here: with
-                        # one, events would be dropped without a word (SNS Developer Guide, "Key management").
+                        # For the topic and the dead-letter queue. No condition on the source: EventBridge names none,
+                        # and would drop the event without an error (SNS Developer Guide, "Key management").
                         "Sid": "EventsToTopicAndQueue",
                         "Effect": "Allow",
                         "Principal": {"Service": "events.amazonaws.com"},

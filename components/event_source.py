@@ -12,13 +12,13 @@ from contracts.environment import DELIVERY_STREAM_NAME, FAILURE_BUCKET
 BATCH_SIZE = 500
 """The most records of a call: the functions are fastest at this number, and one PutRecordBatch takes as many."""
 RETRIES = 5
-"""Retries of a batch that the function fails, before Lambda sends it to the failure destination. The function fails a
-batch only if a later try may succeed: events that can never succeed it keeps itself, in the same bucket."""
+"""Times that Lambda tries a failed batch again before it sends the batch to the failure destination. The function fails
+a batch only if a later try may succeed; it writes events that can never succeed to the same bucket itself."""
 GIVEN_UP_PREFIX, FAILED_PREFIX = "aws/lambda/", "processing-failed/"
-"""Prefixes of failed events: of batches that Lambda gives up (developer guide, "Retain discarded batch records"), and
-of events that the function cannot recommend for, the same as Firehose's in the other delivery."""
+"""Prefixes of failed events: the first for batches that Lambda gives up (developer guide, "Retain discarded batch
+records"), the second for events that the function cannot recommend for. Firehose uses the second one too."""
 RECORD_AGE_SECONDS = 6 * 3600
-"""The age at which Lambda sends events to the failure destination: the longest outage that costs no replay."""
+"""The age at which Lambda sends events to the failure destination. An outage that is shorter needs no replay."""
 
 
 def event_source_link(
@@ -27,7 +27,8 @@ def event_source_link(
     bucket: PrivateBucket,
     key_arn: pulumi.Input[str] | None,
 ) -> Link:
-    """Returns what the function needs. Under its role Lambda reads the stream and writes what it gives up."""
+    """Returns the function's link. Under the function's role Lambda reads the stream, and writes the batches that it
+    gives up."""
     statements: list[Statement] = [
         {
             # Lambda developer guide, "Process Amazon Kinesis Data Streams records with Lambda".
@@ -70,20 +71,21 @@ def map_event_source(
     tags: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None,
     opts: pulumi.ResourceOptions,
 ) -> aws.lambda_.EventSourceMapping:
-    """Has Lambda call the function with the stream's batches; what is given up goes to the bucket, records and all."""
+    """Makes Lambda call the function with the stream's batches. A batch that is given up goes to the bucket with its
+    records."""
     return aws.lambda_.EventSourceMapping(
         name,
         event_source_arn=stream.arn,
         function_name=function_alias_arn,
-        # From the oldest event that the stream keeps: a stack that changes its way in loses none, and what comes twice
-        # has the same event_id.
+        # From the oldest event on the stream: a stack that changes `delivery` loses none, and an event that is
+        # recommended for twice has one event_id.
         starting_position="TRIM_HORIZON",
         batch_size=BATCH_SIZE,
         function_response_types=["ReportBatchItemFailures"],
         bisect_batch_on_function_error=True,
         maximum_retry_attempts=RETRIES,
         maximum_record_age_in_seconds=RECORD_AGE_SECONDS,
-        # A bucket, for it is the one destination that keeps the records; a queue gets their sequence numbers only.
+        # Only a bucket gets the records themselves; a queue would get their sequence numbers.
         destination_config={"on_failure": {"destination_arn": bucket_arn}},
         tags=tags,
         opts=opts,

@@ -92,7 +92,7 @@ def deliver_to(
         kinesis_source_configuration=(
             {"kinesis_stream_arn": source.stream.arn, "role_arn": role.arn} if source else None
         ),
-        # Records from Kinesis are encrypted there, and Firehose refuses to be asked for it.
+        # Records from Kinesis are encrypted on the stream, and Firehose refuses the setting.
         server_side_encryption=None if source else _encryption(owner.kms_key_arn),
         extended_s3_configuration=s3,
         tags=owner.tags,
@@ -145,7 +145,7 @@ def _delivery_role(
 
 
 def _read_and_transform(source: Source) -> list[Statement]:
-    """Returns the delivery role's permissions on the source; those on the destination come on top."""
+    """Returns the delivery role's permissions on the source."""
     return [
         {
             "sid": "ReadEvents",

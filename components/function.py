@@ -103,7 +103,7 @@ class PythonFunction(Component):
             {
                 "sid": "WriteLogs",
                 "actions": ["logs:CreateLogStream", "logs:PutLogEvents"],
-                # The group is what a stream is created in, its streams are what events are put into.
+                # A log stream is created in the group, and events are put into the stream.
                 "resources": [logs.arn, pulumi.Output.concat(logs.arn, ":*")],
             },
             {
@@ -128,7 +128,7 @@ class PythonFunction(Component):
                         "ec2:AssignPrivateIpAddresses",
                         "ec2:UnassignPrivateIpAddresses",
                     ],
-                    # The interfaces are made by the Lambda service under names nobody knows before.
+                    # Lambda makes the interfaces, so their ids are not known beforehand.
                     "resources": ["*"],
                 }
             )
@@ -172,7 +172,7 @@ class PythonFunction(Component):
                 {"subnet_ids": args["subnet_ids"], "security_group_ids": groups} if "subnet_ids" in args else None
             ),
             logging_config={"log_format": "JSON", "log_group": logs.name},
-            # The platform's own tracing: sampling and segments cost the code nothing.
+            # Lambda itself traces: the code spends no time on sampling and segments.
             tracing_config={"mode": "Active"},
             publish=True,
             tags=self.tags,

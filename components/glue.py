@@ -19,7 +19,7 @@ MANAGED_TAG = "aws-glue-service-resource"
 
 JOB_LOGS = ("output", "error")
 """The groups that Glue 5 writes below a job's `--custom-logGroup-prefix` (Glue Developer Guide, "Logging for AWS Glue
-jobs"). Its own ones belong to the whole account and keep what they have for ever."""
+jobs"). Without a prefix Glue uses groups that the whole account shares and that never expire."""
 
 
 def glue_role(
@@ -27,7 +27,7 @@ def glue_role(
 ) -> ScopedRole:
     """Returns a role that Glue may assume for this account, with the statements and the permission to write logs."""
     logs: Statement = {
-        # Glue writes its logs under the role, and makes the group where there is none.
+        # Glue writes its logs under the role, and makes a group that is missing.
         "sid": "WriteLogs",
         "actions": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
         "resources": [arn for group in log_groups for arn in (group, pulumi.Output.concat(group, ":*"))],
@@ -135,7 +135,7 @@ def network_statements(owner: Component) -> list[Statement]:
                 "ec2:DescribeVpcAttribute",
                 "ec2:DescribeVpcEndpoints",
             ],
-            # EC2 has no resource level for Describe…, and the interfaces get names nobody knows before.
+            # EC2 has no resource level for Describe…, and the interfaces' ids are not known beforehand.
             "resources": ["*"],
         },
         {

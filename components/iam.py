@@ -45,7 +45,7 @@ class ScopedRoleArgs(TypedDict):
 
     common: NotRequired[CommonArgs]
     service: pulumi.Input[str]
-    """The service principal that may assume the role, for instance `lambda.amazonaws.com`."""
+    """The service principal that may assume the role, such as `lambda.amazonaws.com`."""
     statements: Sequence[Statement]
     """All permissions of the role."""
     source_account: NotRequired[pulumi.Input[str]]
@@ -116,7 +116,8 @@ class ScopedRole(Component):
             policy=policy_document(args["statements"]),
             opts=self.child,
         )
-        # A service that checks a role's permissions at creation (Firehose, Lambda in a VPC) must not come before them.
+        # Firehose, and Lambda in a VPC, check the role's permissions when they are created: the policy must be there
+        # first.
         self.arn = pulumi.Output.all(role.arn, policy.id).apply(lambda made: made[0])
         self.name = role.name
         self.register_attributes()

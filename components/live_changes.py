@@ -1,7 +1,7 @@
-"""Refuses changes of a live stack that AWS does not allow or does not take back, before anything is changed.
+"""Refuses updates of a live stack that AWS does not allow, or that cannot be undone, before anything is changed.
 
-What would *replace* a resource that holds data is refused by the engine (`protect`, docs/adr/0015). These here are
-updates, which the provider would try in the middle of an `up`.
+Without these checks the provider would try such an update in the middle of an `up`. The *replacement* of a resource
+that holds data is refused by the engine itself (`protect`, docs/adr/0015).
 """
 
 from collections.abc import Callable, Mapping
@@ -21,9 +21,9 @@ class RefusedChangeError(ValueError):
 
 
 def refusing(name: str, *checks: Check) -> pulumi.ResourceOptions:
-    """Returns options of the resource of this logical name: its update fails where a check finds something wrong.
+    """Returns options for the resource `name`: an update of it fails if one of the checks finds a reason to refuse it.
 
-    Hooks run in a preview too (Pulumi's documentation, "Resource hooks"), which so ends before anything is changed.
+    Hooks run in a preview too (Pulumi's documentation, "Resource hooks"), so an `up` ends before anything is changed.
     """
 
     def before_update(args: pulumi.ResourceHookArgs) -> None:
@@ -88,7 +88,7 @@ def shards_by_half_or_double(old: Inputs, new: Inputs) -> str | None:
 
 
 def _numbers(old: Inputs, new: Inputs, key: str) -> tuple[float, float]:
-    """The two values; equal where one of them is not there or not known yet."""
+    """Returns the old and the new value; 0 and 0 if one of them is missing or not known yet."""
     before, after = (inputs.get(key) for inputs in (old, new))
     if isinstance(before, int | float) and isinstance(after, int | float):
         return before, after

@@ -1,4 +1,4 @@
-"""The loader: a function that a model version's manifest starts, and a queue of what it could not load."""
+"""The loader: a function that a model version's manifest starts, and a queue of the events that it could not load."""
 
 import pulumi
 import pulumi_aws as aws
@@ -112,7 +112,8 @@ def _dead_letters(owner: Component, name: str, rule: aws.cloudwatch.EventRule) -
 def _start_on_manifest(
     owner: Component, name: str, rule: aws.cloudwatch.EventRule, loader: PythonFunction, dead_letters: aws.sqs.Queue
 ) -> None:
-    # EventBridge's own queue takes what it cannot hand over; what the function fails at goes to the function's.
+    # An event that the function fails at goes to this destination; one that EventBridge cannot hand over, to the
+    # target's.
     aws.lambda_.FunctionEventInvokeConfig(
         f"{name}-load-failures",
         function_name=loader.name,
@@ -141,6 +142,7 @@ def _start_on_manifest(
 
 
 def _encrypt_messages(owner: Component) -> list[Statement]:
-    """Beside Decrypt, what who sends to an encrypted queue needs (SQS Developer Guide, "Key management")."""
+    """Returns the permission that a sender to an encrypted queue needs besides Decrypt (SQS Developer Guide, "Key
+    management")."""
     key = owner.kms_key_arn
     return [{"sid": "EncryptFailure", "actions": ["kms:GenerateDataKey"], "resources": [key]}] if key else []

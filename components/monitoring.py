@@ -1,4 +1,5 @@
-"""Watching the system: one topic, an alarm for each way in which it fails, one dashboard along a record's way."""
+"""Monitoring: one topic, an alarm for each way in which the system fails, and one dashboard that follows a record's
+way."""
 
 import re
 from collections.abc import Sequence
@@ -87,7 +88,7 @@ class Monitoring(Component):
         self.register_attributes()
 
     def _topic(self, name: str, email: str | None) -> aws.sns.Topic:
-        # SNS's own managed key would shut EventBridge and CloudWatch out: its policy cannot be changed.
+        # Under SNS's own managed key, EventBridge and CloudWatch could not publish: the key's policy cannot be changed.
         topic = aws.sns.Topic(f"{name}-alarms", kms_master_key_id=self.kms_key_arn, tags=self.tags, opts=self.child)
         account = aws.get_caller_identity_output(opts=pulumi.InvokeOptions(parent=self)).account_id
         aws.sns.TopicPolicy(
@@ -158,7 +159,7 @@ class Monitoring(Component):
         )
 
     def _glue_failure(self, name: str, args: MonitoringArgs, topic: aws.sns.Topic) -> None:
-        # Glue's own metrics are there only while a job runs; its state changes are events.
+        # Glue has metrics only while a job runs; a change of its state is an event.
         rule = aws.cloudwatch.EventRule(
             f"{name}-glue-failure",
             description="The Glue job failed or timed out: the training data that was there stays served",

@@ -13,7 +13,7 @@ from components.security_groups import connect
 
 HTTPS_PORT = 443
 MIN_ZONES, MAX_ZONES = 2, 3
-"""RDS asks for subnets in two zones at least, even for an instance in one."""
+"""RDS requires subnets in two zones or more, even for an instance in one zone."""
 
 SUBNET_BITS = 4
 VPC_PREFIX_LENGTHS = (16, 28 - SUBNET_BITS)
@@ -65,7 +65,7 @@ class PlacementArgs(TypedDict):
 
 
 class Network(Component):
-    """Private subnets with a way to S3 and to nowhere else: no NAT gateway, no internet gateway."""
+    """Private subnets that reach S3 and nothing else: there is no NAT gateway and no internet gateway."""
 
     vpc_id: pulumi.Output[str]
     subnet_ids: pulumi.Output[Sequence[str]]
@@ -85,7 +85,7 @@ class Network(Component):
             self.vpc_id, self.subnet_ids = self._create(name, settings, region)
         client, to_s3 = self._s3_client(name, region)
         ways = [to_s3, *self._interface_endpoints(name, settings["interface_endpoints"], region, client)]
-        # Whoever is a member gets out from the first moment on.
+        # The id resolves when the rules exist, so a member of the group reaches S3 from its start on.
         self.s3_client_security_group_id = pulumi.Output.all(client.id, *[way.id for way in ways]).apply(
             lambda made: str(made[0])
         )
@@ -116,9 +116,9 @@ class Network(Component):
             tags={**self.tags, "Name": name},
             opts=self.child,
         )
-        # The default security group allows everything among its members; emptied, nothing can lean on it.
+        # A VPC's default security group lets its members reach each other. Without rules it lets nothing through.
         aws.ec2.DefaultSecurityGroup(f"{name}-default-closed", vpc_id=vpc.id, tags=self.tags, opts=self.child)
-        # Local Zones and Wavelength Zones are listed too where an account has opted in, and take no database.
+        # An account may have opted in to Local Zones and Wavelength Zones, which are listed too but take no database.
         available = aws.get_availability_zones_output(
             state="available",
             filters=[{"name": "zone-type", "values": ["availability-zone"]}],
@@ -149,7 +149,7 @@ class Network(Component):
             tags=self.tags,
             opts=self.child,
         )
-        # Whoever runs in the subnets reaches S3 from the first moment on.
+        # The ids resolve when the endpoint exists, so a function in the subnets reaches S3 from its start on.
         return vpc.id, pulumi.Output.all(*subnets, endpoint.id).apply(lambda made: list(made[:-1]))
 
     def _s3_client(self, name: str, region: pulumi.Output[str]) -> tuple[aws.ec2.SecurityGroup, pulumi.CustomResource]:
@@ -179,7 +179,7 @@ class Network(Component):
     def _interface_endpoints(
         self, name: str, services: Sequence[str], region: pulumi.Output[str], client: aws.ec2.SecurityGroup
     ) -> list[pulumi.CustomResource]:
-        """The endpoints, and the rules by which the members of the client's group reach them."""
+        """Returns the endpoints, and the rules by which the members of the client's group reach them."""
         if not services:
             return []
         for service in services:

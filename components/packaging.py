@@ -1,4 +1,4 @@
-"""Zips of Python code that are the same bytes for the same content, for Lambda and Glue."""
+"""Packages Python code for Lambda and Glue, in zips that have the same bytes for the same content."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class PackagingError(Exception):
-    """Code cannot be packaged; the text says which, and what to do."""
+    """Code cannot be packaged. The text says which code, and what to do."""
 
 
 def function_zip(function: str, *, with_dependencies: bool, wheels: Sequence[str] = LAMBDA_WHEELS) -> Path:
@@ -108,7 +108,7 @@ def _install_wheels(lock: Path, wheels: Sequence[str]) -> Path:
     try:
         partial.rename(target)
     except OSError:
-        # Another build of the same packages was first; what it made is as good.
+        # Another build of the same packages was first, and has the same content.
         shutil.rmtree(partial)
     return target
 

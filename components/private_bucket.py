@@ -15,7 +15,7 @@ NONCURRENT_DAYS = 30
 
 
 class PrivateBucketArgs(TypedDict):
-    """Settings of a bucket; encryption, privacy, TLS and versions cannot be turned off."""
+    """Settings of a bucket. Encryption, the block of public access, TLS and versions cannot be turned off."""
 
     common: NotRequired[CommonArgs]
     holds_data: NotRequired[bool]
@@ -54,7 +54,8 @@ class PrivateBucket(Component):
             tags=self.tags,
             opts=self.keeping_data() if holds_data else self.child,
         )
-        # They go with the bucket, not before it: a bucket that is refused because it is full keeps its guards.
+        # They are deleted with the bucket, not before it: a bucket whose deletion is refused because it is full keeps
+        # them.
         guard = pulumi.ResourceOptions(parent=self, deleted_with=bucket)
         guards = [
             self._block_public_access(name, bucket, guard).id,
@@ -99,7 +100,7 @@ class PrivateBucket(Component):
                         if self.kms_key_arn is None
                         else {"sse_algorithm": "aws:kms", "kms_master_key_id": self.kms_key_arn}
                     ),
-                    # One data key a bucket instead of one an object: KMS is called, and paid, far less.
+                    # One data key for the bucket instead of one for each object: far fewer paid calls of KMS.
                     "bucket_key_enabled": self.kms_key_arn is not None,
                 }
             ],

@@ -20,7 +20,7 @@ class DatabasePlacement:
     server: aws.ec2.SecurityGroup
     """The security group of the instance."""
     rules: Sequence[pulumi.Resource]
-    """The rules without which nobody reaches the instance."""
+    """The security group rules by which clients reach the instance."""
 
 
 def place_database(

@@ -1,4 +1,4 @@
-"""HTTP API: recommendations for the shop's pages, and the way in for events, in front of two functions."""
+"""HTTP API: it answers recommendations to the shop's pages and takes their events, by two functions."""
 
 import json
 from collections.abc import Mapping, Sequence

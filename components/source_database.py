@@ -126,7 +126,7 @@ class SourceDatabase(Component):
             function_name=seeder.name,
             qualifier=seeder.alias_name,
             input=json.dumps({"seed": settings["sample_shop_seed"]}),
-            # A database that took another's place is empty.
+            # A new database in the place of another one is empty.
             triggers={"database": instance.resource_id},
             lifecycle_scope="CREATE_ONLY",
             opts=pulumi.ResourceOptions(parent=self, depends_on=rules),
@@ -140,7 +140,7 @@ class SourceDatabase(Component):
         password: pulumi.Input[str],
         client: aws.ec2.SecurityGroup,
     ) -> tuple[aws.rds.Instance, Sequence[pulumi.Resource]]:
-        """Returns the database, and the rules without which nobody reaches it."""
+        """Returns the database, and the security group rules by which its clients reach it."""
         network = place_database(self, name, "The trial source database", placement, client, MYSQL_PORT)
         instance = aws.rds.Instance(
             f"{name}-mysql",
@@ -158,7 +158,7 @@ class SourceDatabase(Component):
             db_subnet_group_name=network.subnet_group.name,
             vpc_security_group_ids=[network.server.id],
             publicly_accessible=False,
-            # A trial shop's data can be made again; nothing of it is worth a snapshot.
+            # A trial shop's data can be made again, so no snapshot is needed.
             skip_final_snapshot=True,
             backup_retention_period=0,
             copy_tags_to_snapshot=True,
@@ -193,7 +193,7 @@ class SourceDatabase(Component):
             key=LOGIN_KEY,
             content=pulumi.Output.json_dumps({**login, "password": pulumi.Output.secret(login["password"])}),
             content_type="application/json",
-            # Always by KMS, and without a bucket key: each read is a Decrypt that CloudTrail has.
+            # Encrypted by KMS without a bucket key, so that CloudTrail records a Decrypt for each read of the login.
             server_side_encryption="aws:kms",
             kms_key_id=self.kms_key_arn,
             bucket_key_enabled=False,

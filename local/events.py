@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,11 +11,9 @@ from contracts.dataset import Dataset
 from contracts.events import CUSTOMER, HISTORY, IN_CART, MAX_HISTORY, PRODUCT, QUANTITY, SESSION, partition_key
 from emulator.errors import LocalRunError
 from local.shop import Customer, Shop
+from operations.put_records import StreamBusyError, put_records
 
 Event = dict[str, Any]
-
-MAX_BATCH = 500
-"""The most records of a PutRecords call (Kinesis API reference)."""
 
 MAX_TOLD = 10
 """The most mistakes that are shown of a file of events."""
@@ -122,26 +119,16 @@ def _expected(key: str, what: str, found: object) -> str:
 def put_events(
     kinesis: Any, stream_name: str, events: Sequence[Event], progress: Callable[[int], None] = lambda _: None
 ) -> list[str]:
-    """Puts events on the stream, in order, and returns their sequence numbers. Throttled events are put again."""
-    numbers: list[str | None] = [None] * len(events)
-    waiting = list(range(len(events)))
-    while waiting:
-        batch = waiting[:MAX_BATCH]
-        records = [
-            {
-                "Data": json.dumps(events[index]).encode(),
-                "PartitionKey": partition_key(events[index].get(SESSION), otherwise=str(index)),
-            }
-            for index in batch
-        ]
-        answer = kinesis.put_records(StreamName=stream_name, Records=records)
-        for index, record in zip(batch, answer["Records"], strict=True):
-            numbers[index] = record.get("SequenceNumber")
-        waiting = [index for index in batch if numbers[index] is None] + waiting[MAX_BATCH:]
-        if answer["FailedRecordCount"]:
-            time.sleep(0.2)
-        progress(len(events) - len(waiting))
-    return [number for number in numbers if number is not None]
+    """Puts events on the stream, in order, and returns their sequence numbers. Raises `LocalRunError` if it
+    takes no more."""
+    records = [
+        {"Data": json.dumps(event).encode(), "PartitionKey": partition_key(event.get(SESSION), otherwise=str(index))}
+        for index, event in enumerate(events)
+    ]
+    try:
+        return put_records(kinesis, stream_name, records, progress)
+    except StreamBusyError as error:
+        raise LocalRunError(str(error)) from error
 
 
 def describe(event: Event) -> str:

@@ -15,16 +15,12 @@ reported, and the others go on.
 """
 
 import argparse
-import base64
-import gzip
-import hashlib
 import json
 import os
 import sys
 import time
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,30 +28,17 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contracts.aggregation import packed_id, unpack
 from contracts.batches import split
-from contracts.events import FAILED_PREFIX, MAX_PUT_BYTES, MAX_PUT_RECORDS, MAX_RECORD_BYTES, original, replayed
-from functions.shared.events import RecordError
-from functions.stream_transformation.records import Record
+from contracts.events import FAILED_PREFIX, MAX_PUT_BYTES, MAX_PUT_RECORDS, MAX_RECORD_BYTES
 from operations import run_note
+from operations.failed_events import TOO_LARGE, UNREADABLE, FailedEvent, read_documents
 from operations.run_note import NoRunError
 
 MAX_TRIES = 8
 REPLAYED_PREFIX = "replayed/"
-_GZIP = b"\x1f\x8b"
 
-TOO_LARGE, REFUSED, AGAIN = "too_large", "refused_by_the_stream", "failed_again"
-"""Reasons to leave an event in place, in addition to those of the stream transformation's own check."""
-
-ALWAYS_AGAIN = frozenset({"line_over_1000_kb"})
-"""Reasons of the stream transformation for which a second try would fail too."""
-
-OUTAGE = frozenset({"RetryAttemptsExhausted", "RecordAgeExceeded"})
-"""Conditions in Lambda's invocation records that mean an outage, not a bad event."""
-
-
-UNREADABLE = (ValueError, KeyError, TypeError, OSError, EOFError, RecursionError, zlib.error)
-"""The errors that a file raises if it is no error document: another kind of text, or a damaged gzip."""
+REFUSED, AGAIN = "refused_by_the_stream", "failed_again"
+"""Reasons to leave an event in place, in addition to those of `FailedEvent.would_fail`."""
 
 OBJECT_GONE = frozenset({"NoSuchKey", "InvalidObjectState"})
 """Codes of GetObject for one object alone: it expired meanwhile, or is in an archive (S3 API reference, GetObject)."""
@@ -63,39 +46,6 @@ OBJECT_GONE = frozenset({"NoSuchKey", "InvalidObjectState"})
 
 class ReplayError(Exception):
     """The replay cannot go on; the text says what was expected, what was found, and what to do."""
-
-
-@dataclass(frozen=True)
-class FailedEvent:
-    """An event as its producer sent it, with its id and the error code of its failure."""
-
-    data: bytes
-    event_id: str
-    code: str
-    was_replayed: bool = False
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """The entry of a PutRecords request. Its key spreads a replay over the shards, and is short because it counts
-        towards the record's size."""
-        key = hashlib.sha256(self.event_id.encode()).hexdigest()[:4]
-        return {"Data": replayed(self.data, self.event_id), "PartitionKey": key}
-
-    @property
-    def is_an_outages(self) -> bool:
-        """True if the event failed with its whole batch: all of Firehose's codes mean that, except a single
-        record's."""
-        return self.code in OUTAGE or (self.code.startswith("Lambda.") and self.code != "Lambda.ProcessingFailedStatus")
-
-    def would_fail(self) -> str | None:
-        """Returns the reason for which the stream transformation would fail the event again, or None."""
-        if self.code in ALWAYS_AGAIN:
-            return self.code
-        try:
-            Record(self.data, self.event_id)
-        except RecordError as error:
-            return error.reason
-        return TOO_LARGE if _size(self.record) > MAX_RECORD_BYTES else None
 
 
 @dataclass
@@ -152,44 +102,12 @@ def replay(
         sendable = _choose([event for event in asked if event.event_id not in went], again, place, done)
         n_before = len(went)
         try:
-            for batch in split(sendable, lambda event: _size(event.record), MAX_PUT_BYTES, MAX_PUT_RECORDS):
+            for batch in split(sendable, lambda event: event.size, MAX_PUT_BYTES, MAX_PUT_RECORDS):
                 _put(kinesis, stream, batch, went, place, done, sleep)
         finally:
             if len(went) > n_before:
                 s3.put_object(Bucket=bucket, Key=note, Body=json.dumps(sorted(went)).encode())
     return done
-
-
-def read_documents(content: bytes) -> Iterator[FailedEvent]:
-    """Yields the events of one file, compressed or not. Raises one of `UNREADABLE` where it is something else."""
-    text = gzip.decompress(content) if content.startswith(_GZIP) else content
-    for line in text.split(b"\n"):
-        if not line.strip():
-            continue
-        document = json.loads(line)
-        if "rawData" in document:
-            data = base64.b64decode(document["rawData"])
-            number = document.get("sequenceNumber")
-            code = str(document["errorCode"])
-            yield _event(data, str(number) if number else _digest(document["arrivalTimestamp"], data), code)
-        else:
-            code, payload = document["requestContext"]["condition"], document["payload"]
-            for record in (json.loads(payload) if isinstance(payload, str) else payload)["Records"]:
-                data, number = base64.b64decode(record["kinesis"]["data"]), record["kinesis"]["sequenceNumber"]
-                for place, part in enumerate(unpack(data) or [data]):
-                    yield _event(part, packed_id(number, place), code)
-
-
-def _event(data: bytes, identity: str, code: str) -> FailedEvent:
-    content, replayed_id = original(data)
-    return FailedEvent(content, replayed_id or identity, code, replayed_id is not None)
-
-
-def _digest(arrival_ms: int, data: bytes) -> str:
-    """Returns an id made of arrival and data. Two events share it only if the same bytes came in the same
-    millisecond."""
-    digest = hashlib.sha256(f"{arrival_ms}\n".encode() + data).digest()[:16]
-    return "replayed-" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def _choose(events: Sequence[FailedEvent], again: bool, place: str, done: Replayed) -> list[FailedEvent]:
@@ -204,7 +122,7 @@ def _choose(events: Sequence[FailedEvent], again: bool, place: str, done: Replay
             continue
         done.left[reason] += 1
         if reason == TOO_LARGE:
-            size = _size(event.record)
+            size = event.size
             done.problems.append(f"{place}: event {event.event_id}: {size} bytes, Kinesis takes {MAX_RECORD_BYTES}")
     return chosen
 
@@ -217,10 +135,6 @@ def _keys(s3: Any, bucket: str, prefix: str) -> Iterator[str]:
 def _read(s3: Any, bucket: str, key: str) -> bytes:
     body: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     return body
-
-
-def _size(record: Mapping[str, Any]) -> int:
-    return len(record["Data"]) + len(record["PartitionKey"].encode())
 
 
 def _put(

@@ -2,6 +2,6 @@
 
 import os
 
-# Read when torch loads its OpenMP. Threads that spin while they wait for each other are slower by a factor of ten and
-# more as soon as another process wants a core, as the services of the local run do.
+# torch reads it when it loads OpenMP. By default threads spin while they wait for each other, which makes them ten
+# times slower and more if another process wants a core, as the services of the local run do.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -1,4 +1,4 @@
-"""Where a model wins and loses against the best baseline, its worst misses, and what the exclusion does."""
+"""Compares a model with the best baseline by groups of cases, and shows its worst misses and the exclusion's effect."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,13 +13,14 @@ from training.metrics import ERROR, Ranking, Scorer, rank, standard_error
 
 MISSES = 10
 SHOWN = 5
-"""Items a line of a miss."""
+"""The most items in a line of a miss."""
 HISTORY_BOUNDS = (5, 10, 20, 50, 200)
 POPULARITY_BOUNDS = (6, 21, 51, 201, 1001)
 
 
 def where(model: Ranking, best: Ranking, data: RatingData, cases: Cases) -> list[dict[str, Any]]:
-    """Both NDCGs and their difference, for users of short and long histories, and for rare and popular items."""
+    """Returns both NDCGs and their difference, for users with short and long histories and for rare and popular
+    items."""
     lengths = histories(data, cases.known).counts()[cases.user]
     ratings = np.bincount(data.item[cases.known], minlength=len(data.items))[cases.item]
     parts = [("items in the history", *each) for each in _between(lengths, HISTORY_BOUNDS)]
@@ -28,7 +29,8 @@ def where(model: Ranking, best: Ranking, data: RatingData, cases: Cases) -> list
 
 
 def misses(model: Ranking, data: RatingData, cases: Cases) -> list[dict[str, Any]]:
-    """The cases whose item was ranked lowest, by ids: what the user looked at lately, wanted, and was recommended."""
+    """Returns the cases whose item was ranked lowest, as ids: the user's latest items, the held-out one, and those
+    recommended."""
     recent = histories(data, cases.known).recent(cases.user, SHOWN)
     return [
         {
@@ -43,7 +45,7 @@ def misses(model: Ranking, data: RatingData, cases: Cases) -> list[dict[str, Any
 
 
 def repeated(scorer: Scorer, data: RatingData, cases: Cases) -> float:
-    """The share of recommendations that would be items which the user has rated, were nothing left out."""
+    """Returns the share of recommendations that would be items which the user has rated, if no item were excluded."""
     top = rank(scorer, cases, data, exclude=False).top
     if not top.size:
         return 0.0

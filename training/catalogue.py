@@ -1,4 +1,4 @@
-"""The items that a training step tells the target from: all of them, or a sample of a large catalogue."""
+"""Chooses the candidates of a training step's softmax: the whole catalogue, or a sample of a large one."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,11 @@ from training.histories import Indices
 
 @dataclass(frozen=True)
 class Step:
-    """`items` (n,) that a step needs the vectors of: the softmax's `n_candidates` first, recent items after them.
+    """The items whose vectors a step needs.
 
-    `place` (n_items + 1,) is where an item stands among them; its last entry, for an index of -1, is the first item's.
-    `log_drawn` (n_candidates,) is the log of the probability by which each came in, None where all are in.
+    `items` (n,) has the softmax's `n_candidates` first, and recent items after them. `place` (n_items + 1,) is an
+    item's position in `items`; its last entry, which an index of -1 finds, is 0. `log_drawn` (n_candidates,) is the log
+    of the probability with which each candidate was drawn; None if all items are candidates.
     """
 
     items: Tensor
@@ -22,7 +23,7 @@ class Step:
     log_drawn: Tensor | None
 
     def among(self, items: Tensor) -> Tensor:
-        """(n, n_candidates) whether the candidate is one of the row's `items` (n, k), -1 for none."""
+        """Returns (n, n_candidates): True where the candidate is one of the row's `items` (n, k), -1 for none."""
         column = self.place.clamp(max=self.n_candidates)
         column[-1] = self.n_candidates
         flags = torch.zeros(len(items), self.n_candidates + 1, dtype=torch.bool)
@@ -30,7 +31,7 @@ class Step:
 
 
 class Catalogue:
-    """Items that somebody has rated; `counts` (n_items,) says how often, `size` how many a softmax may hold."""
+    """The rated items. `counts` (n_items,) are their ratings, `size` is the most items in a softmax."""
 
     def __init__(self, counts: Indices, size: int) -> None:
         self.rated = torch.from_numpy(counts > 0)
@@ -39,7 +40,8 @@ class Catalogue:
         self._size = size
 
     def step(self, target: Tensor, recent: Tensor) -> Step:
-        """Candidates, the targets among them, and the recent items (-1 for none), which have been rated, too."""
+        """Returns the candidates, with the targets among them, and the recent items (-1 for none), which are rated
+        items too."""
         if len(self._all) <= self._size:
             return Step(self._all, len(self._all), self._places(self._all), None)
         candidates, log_drawn = self.draw(target)
@@ -48,10 +50,11 @@ class Catalogue:
         return Step(items, len(candidates), self._places(items), log_drawn)
 
     def draw(self, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Items by chance and the targets, and the log of the probability by which each came in.
+        """Returns the candidates (the targets, and items drawn at random), and the log of the probability of each to be
+        drawn.
 
-        A popular item is drawn more often, and would be pushed away more often: taking that logarithm off its score
-        makes up for it (Yi et al., "Sampling-Bias-Corrected Neural Modeling", 2019).
+        A popular item is drawn more often, so its score would be pushed down more often. Subtracting that logarithm
+        from the score corrects this (Yi et al., "Sampling-Bias-Corrected Neural Modeling", 2019).
         """
         drawn = torch.multinomial(self._popularity, self._size, replacement=True)
         candidates = torch.unique(torch.cat([drawn, target]))
@@ -59,7 +62,7 @@ class Catalogue:
         return candidates, torch.log(-torch.expm1(missed)).float()
 
     def _places(self, items: Tensor) -> Tensor:
-        # An item that the step does not need stands past the candidates, where nothing looks for it.
+        # An item that the step does not need gets a position behind all others, which `among` ignores.
         place = torch.full((len(self.rated) + 1,), len(items))
         place[items] = torch.arange(len(items))
         place[-1] = 0

@@ -1,4 +1,4 @@
-"""Measures a version beside the baselines on what the split held out, through the code that serves it."""
+"""Measures a version and the baselines on the split's held-out items, through the code that serves the version."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,19 +13,17 @@ from training.metrics import ERROR, NDCG, Ranking, rank, standard_error, summary
 from training.served import Served
 
 COLD_ITEM_RATINGS = 5
-"""An item with at most so many known ratings counts as cold."""
+"""The most known ratings of a cold item."""
 SESSIONS = (1, 3, 10)
-"""Items of a new visitor's session."""
+"""The numbers of items in a new visitor's session."""
 MOST_SESSIONS = 5_000
-"""Cases that sessions and the exclusion's effect are measured on; of more, so many are drawn."""
+"""The most cases for sessions and for the exclusion's effect; of more cases, as many are drawn at random."""
 
 
 def evaluate(version: Served, data: RatingData, parts: Split, rivals: Baselines) -> dict[str, Any]:
-    """`all` test cases, `cold_items` (rarely rated), `cold_users` (the same cases, with the user's history hidden) and
-    `sessions` (the same, as a visitor without an account, with the latest items only).
-
-    `serving` says what was left out of the rankings: what is left out of recommendations.
-    """
+    """Returns the metrics of groups of cases: `all` test cases, those of `cold_items` (rarely rated), `cold_users` (all
+    cases, with the user's history hidden) and `sessions` (all cases, as a visitor without an account, with the latest
+    items only). `serving` is the exclusion under which they were ranked, the same as in serving."""
     cases = parts.test
     counts = np.bincount(data.item[cases.known], minlength=len(data.items))
     popularity = counts / max(1, counts.sum())
@@ -72,8 +70,7 @@ def _sessions(version: Served, data: RatingData, cases: Cases, popularity: Any) 
 
 
 def standing(metrics: Mapping[str, Any]) -> str:
-    """Returns a line that says whether the model is behind the best baseline of the same run by more than a standard
-    error."""
+    """Returns a line that says whether the model is behind the run's best baseline by more than a standard error."""
     lift, results = metrics["lift_over_best"], metrics["all"]
     if not results["model"]["cases"]:
         return "Not measured: there is no held-out item."
@@ -86,10 +83,10 @@ def standing(metrics: Mapping[str, Any]) -> str:
 
 
 def as_served(final: Served, active: Served, data: RatingData, cases: Cases) -> dict[str, Any]:
-    """A new version and the active one on the same cases, each as it answers once it is served.
+    """Measures a new version and the active one on the same cases, each as it answers when it is served.
 
-    Both may have been trained on the very ratings that the cases ask for: the figures compare the two with each other
-    and with nothing else.
+    Both may have been trained on the ratings that the cases hold out, so the figures compare the two versions and say
+    nothing else.
     """
     popularity = np.bincount(data.item[cases.known], minlength=len(data.items)) / max(1, cases.known.sum())
     versions = {"model": final, "active": active}
@@ -106,7 +103,7 @@ def _of(ranking: Ranking, chosen: Any) -> Ranking:
 
 
 def _lift(model: Ranking, other: Ranking) -> dict[str, float]:
-    """The mean difference of NDCG to the other's over the cases, and its standard error."""
+    """Returns the mean difference of NDCG over the cases, and its standard error."""
     difference = model.ndcg - other.ndcg
     mean = float(difference.mean()) if len(difference) else 0.0
     return {"difference": mean, ERROR: standard_error(difference)}

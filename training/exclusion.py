@@ -13,9 +13,9 @@ from training.histories import Cases, Flags
 
 
 def excluded(data: RatingData, known: Flags, now: npt.NDArray[np.float64] | None = None) -> sparse.csr_matrix:
-    """(n_users, n_items), 1 where an item is not recommended to a user, once the ratings `known` are.
+    """Returns (n_users, n_items): 1 where the `known` ratings exclude an item from a user's recommendations.
 
-    `exclude_days` count back from `now` (n_users,); not given: from the latest rating.
+    `exclude_days` count back from `now` (n_users,); if it is not given, from the latest rating.
     """
     serving = data.dataset.serving
     chosen = known & (serving.exclude is not Exclude.NONE)
@@ -26,7 +26,7 @@ def excluded(data: RatingData, known: Flags, now: npt.NDArray[np.float64] | None
 
 
 def excluded_from(data: RatingData, cases: Cases) -> sparse.csr_matrix:
-    """The same for the users of cases, each at the time of its held-out rating."""
+    """Returns the same for the users of cases, each at the time of its held-out rating."""
     if data.time is None:
         return excluded(data, cases.known)
     now = np.full(len(data.users), _latest(data))
@@ -35,14 +35,15 @@ def excluded_from(data: RatingData, cases: Cases) -> sparse.csr_matrix:
 
 
 def rating_matrix(data: RatingData, known: Flags) -> sparse.csr_matrix:
-    """(n_users, n_items), 1 where a user has rated an item."""
+    """Returns (n_users, n_items): 1 where a user has rated an item."""
     shape = (len(data.users), len(data.items))
     ones = np.ones(int(known.sum()), dtype=np.float32)
     return sparse.csr_matrix((ones, (data.user[known], data.item[known])), shape=shape)
 
 
 def _latest(data: RatingData) -> float:
-    """The time of the latest rating. One that is dated after now would let every item come back."""
+    """Returns the time of the latest rating, at most now: one that is dated in the future would let every item come
+    back."""
     assert data.time is not None, "only asked for where ratings have a time"
     return min(float(data.time.max()), datetime.now(UTC).timestamp() * 1e6)
 

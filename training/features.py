@@ -13,13 +13,14 @@ from training.data import EntityTable
 from training.numbers import NO_NUMBERS, Range
 
 MIN_COUNT = 3
-"""A value that fewer users or items have counts as unknown: it would identify them instead of describing them."""
+"""The fewest users or items of a known value. A rarer value counts as unknown: it would identify users instead of
+describing them."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """The encoding of a column: `vocabulary[k]` has index k + 1 (0: missing or unknown), or how its numbers
-    are read."""
+    """The encoding of a column: a vocabulary, where `vocabulary[k]` has index k + 1 (0: missing or unknown), or the
+    range of its numbers."""
 
     column: Column
     vocabulary: tuple[str, ...] = ()
@@ -32,7 +33,8 @@ def fit(table: EntityTable, columns: tuple[Column, ...]) -> tuple[Encoding, ...]
 
 
 def encode(table: EntityTable, encodings: tuple[Encoding, ...]) -> list[Tensor]:
-    """A tensor for each column: categorical int64 (n,), tags int64 (n, longest), number float32 (n,) as it is."""
+    """Returns a tensor for each column: categorical int64 (n,), tags int64 (n, longest), number float32 (n,) as it
+    is."""
     return [_encode_column(table, encoding) for encoding in encodings]
 
 

@@ -9,11 +9,11 @@ from scipy import stats
 from training.metrics import NDCG
 
 CHANCE = 0.05
-"""The share of models without any taste that may pass, one-sided."""
+"""The probability with which a model that has learned nothing may pass (a one-sided test)."""
 LEAST_CASES = 10
-"""Held-out items below which nothing is judged: of so few, chance lets more models pass than `CHANCE` says."""
+"""The fewest held-out items for a judgement. With fewer, more models pass by chance than `CHANCE` allows."""
 MARGIN = 0.05
-"""The share of the active version's NDCG by which a new version may fall behind it."""
+"""The share of the active version's NDCG by which a new version may be worse."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,10 @@ class Verdict:
 
 
 def judge(evaluation: Mapping[str, Any], cut_short: bool = False) -> Verdict:
-    """A model must beat popularity by more than chance, and keep up with the active version where there is one.
+    """Judges a model: it must beat popularity by more than chance, and must not be worse than the active version by
+    more than `MARGIN`.
 
-    `cut_short` says that training reached its last epoch and was still getting better.
+    `cut_short` is true if training reached its last epoch while the model was still getting better.
     """
     verdict = _against_popularity(evaluation, cut_short)
     served = evaluation.get("as_served")
@@ -46,7 +47,7 @@ def _against_popularity(evaluation: Mapping[str, Any], cut_short: bool) -> Verdi
     model, popularity = results["model"][NDCG], results["popularity"][NDCG]
     if cases < LEAST_CASES:
         return Verdict(False, f"too little to test on: expected {LEAST_CASES} or more held-out items, found {cases}")
-    # Student's: the standard error itself is an estimate, and a rough one where cases are few.
+    # Student's t: the standard error is itself an estimate, and a rough one if there are few cases.
     needed = float(stats.t.ppf(1 - CHANCE, cases - 1)) * lift["standard_error"]
     figures = (
         f"{NDCG} {model:.4f} against popularity's {popularity:.4f} on {cases} held-out items; the difference "

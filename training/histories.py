@@ -1,4 +1,4 @@
-"""Each user's history, and the splits of it: the last liked item for the test, the one before for validation."""
+"""The users' histories, and their split: the last liked item is for the test, the one before it for validation."""
 
 from dataclasses import dataclass
 
@@ -24,24 +24,25 @@ class Histories:
     start: Indices
 
     def recent(self, users: Indices, limit: int = MAX_RECENT_ITEMS) -> Indices:
-        """(len(users), limit) item indices, most recent first, -1 where a user has no more."""
+        """Returns (len(users), limit) item indices, most recent first, -1 where a user has no more."""
         position = self.start[users + 1][:, None] - 1 - np.arange(limit)
         there = position >= self.start[users][:, None]
         return np.where(there, self.item[np.maximum(position, 0)], -1) if len(self.item) else np.full(there.shape, -1)
 
     def counts(self) -> Indices:
-        """(n_users,) items of each user."""
+        """Returns (n_users,): the number of items in each user's history."""
         return np.diff(self.start)
 
 
 @dataclass(frozen=True)
 class Cases:
-    """Held-out liked items, one a user: `item[k]` of `user[k]`, to be found among what `exclusion` leaves."""
+    """Held-out liked items, one for each user: `item[k]` of `user[k]`, to be ranked among the items that `exclusion`
+    leaves."""
 
     user: Indices
     item: Indices
     known: Flags
-    """(n_ratings,) the ratings that are known when the case is asked."""
+    """(n_ratings,) True for the ratings that are known when the cases are asked."""
 
     def times(self, data: RatingData) -> npt.NDArray[np.float64]:
         """(n_cases,) when the held-out items were rated. Ratings must have a time."""
@@ -54,7 +55,7 @@ class Cases:
 
 @dataclass(frozen=True)
 class Split:
-    """`train` (n_ratings,) tells which ratings are trained on."""
+    """`train` (n_ratings,) is True for the ratings that are trained on."""
 
     train: Flags
     validation: Cases
@@ -70,10 +71,10 @@ def histories(data: RatingData, known: Flags | None = None) -> Histories:
 
 
 def split(data: RatingData, seed: int) -> Split:
-    """Leaves the last liked item of each user out, and the one before; by chance where there is no time.
+    """Holds out each user's last liked item and the one before it; without a time, two at random.
 
-    A user needs three liked items to be tested. What a user rated after a held-out item is held out, too: at that time
-    nobody knew it.
+    A user needs three liked items to be tested. Ratings that a user gave after a held-out item are held out too, since
+    nobody knew them at that time.
     """
     random = np.random.default_rng(seed)
     when = np.arange(len(data.user)) if data.time is not None else random.permutation(len(data.user))
@@ -94,7 +95,7 @@ def split(data: RatingData, seed: int) -> Split:
 
 
 def _before(data: RatingData, place: Indices, held_out: Indices) -> Flags:
-    """Ratings that come before their user's held-out one; all ratings of users without one."""
+    """Returns the ratings that come before their user's held-out one, and all ratings of users without one."""
     limit = np.full(len(data.users), len(place), dtype=np.int64)
     limit[data.user[held_out]] = place[held_out]
     earlier: Flags = place < limit[data.user]

@@ -12,12 +12,11 @@ MOST = 20
 """The number of versions that are shown, the latest ones."""
 
 History = list[tuple[str, Mapping[str, Any]]]
-"""(version, its metrics), the latest first."""
+"""Pairs of a version and its metrics, the latest first."""
 
 
 def published(output: str) -> History:
-    """Returns the versions in the output. A version without metrics (made elsewhere), or that cannot be read, is left
-    out."""
+    """Returns the versions in the output, without those that have no metrics (made elsewhere) or cannot be read."""
     root, found = folder(output), []
     with contextlib.suppress(TrainingError):
         for version in sorted(root.folders(), reverse=True)[:MOST]:

@@ -1,8 +1,10 @@
-"""The two towers and the linear part in one vector: an item's parts side by side, scaled by the linear part's share.
+"""Joins the two towers and the linear part in one vector, with the parts side by side.
 
-With unit parts t and l, v = [√(1-w) t, √w l] has length 1, and the cosine of an item and a user is (1-w) of that of the
-towers and w of that of the linear part. An item that nobody has rated has no linear part; a number that only such items
-have keeps its length at 1, for the cosine would make its towers' part longer instead.
+With unit vectors t of the towers and l of the linear part, and the share w of the linear part, v = [√(1-w) t, √w l] has
+length 1. The cosine of an item and a user is then (1-w) times that of the towers plus w times that of the linear part.
+
+An item that nobody has rated has no linear part. One more number, which only such items have, keeps their length at 1;
+without it the cosine would scale up their towers' part.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from training.model import ItemTower, TwoTower, UserTower
 
 
 class JoinedItems(nn.Module):
-    """Stands for an `ItemTower`; gives (n, dim + linear dim + 1)."""
+    """Has the interface of `ItemTower`, and returns (n, dim + linear dim + 1)."""
 
     def __init__(self, tower: ItemTower, linear: LinearPart, share: float) -> None:
         super().__init__()
@@ -36,7 +38,7 @@ class JoinedItems(nn.Module):
 
 
 class JoinedUsers(nn.Module):
-    """Stands for a `UserTower`, over the joined vectors of recent items."""
+    """Has the interface of `UserTower`, and reads the joined vectors of recent items."""
 
     def __init__(self, tower: UserTower, linear: LinearPart, dim: int, share: float) -> None:
         super().__init__()

@@ -15,13 +15,13 @@ K = 10
 NDCG = f"ndcg@{K}"
 """The name of NDCG among the figures of a summary."""
 ERROR = "standard_error"
-"""The standard error of the mean NDCG over the cases: in 95 of 100 samples the mean is within two of it."""
+"""The name of the standard error of the mean NDCG; the true mean is within two of them with a probability of 95 %."""
 CHUNK = 1024
-"""Users ranked at once: bounds memory to CHUNK × items."""
+"""The users that are ranked at once; memory is bounded by CHUNK × items."""
 
 Scores = npt.NDArray[np.float32]
 Scorer = Callable[[Indices], Scores]
-"""Positions of cases (n,) → a score for each case and item (n, n_items), higher is better."""
+"""Takes positions of cases (n,); returns a score for each case and item (n, n_items), higher is better."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Ranking:
 
     @property
     def ndcg(self) -> npt.NDArray[np.float64]:
-        """(n,) NDCG@K; with one relevant item it is 1 / log2(1 + rank) within the top K, else 0."""
+        """Returns (n,) NDCG@K: with one relevant item, 1 / log2(1 + rank) within the top K, else 0."""
         return np.where(self.rank <= K, 1.0 / np.log2(1.0 + self.rank), 0.0)
 
 
 def rank(scorer: Scorer, cases: Cases, data: RatingData, exclude: bool = True) -> Ranking:
-    """Ranks the items for each case, those left out that are not recommended to its user (`[serving] exclude`).
+    """Ranks the items for each case, without those that `[serving] exclude` keeps from its user.
 
-    `exclude` false leaves nothing out, which tells what the exclusion does.
+    With `exclude` false all items are ranked, which shows the exclusion's effect.
     """
     ranks, tops = [np.empty(0)], [np.empty((0, min(K, len(data.items))), dtype=np.int64)]
     for chunk, scores in _chunks(scorer, cases, data, exclude):
@@ -63,7 +63,7 @@ def _chunks(scorer: Scorer, cases: Cases, data: RatingData, exclude: bool) -> It
 
 
 def gini(counts: npt.NDArray[Any]) -> float:
-    """The Gini coefficient of how often each item is recommended (n_items,)."""
+    """Returns the Gini coefficient of how often each item is recommended (n_items,)."""
     ordered, n = np.sort(counts), len(counts)
     if not ordered.sum():
         return 0.0
@@ -71,7 +71,7 @@ def gini(counts: npt.NDArray[Any]) -> float:
 
 
 def figure(values: Mapping[str, float], name: str) -> str:
-    """A figure of a summary as text; of NDCG with its standard error."""
+    """Returns a figure of a summary as text; NDCG with its standard error."""
     error = f" ± {values[ERROR]:.4f}" if name == NDCG and ERROR in values else ""
     return f"{values.get(name, float('nan')):.4f}{error}"
 
@@ -82,11 +82,11 @@ def standard_error(values: npt.NDArray[np.float64]) -> float:
 
 
 def summary(ranking: Ranking, popularity: npt.NDArray[np.float64]) -> dict[str, float | int]:
-    """The means over cases. `popularity` (n_items,) is each item's share of the known ratings.
+    """Returns the means over cases. `popularity` (n_items,) is each item's share of the known ratings.
 
-    Gini: 0 where every item is recommended as often, 1 where one has all recommendations.
-    Coverage: the share of items that anybody is recommended. Novelty: the mean of -log2(popularity) over what is
-    recommended, in bits (Castells et al., "Novelty and Diversity in Recommender Systems", 2015).
+    Gini: 0 if every item is recommended equally often, 1 if one item has all recommendations. Coverage: the share of
+    items that are recommended to anybody. Novelty: the mean of -log2(popularity) over the recommended items, in bits
+    (Castells et al., "Novelty and Diversity in Recommender Systems", 2015).
     """
     if not len(ranking.rank):
         return {"cases": 0}
@@ -96,7 +96,7 @@ def summary(ranking: Ranking, popularity: npt.NDArray[np.float64]) -> dict[str, 
         "cases": len(ranking.rank),
         NDCG: float(ranking.ndcg.mean()),
         ERROR: standard_error(ranking.ndcg),
-        f"recall@{K}": hits,  # one item is held out a user, so it is found whole or not at all
+        f"recall@{K}": hits,  # one item is held out for each user, so recall is 0 or 1
         f"hit_rate@{K}": hits,
         "gini": gini(np.bincount(ranking.top.ravel(), minlength=len(popularity))),
         "coverage": len(np.unique(ranking.top)) / len(popularity),

@@ -14,7 +14,7 @@ from training.features import Encoding
 
 @dataclass(frozen=True)
 class Shape:
-    """The settings that decide the sizes of a model's weights."""
+    """The settings on which the sizes of a model's weights depend."""
 
     n_items: int
     dim: int
@@ -62,7 +62,7 @@ class ColumnEmbedding(nn.Module):
 
 
 class FeatureTower(nn.Module):
-    """All feature columns → (n, dim), the sum of the columns' vectors."""
+    """Feature columns → (n, dim), the sum of the columns' vectors."""
 
     def __init__(self, encodings: Sequence[Encoding], dim: int) -> None:
         super().__init__()
@@ -90,15 +90,13 @@ class ItemTower(nn.Module):
         self.register_buffer("rated", rated.to(torch.float32).unsqueeze(-1))
 
     def forward(self, features: Sequence[Tensor], items: Tensor, keep_ids: Tensor | None = None) -> Tensor:
-        """The vectors of `items` (n,), whose features these are.
-
-        `keep_ids` (n, 1) zeroes some ids in training, so that features learn to stand in for them.
-        """
+        """Returns the vectors of `items` (n,) with the given features. In training, `keep_ids` (n, 1) zeroes some ids,
+        so that the features learn to replace them."""
         known = self.rated[items] if keep_ids is None else self.rated[items] * keep_ids
         return self._scaled(self.ids(items) * known + self.features(features))
 
     def unseen(self, features: Sequence[Tensor]) -> Tensor:
-        """(n, dim) the vectors of items of these features that no training has seen."""
+        """Returns (n, dim): the vectors of items that were not in training, by their features."""
         return self._scaled(self.features(features))
 
     def _scaled(self, vectors: Tensor) -> Tensor:
@@ -108,8 +106,8 @@ class ItemTower(nn.Module):
 class UserTower(nn.Module):
     """Features and recent items' vectors → (batch, dim), by attention over the recent items.
 
-    One query for each user, made of the most recent item and the features, looks at all recent items (as the last
-    position of a self-attention block does: Kang and McAuley, "Self-Attentive Sequential Recommendation", 2018).
+    Each user has one query, made of the most recent item and the features, which attends to all recent items, as the
+    last position of a self-attention block does (Kang and McAuley, "Self-Attentive Sequential Recommendation", 2018).
     """
 
     def __init__(self, shape: Shape, dropout: float = 0.2) -> None:
@@ -123,7 +121,7 @@ class UserTower(nn.Module):
         slopes = torch.linspace(0.0, 1.0, self.heads).unsqueeze(1) if shape.ordered else torch.zeros(self.heads, 1)
         self.position = nn.Parameter(-slopes * torch.arange(MAX_RECENT_ITEMS).log1p(), requires_grad=shape.ordered)
         self.mix = nn.Linear((self.heads + 1) * dim, dim)
-        with torch.no_grad():  # begin as the mean of what is attended to: items and users share one space
+        with torch.no_grad():  # the output begins as the mean of the attended vectors: items and users share one space
             self.mix.weight.copy_(torch.eye(dim).repeat(1, self.heads + 1) / (self.heads + 1))
             self.mix.bias.zero_()
         last = nn.Linear(4 * dim, dim)
@@ -145,9 +143,10 @@ class UserTower(nn.Module):
         return functional.normalize(vector, dim=-1) if self.cosine else vector
 
     def attend(self, latest: Tensor, profile: Tensor, recent: Tensor, mask: Tensor) -> Tensor:
-        """(batch, heads * dim). A start slot that is always there takes the attention where there is no item.
+        """Returns (batch, heads * dim). A start slot takes the attention of a user without items.
 
-        The keys' projection is applied to the one query instead: the same products, for a fraction of the work.
+        The keys' projection is applied to the one query instead of to all keys: the products are the same, for less
+        work.
         """
         query = self.query(torch.cat([latest, profile], dim=-1)).unflatten(-1, (self.heads, self.width))
         key = self.key.weight.view(self.heads, self.width, -1)

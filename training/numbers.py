@@ -1,4 +1,4 @@
-"""Finds the numbers of a column that cannot be meant, such as a sentinel for "unknown", and the column's scale."""
+"""Finds a column's scale, and the numbers that are outliers, such as a sentinel for "unknown"."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ import numpy.typing as npt
 from contracts.features import MAX_NUMBER
 
 FAR = 1e6
-"""A value this many spreads away from the median is not meant as a number: no shop's figures reach so far."""
+"""A value that is this many spreads away from the median is an outlier: no shop's real figures reach so far."""
 WIDEST = 10.0
-"""The most spreads that a scale may be. Outliers make a standard deviation larger, and all other values the same."""
+"""The largest scale, in spreads. Outliers make a standard deviation so large that all other values look the same."""
 FLOAT32_STEP = 2.0**-23
 """The relative distance between neighbouring 32-bit floats."""
 
@@ -27,18 +27,18 @@ class Range:
     low: float = -MAX_NUMBER
     high: float = MAX_NUMBER
     constant: bool = False
-    """32-bit floats cannot tell the values apart: all of them are read as the mean."""
+    """True if 32-bit floats cannot tell the values apart; then all of them are read as the mean."""
 
 
 NO_NUMBERS = Range()
 
 
 def range_of(values: Numbers) -> Range:
-    """The range of a column (n,), NaN where a value is missing, as the values tell it that lie not absurdly far out."""
+    """Returns the range of a column (n,), NaN where a value is missing, without its outliers."""
     told = values[~np.isnan(values)]
     low, high = -MAX_NUMBER, MAX_NUMBER
     while len(told):
-        # Only ever narrower: a value that was far stays far, whatever the others' middle is without it.
+        # The range only gets narrower: an outlier stays one, wherever the median of the other values is.
         low, high = _narrowed(low, high, _rounded(told))
         near = told[(_rounded(told) >= low) & (_rounded(told) <= high)]
         if len(near) == len(told):
@@ -48,7 +48,7 @@ def range_of(values: Numbers) -> Range:
 
 
 def without_far(values: Numbers, scale: Range) -> Numbers:
-    """The values (n,); NaN in place of those outside of the range, which the towers read as missing."""
+    """Returns the values (n,), with NaN, which the towers read as missing, for those outside of the range."""
     return np.where((_rounded(values) < scale.low) | (_rounded(values) > scale.high), np.nan, values)
 
 
@@ -60,13 +60,13 @@ def _scaled(told: Numbers, low: float, high: float) -> Range:
         mean, scale = float(np.clip(mean, *np.quantile(known, [0.25, 0.75]))), WIDEST * spread
     least = max(abs(mean) * FLOAT32_STEP, float(np.finfo(np.float32).tiny))
     if scale < least:
-        # A scale of 1 around the mean would blow up what the rounding to 32 bits adds.
+        # A scale of 1 around the mean would enlarge the error of the rounding to 32 bits.
         return Range(mean, max(1.0, 1e3 * least), low, high, constant=bool(told.min() < told.max()))
     return Range(mean, scale, low, high)
 
 
 def _narrowed(low: float, high: float, known: Numbers) -> tuple[float, float]:
-    """Limits as 32-bit floats, since the towers compare these."""
+    """Returns limits as 32-bit floats, which the towers compare."""
     median, spread = _middle(known)
     if spread == 0.0:
         return _float32(low), _float32(high)
@@ -84,8 +84,8 @@ def _float32(value: float) -> float:
 
 
 def _middle(known: Numbers) -> tuple[float, float]:
-    """The median, and the distance between the quartiles; where most values are the same, the others' median distance
-    from it."""
+    """Returns the median and the spread: the distance between the quartiles or, if most values are the same, the median
+    distance of the others from it."""
     low, median, high = map(float, np.quantile(known, [0.25, 0.5, 0.75]))
     others = np.abs(known[known != median] - median)
     return median, (high - low) or (float(np.median(others)) if len(others) else 0.0)

@@ -43,12 +43,12 @@ def user_tower(tower: UserTower | JoinedUsers, encodings: tuple[Encoding, ...], 
 
 
 def item_tower(tower: ItemTower | JoinedItems, encodings: tuple[Encoding, ...]) -> bytes:
-    """The same for items: without an id, as an item is embedded that no training has seen. It needs a feature."""
+    """Exports the item tower without its ids, to embed items that were not in training. It needs a feature."""
     return _graph(_OfItems(tower), {}, encodings, ITEM_VECTOR_OUTPUT)
 
 
 class _OfUsers(nn.Module):
-    """The tower with its inputs side by side, as a graph has them."""
+    """The user tower with one argument for each input of the graph."""
 
     def __init__(self, tower: UserTower | JoinedUsers) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class _OfUsers(nn.Module):
 
 
 class _OfItems(nn.Module):
-    """The tower of items without ids, with its inputs side by side."""
+    """The item tower without ids, with one argument for each input of the graph."""
 
     def __init__(self, tower: ItemTower | JoinedItems) -> None:
         super().__init__()
@@ -83,10 +83,10 @@ def _graph(module: nn.Module, history: Mapping[str, _Input], encodings: Sequence
 
 
 def _core(module: nn.Module, inputs: Mapping[str, _Input], output: str) -> onnx.ModelProto:
-    """The tower as traced from torch; text columns come in as indices."""
+    """Returns the tower as torch traces it; text columns come in as indices."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # The exporter that torch prefers needs one more package; the tower is all plain operators.
+        # torch's newer exporter needs one more package, and the towers have plain operators only.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
@@ -116,7 +116,8 @@ def _input(encoding: Encoding) -> _Input:
 
 
 def _lookups(encodings: Sequence[Encoding]) -> onnx.ModelProto | None:
-    """Text → index, 0 for what the training has not seen."""
+    """Returns a graph that maps each text to its index, 0 for a value that was not in training; None without text
+    columns."""
     if not encodings:
         return None
     nodes, inputs, outputs = [], [], []

@@ -18,7 +18,7 @@ from training.scoring import Vectors
 mpl.use("Agg")
 
 COLOURS = 9
-"""The most values of a feature that get a colour of their own; the others are grey."""
+"""The most values of a feature with a colour of their own; other values are grey."""
 LONGEST_LABEL = 24
 
 
@@ -89,7 +89,8 @@ def _embedding_map(data: RatingData, items: Vectors) -> Figure:
 
 
 def _labels(data: RatingData) -> tuple[str, list[str]]:
-    """A feature to colour by: the categorical or tags column (its first tag) with the most even use of its values."""
+    """Returns the feature to colour by: the categorical or tags column (its first tag) whose values are used most
+    evenly."""
     best, chosen, labels = 0.0, "", [""] * len(data.items)
     for column in data.dataset.items.features:
         if column.kind.is_number:

@@ -20,7 +20,7 @@ from training.tables import compared, item_names, misses, sessions, where
 
 EXAMPLES = 6
 SHOWN = 5
-"""Items a line of an example."""
+"""The most items in a line of an example."""
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em; color: #222; padding: 0 1em }
 table { border-collapse: collapse; margin: 1em 0 } td, th { padding: .3em .8em; border-bottom: 1px solid #ddd }
@@ -43,8 +43,8 @@ def page(
     history: History,
     names: Mapping[str, str],
 ) -> str:
-    """The whole page; `plots` are PNG images by file name, `history` earlier versions, the latest first, and `names`
-    what items are called by their ids."""
+    """Returns the whole page. `plots` are PNG images by file name, `history` earlier versions, the latest first, and
+    `names` item ids with the items' names."""
     gate, dataset = metrics["gate"], data.dataset
     state = "passed" if gate["passed"] else "refused"
     forced = " Published by force." if gate["forced"] else ""
@@ -97,8 +97,8 @@ def _date(version: str) -> str:
 
 
 def _history(versions: History) -> str:
-    """Returns a table of earlier versions with the figures of their training. Each was tested on the ratings of its
-    day."""
+    """Returns a table of earlier versions with the figures of their training. Each was tested on the data of its
+    training."""
     rows = []
     for version, metrics in versions:
         reached = {name: metrics.get("all", {}).get(name, {}).get(NDCG) for name in ("model", "popularity")}
@@ -118,7 +118,7 @@ def _image(content: bytes) -> str:
 
 
 def examples(data: RatingData, items: Vectors, users: Vectors, names: Mapping[str, str]) -> str:
-    """A few users with a history: the latest of it, and what the model recommends them."""
+    """Returns a few users with the latest items of their history, and the items that the model recommends to them."""
     recent = scoring.recent_items(data)
     long_enough = np.flatnonzero((recent >= 0).sum(1) >= min(SHOWN, (recent >= 0).sum(1).max()))
     chosen = long_enough[np.linspace(0, len(long_enough) - 1, min(EXAMPLES, len(long_enough))).astype(int)]

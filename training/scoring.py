@@ -1,4 +1,4 @@
-"""Vectors of users and items by a trained model, and scorers for evaluation made of them."""
+"""Computes a trained model's vectors of users and items, and scorers for evaluation from them."""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,20 +14,20 @@ Vectors = npt.NDArray[np.float32]
 
 
 def recent_items(data: RatingData) -> Indices:
-    """(n_users, MAX_RECENT_ITEMS) what is stored as each user's recent items, most recent first, -1 for none."""
+    """Returns (n_users, MAX_RECENT_ITEMS): the recent items to store for each user, most recent first, -1 for none."""
     return histories(data).recent(np.arange(len(data.users)))
 
 
 @torch.inference_mode()
 def item_vectors(model: Model, inputs: Inputs) -> Vectors:
-    """(n_items, dim)"""
+    """Returns (n_items, dim)."""
     vectors: Vectors = model.items(inputs.items, torch.arange(inputs.shape.n_items)).numpy()
     return vectors
 
 
 @torch.inference_mode()
 def user_vectors(model: Model, inputs: Inputs, items: Vectors, users: Indices, recent: Indices) -> Vectors:
-    """(len(users), dim) for users with the recent items given, (len(users), n), -1 where there is none."""
+    """Returns (len(users), dim) for users with the given recent items (len(users), n), -1 for none."""
     table, parts = torch.from_numpy(items), [np.empty((0, items.shape[1]), dtype=np.float32)]
     for begin in range(0, len(users), CHUNK):
         user = torch.from_numpy(users[begin : begin + CHUNK])
@@ -38,7 +38,7 @@ def user_vectors(model: Model, inputs: Inputs, items: Vectors, users: Indices, r
 
 
 def scorer(model: Model, inputs: Inputs, history: Histories, users: Indices) -> Scorer:
-    """Scores all items for cases of the users, by torch: for validation, while a model is trained."""
+    """Scores all items for the users' cases by torch: for validation during training."""
     items = item_vectors(model, inputs)
 
     def score(chunk: Indices) -> Scores:

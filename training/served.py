@@ -1,4 +1,4 @@
-"""A model as inference serves it: stored item vectors, and the user tower's graph run by inference's own code."""
+"""A model as it is served: stored item vectors, and the user tower's graph, which inference's own code runs."""
 
 from dataclasses import dataclass, replace
 
@@ -54,7 +54,7 @@ def load(location: str) -> Served:
 
 
 def of(model: Model, inputs: Inputs, data: RatingData) -> Served:
-    """A trained model as it would be served once it is published."""
+    """Returns a trained model as it will be served when it is published."""
     items = dict(zip(data.items.ids, scoring.item_vectors(model, inputs), strict=True))
     content = onnx_export.user_tower(model.users, inputs.shape.user_encodings, model.dim)
     return Served("this one", model.dim, items, {}, _by_column(content, data.dataset))
@@ -65,7 +65,8 @@ def scorer(
 ) -> Scorer:
     """Scores all items of the data for the cases; an item that the version does not have comes last.
 
-    `limit` is how many of the recent items are told, `features` whether a user's features are: a new visitor's session.
+    For a new visitor's session, `limit` is the number of recent items that are passed, and `features` false passes no
+    features of the user.
     """
     nothing = np.zeros(served.dim, dtype=np.float32)
     items = np.stack([served.items.get(key, nothing) for key in data.items.ids])
@@ -92,16 +93,17 @@ def scorer(
 
 
 def told(table: EntityTable, tower: UserTower, users: Indices) -> list[dict[str, object]]:
-    """Returns the users' features as an event would bring them, for the columns that the tower reads.
+    """Returns the users' features in the form of an event, for the columns that the tower reads.
 
-    These are the tower's own columns, which may differ from those of the data. A column that the data lacks is missing.
+    These are the columns of the version, which may differ from those of the data. A column that the data lacks is
+    missing.
     """
     columns = {key: table.columns[key] for key in tower.event_features if key in table.columns}
     return [{key: values[user] for key, values in columns.items()} for user in users]
 
 
 def lacks(served: Served, data: RatingData) -> list[str]:
-    """The columns of users that the version's tower reads, and the data do not have."""
+    """Returns the columns of users that the version's tower reads and the data lacks."""
     read = served.tower.event_features if served.tower else ()
     return sorted(key for key in read if key not in data.users.columns)
 
@@ -117,7 +119,7 @@ def _tower(content: bytes, manifest: contract.Manifest) -> UserTower:
 
 
 def _by_column(content: bytes, dataset: Dataset) -> UserTower:
-    """Reads each feature under its column's name, whatever events call it, and if they do not say it at all."""
+    """Makes a tower that reads each feature under its column's name, whether or not events have a key for it."""
     names = {column.source or column.name for column in dataset.users.features}
     return UserTower(content, replace(dataset, event_features={name: name for name in names}))
 

@@ -9,7 +9,8 @@ import torch
 from contracts.artifacts import MAX_SIMILAR_ITEMS
 
 MOST_ITEMS = 200_000
-"""The work grows with the square of the items: beyond so many, the load's search of the index is quicker."""
+"""The most items for which the nearest ones are computed here. The work grows with the square of the items, so for more
+the load's search of the index is faster."""
 BLOCK_NUMBERS = 2**25
 """Scores held at once: 128 MiB, whatever the size of the catalogue."""
 
@@ -42,6 +43,6 @@ def nearest(
         scores[rows, own[rows]] = -torch.inf
         best, found = scores.topk(min(MAX_SIMILAR_ITEMS, len(stock)), dim=1)
         for row_scores, row in zip(best.numpy(), stock[found].numpy(), strict=True):
-            # Where little is in stock, the item itself is last.
+            # Where few items are in stock, the item itself comes last.
             some = np.isfinite(row_scores)
             yield row[some], offset - row_scores[some]

@@ -10,7 +10,7 @@ from training.metrics import ERROR, NDCG, K, figure
 
 
 def compared(results: Mapping[str, Mapping[str, float]], title: str, what: str) -> str:
-    """The model and the baselines, a row each."""
+    """Returns the model and the baselines, a row for each."""
     cases = results["model"]["cases"]
     heading = f"<h2>{title}</h2><p>{cases} cases: {what}.</p>"
     if not cases:
@@ -24,7 +24,7 @@ def compared(results: Mapping[str, Mapping[str, float]], title: str, what: str) 
 
 
 def sessions(results: Sequence[Mapping[str, Any]]) -> str:
-    """The figures of visitors without an account, by the length of the session."""
+    """Returns the figures of visitors without an account, by the length of the session."""
     if not results or not results[0]["cases"]:
         return ""
     rows = [
@@ -43,7 +43,7 @@ def sessions(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def where(parts: Sequence[Mapping[str, Any]], best: str) -> str:
-    """Where the model wins and loses: coloured where it is ahead or behind by two standard errors."""
+    """Returns the groups of cases; one where the model is ahead or behind by two standard errors is coloured."""
     rows = []
     for part in parts:
         ahead = part["difference"] / part[ERROR] if part[ERROR] else 0.0
@@ -84,7 +84,7 @@ def item_names(data: RatingData, items: Iterable[int], names: Mapping[str, str])
 
 
 def _name(data: RatingData, item: int, names: Mapping[str, str]) -> str:
-    """The item's name and id; without a name, what the texts among the item's columns say of it."""
+    """Returns the item's name and id; without a name, the texts among the item's columns."""
     key = data.items.ids[item]
     if name := names.get(key):
         return f"{name} ({key})"

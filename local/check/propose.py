@@ -5,168 +5,49 @@ A proposal is a start, to be read and corrected: comments name what was left out
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pymysql
 
-from contracts.column_types import ColumnType, Family
+from contracts.column_types import Family
 from contracts.dataset import quoted
-from contracts.mysql_columns import read_columns
 from emulator.errors import LocalRunError
+from local.check.names import (
+    ITEM_WORDS,
+    NAME_WORDS,
+    PERSONAL_WORDS,
+    QUANTITY_WORDS,
+    STOCK_WORDS,
+    TIME_WORDS,
+    USER_WORDS,
+    first_of,
+    named,
+    only_of,
+)
+from local.check.relations import Interactions, Link, Source, rating_of
 from local.login import Login
 
-# Parts of names in small letters, separated by |. Earlier parts are tried first.
-USER_WORDS = "user|customer|client|member|viewer|buyer|visitor|reader|subscriber|account|shopper|guest|person"
-ITEM_WORDS = "product|item|film|movie|track|song|book|article|game|course|recipe|title|variant|sku"
-RATING_WORDS = "rating|stars|score|grade|vote"
-TIME_WORDS = "date|time|created|_at|_on|day|when"
-QUANTITY_WORDS = "quantity|qty|amount|count"
-STOCK_WORDS = "stock|inventory|qty_available|onhand|on_hand"
-NAME_WORDS = "name|title|label"
-PERSONAL_WORDS = "passw|hash|salt|token|secret|mail|phone|fax|first|last|surname|street|address"
 MOST_VALUES = 200
 """The most different values of a useful text column. One with more, and more than a third of the rows, is left out: its
 values are shared by too few."""
-MOST_JOINS = 2
 TAG_SEPARATORS = "|;,"
-
-
-@dataclass(frozen=True)
-class Link:
-    """A column that refers to another table's key."""
-
-    table: str
-    column: str
-    target: str
-    key: str
-
-
-@dataclass(frozen=True)
-class Interactions:
-    """A table of interactions, and the way from its rows to a user and to an item."""
-
-    table: str
-    to_user: tuple[Link, ...]
-    to_item: tuple[Link, ...]
-
-    @property
-    def joins(self) -> int:
-        return len(self.to_user) + len(self.to_item) - 2
 
 
 def propose(cursor: Any, login: Login) -> str:
     """Returns the text of a dataset.toml. Raises `LocalRunError` if no table leads to both users and items."""
-    schema = _schema(cursor)
-    keys = _primary_keys(cursor)
-    links = [*_foreign_keys(cursor)]
-    links += [link for link in _links_by_name(schema, keys) if link not in links]
-    found = max(_interactions(schema, keys, links), key=lambda one: _score(cursor, schema, one), default=None)
+    source = Source.read(cursor)
+    found = source.best_interactions()
     if found is None:
         raise LocalRunError(
             f"database {login.database}: found no table whose columns lead to a table of users (by name one of "
             f"{USER_WORDS}) and to one of items ({ITEM_WORDS}): write a dataset.toml after this project's. "
-            f"The database has: {', '.join(sorted(schema)) or 'no tables'}"
+            f"The database has: {', '.join(sorted(source.schema)) or 'no tables'}"
         )
-    return "\n".join(_lines(_Source(cursor, schema, keys, links), found)) + "\n"
+    return "\n".join(_lines(source, found)) + "\n"
 
 
-@dataclass(frozen=True)
-class _Source:
-    cursor: Any
-    schema: Mapping[str, Mapping[str, ColumnType]]
-    keys: Mapping[str, str]
-    links: Iterable[Link]
-
-    def refers(self, table: str, column: str) -> bool:
-        return any(link.table == table and link.column == column for link in self.links)
-
-    def one(self, sql: str) -> tuple[Any, ...]:
-        self.cursor.execute(sql)
-        row: tuple[Any, ...] = self.cursor.fetchone()
-        return row
-
-
-def _schema(cursor: Any) -> dict[str, dict[str, ColumnType]]:
-    """Returns every table's columns and their types, with the names as written."""
-    schema: dict[str, dict[str, ColumnType]] = {}
-    for table, column, found in read_columns(cursor):
-        schema.setdefault(table, {})[column] = found
-    return schema
-
-
-def _primary_keys(cursor: Any) -> dict[str, str]:
-    """Table → its primary key, if that is one column."""
-    cursor.execute(
-        "SELECT table_name, MIN(column_name) FROM information_schema.key_column_usage "
-        "WHERE table_schema = DATABASE() AND constraint_name = 'PRIMARY' GROUP BY table_name HAVING COUNT(*) = 1"
-    )
-    return dict(cursor.fetchall())
-
-
-def _foreign_keys(cursor: Any) -> Iterator[Link]:
-    cursor.execute(
-        "SELECT table_name, MIN(column_name), MIN(referenced_table_name), MIN(referenced_column_name) "
-        "FROM information_schema.key_column_usage WHERE table_schema = DATABASE() "
-        "AND referenced_table_schema = DATABASE() GROUP BY table_name, constraint_name HAVING COUNT(*) = 1"
-    )
-    for row in cursor.fetchall():
-        yield Link(*row)
-
-
-def _links_by_name(schema: Mapping[str, Mapping[str, ColumnType]], keys: Mapping[str, str]) -> Iterator[Link]:
-    """Finds a column named like another table's key (`customerNumber`), or like the table itself (`product_id`,
-    `user`)."""
-    for (table, columns), (target, key) in product(schema.items(), keys.items()):
-        if table == target:
-            continue
-        single = _singular(target.lower())
-        plain = key.lower() in ("id", "uid", "code", "key")
-        names = {single, f"{single}_id", f"{single}id", f"{single}_code"} | (set() if plain else {key.lower()})
-        for column in columns:
-            if column.lower() in names and columns[column].family is schema[target][key].family:
-                yield Link(table, column, target, key)
-
-
-def _singular(name: str) -> str:
-    name = re.sub(r"^(tbl|wp|oc|ps)_", "", name)
-    return name[:-3] + "y" if name.endswith("ies") else name.removesuffix("s")
-
-
-def _interactions(schema: Mapping[str, Any], keys: Mapping[str, str], links: list[Link]) -> Iterator[Interactions]:
-    for table in schema:
-        paths = list(_paths(table, links))
-        users = [path for path in paths if _named(path[-1].target, USER_WORDS)]
-        items = [path for path in paths if _named(path[-1].target, ITEM_WORDS)]
-        for to_user, to_item in product(users, items):
-            ends = {to_user[-1].target, to_item[-1].target}
-            one = Interactions(table, to_user, to_item)
-            if len(ends) == 2 and table not in ends and one.joins <= MOST_JOINS:
-                yield one
-
-
-def _paths(table: str, links: list[Link], before: tuple[Link, ...] = ()) -> Iterator[tuple[Link, ...]]:
-    for link in links:
-        if link.table == table and link.target not in {step.table for step in before} | {table}:
-            yield (*before, link)
-            if len(before) < MOST_JOINS:
-                yield from _paths(link.target, links, (*before, link))
-
-
-def _score(cursor: Any, schema: Mapping[str, Mapping[str, ColumnType]], one: Interactions) -> tuple[bool, int, int]:
-    """Returns a score that prefers ratings to purchases, then fewer tables on the way, then more rows."""
-    cursor.execute(f"SELECT COUNT(*) FROM {quoted(one.table)}")  # noqa: S608
-    (rows,) = cursor.fetchone()
-    return (_rating(schema[one.table]) is not None and rows > 0, -one.joins, rows)
-
-
-def _rating(columns: Mapping[str, ColumnType]) -> str | None:
-    return _first(columns, RATING_WORDS, {Family.WHOLE, Family.FRACTION, Family.FLOAT})
-
-
-def _lines(source: _Source, one: Interactions) -> Iterator[str]:
+def _lines(source: Source, one: Interactions) -> Iterator[str]:
     user, item = one.to_user[-1], one.to_item[-1]
     yield "# Proposed from the database's foreign keys, names and values: read it, and correct it."
     yield "# What each line means: dataset.toml of this project. Look at what it gives: python -m local check"
@@ -185,7 +66,7 @@ def _lines(source: _Source, one: Interactions) -> Iterator[str]:
         yield from (f"{_toml_key(key)} = {_toml(name)}" for key, name in keys.items())
 
 
-def _entity_lines(source: _Source, role: str, end: Link, features: list[str]) -> Iterator[str]:
+def _entity_lines(source: Source, role: str, end: Link, features: list[str]) -> Iterator[str]:
     columns = source.schema[end.target]
     whole = columns[end.key].family is Family.WHOLE
     key_type = "integer" if whole else "text"
@@ -200,11 +81,11 @@ def _entity_lines(source: _Source, role: str, end: Link, features: list[str]) ->
             else:
                 left_out[name] = reason
     if role == "items":
-        stock = _first({name: columns[name] for name in kinds}, STOCK_WORDS, {Family.WHOLE, Family.FRACTION})
+        stock = first_of({name: columns[name] for name in kinds}, STOCK_WORDS, {Family.WHOLE, Family.FRACTION})
         if stock:
             kinds[stock] = "integer" if columns[stock].family is Family.WHOLE else "numeric"
             yield f"in_stock = {_toml(stock)}"
-        if called := _first(columns, NAME_WORDS, {Family.TEXT}):
+        if called := first_of(columns, NAME_WORDS, {Family.TEXT}):
             yield f"name = {_toml(called)}"
             kinds.pop(called, None)
             left_out.pop(called, None)
@@ -215,10 +96,10 @@ def _entity_lines(source: _Source, role: str, end: Link, features: list[str]) ->
     yield from (f"# {name}: {reason}" for name, reason in left_out.items())
 
 
-def _kind(source: _Source, table: str, column: str) -> tuple[str, str]:
+def _kind(source: Source, table: str, column: str) -> tuple[str, str]:
     """Returns the column's kind; or "" and the reason to leave it out."""
     found = source.schema[table][column]
-    if _named(column, PERSONAL_WORDS) and found.family is Family.TEXT:
+    if named(column, PERSONAL_WORDS) and found.family is Family.TEXT:
         return "", "personal, or one of its own for each row"
     name = quoted(column)
     try:
@@ -251,7 +132,7 @@ def _kind(source: _Source, table: str, column: str) -> tuple[str, str]:
     return "", "a text of its own for nearly each row"
 
 
-def _separator(source: _Source, table: str, column: str, filled: int) -> str:
+def _separator(source: Source, table: str, column: str, filled: int) -> str:
     for separator in TAG_SEPARATORS:
         name = quoted(column)
         (joined, longest) = source.one(
@@ -263,16 +144,16 @@ def _separator(source: _Source, table: str, column: str, filled: int) -> str:
     return ""
 
 
-def _rating_lines(source: _Source, one: Interactions) -> Iterator[str]:
+def _rating_lines(source: Source, one: Interactions) -> Iterator[str]:
     tables = {"a": one.table}
     user = _column(one.to_user, tables, "u")
     item = _column(one.to_item, tables, "i")
-    rating = _on_the_way(source, tables, lambda columns: _rating(columns), first_only=True)
+    rating = _on_the_way(source, tables, rating_of, first_only=True)
     numbers, dates = {Family.WHOLE, Family.FRACTION}, {Family.DATE}
-    quantity = None if rating else _on_the_way(source, tables, lambda c: _first(c, QUANTITY_WORDS, numbers), True)
-    time = _on_the_way(source, tables, lambda c: _first(c, TIME_WORDS, dates) or _only(c, dates), False)
-    named = {"user": user, "item": item, "rating": rating, "time": time, "quantity": quantity}
-    used = {key: place for key, place in named.items() if place}
+    quantity = None if rating else _on_the_way(source, tables, lambda c: first_of(c, QUANTITY_WORDS, numbers), True)
+    time = _on_the_way(source, tables, lambda c: first_of(c, TIME_WORDS, dates) or only_of(c, dates), False)
+    places = {"user": user, "item": item, "rating": rating, "time": time, "quantity": quantity}
+    used = {key: place for key, place in places.items() if place}
     yield "[ratings]" + ("" if rating else "                           # no rating column: each row is a purchase")
     if len(tables) == 1:
         yield f"table = {_toml(one.table)}"
@@ -310,29 +191,11 @@ def _joins(one: Interactions) -> Iterator[str]:
             before = alias
 
 
-def _on_the_way(source: _Source, tables: Mapping[str, str], wanted: Any, first_only: bool) -> tuple[str, str] | None:
+def _on_the_way(source: Source, tables: Mapping[str, str], wanted: Any, first_only: bool) -> tuple[str, str] | None:
     for alias, table in list(tables.items())[: 1 if first_only else None]:
         if column := wanted(source.schema[table]):
             return alias, column
     return None
-
-
-def _first(columns: Mapping[str, ColumnType], words: str, families: set[Family]) -> str | None:
-    """Returns the first column of these families whose name has one of the words; earlier words win."""
-    for word in words.split("|"):
-        for name, found in columns.items():
-            if word in name.lower() and found.family in families:
-                return name
-    return None
-
-
-def _only(columns: Mapping[str, ColumnType], families: set[Family]) -> str | None:
-    names = [name for name, found in columns.items() if found.family in families]
-    return names[0] if len(names) == 1 else None
-
-
-def _named(name: str, words: str) -> bool:
-    return re.search(words, name.lower()) is not None
 
 
 def _snake(name: str) -> str:

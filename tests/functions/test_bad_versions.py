@@ -11,9 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from contracts.artifacts import (
     ITEM_CATALOG,
@@ -24,13 +22,13 @@ from contracts.artifacts import (
     USER_CATALOG,
     USER_EMBEDDINGS,
     USER_TOWER,
-    USER_VECTOR_OUTPUT,
     ManifestError,
 )
 from functions.embedding_loader import trial
 from functions.embedding_loader.trial import TrialError
 from functions.shared import versions
 from functions.shared.serving.graph import ModelError
+from tests.functions import graph_edits
 from tests.functions.conftest import Store, versions_of
 from tests.functions.lambdas import act, infer, load, request
 from tests.functions.worlds import DIM, embeddings_csv, item_tower, user_tower, world
@@ -67,135 +65,12 @@ def _publish(store: Store, row: Row) -> None:
 
 def tower(edit: Callable[[Any], Any]) -> Row:
     """The good version with its user tower's graph changed."""
-    return Row("user tower", {USER_TOWER: _edited(user_tower(DIM), edit)})
+    return Row("user tower", {USER_TOWER: graph_edits.edited(user_tower(DIM), edit)})
 
 
 def of_items(edit: Callable[[Any], Any]) -> Row:
     """The good version with its item tower's graph changed."""
-    return Row("item tower", {ITEM_TOWER: _edited(item_tower(DIM), edit)})
-
-
-def _edited(content: bytes, edit: Callable[[Any], Any]) -> bytes:
-    model = onnx.load_from_string(content)
-    edit(model.graph)
-    edited: bytes = model.SerializeToString()
-    return edited
-
-
-def _last(graph: Any, operator: str, constant: Any = None, **attributes: Any) -> None:
-    """One more operation at the graph's end."""
-    told = graph.output[0].name
-    for node in graph.node:
-        node.output[:] = ["before" if name == told else name for name in node.output]
-    inputs = ["before"]
-    if constant is not None:
-        graph.initializer.append(numpy_helper.from_array(constant, "constant"))
-        inputs.append("constant")
-    graph.node.append(helper.make_node(operator, inputs, [told], **attributes))
-
-
-def _times(graph: Any, factor: float) -> None:
-    _last(graph, "Mul", np.array(factor, np.float32))
-
-
-def _output(graph: Any, element: int, shape: list[Any]) -> None:
-    graph.output[0].CopyFrom(helper.make_tensor_value_info(USER_VECTOR_OUTPUT, element, shape))
-
-
-def _double(graph: Any) -> None:
-    _last(graph, "Cast", to=TensorProto.DOUBLE)
-    _output(graph, TensorProto.DOUBLE, ["batch", DIM])
-
-
-def _another_rank(graph: Any) -> None:
-    _last(graph, "Unsqueeze", np.array([2], np.int64))
-    _output(graph, TensorProto.FLOAT, ["batch", DIM, 1])
-
-
-def _same_for_all(graph: Any) -> None:
-    _times(graph, 0.0)
-    graph.node[-1].output[0] = "zeros"
-    graph.node.append(helper.make_node("Add", ["zeros", "one"], [USER_VECTOR_OUTPUT]))
-
-
-def _mixes_rows(graph: Any) -> None:
-    told = graph.output[0].name
-    for node in graph.node:
-        node.output[:] = ["before" if name == told else name for name in node.output]
-    graph.initializer.append(numpy_helper.from_array(np.array([0], np.int64), "axis_0"))
-    graph.node.append(helper.make_node("ReduceSum", ["before", "axis_0"], ["all"], keepdims=1))
-    graph.node.append(helper.make_node("Add", ["before", "all"], [told]))
-
-
-def _slow(graph: Any) -> None:
-    """Multiplies by one, 200,000 times in each run."""
-    number: tuple[int, list[Any]] = (TensorProto.INT64, [])
-    truth: tuple[int, list[Any]] = (TensorProto.BOOL, [])
-    vectors: tuple[int, list[Any]] = (TensorProto.FLOAT, ["batch", DIM])
-    given = {"n": number, "again": truth, "vectors": vectors}
-    told = {"once_more": truth, "same": vectors}
-    inputs, outputs = ([helper.make_tensor_value_info(name, *of) for name, of in x.items()] for x in (given, told))
-    nodes = [
-        helper.make_node("Identity", ["again"], ["once_more"]),
-        helper.make_node("Mul", ["vectors", "1"], ["same"]),
-    ]
-    body = helper.make_graph(nodes, "body", inputs, outputs, [numpy_helper.from_array(np.array(1, np.float32), "1")])
-    graph.initializer.append(numpy_helper.from_array(np.array(200_000, np.int64), "times"))
-    graph.initializer.append(numpy_helper.from_array(np.array(True), "true"))
-    _last(graph, "Identity")
-    graph.node[-1].CopyFrom(helper.make_node("Loop", ["times", "true", "before"], [USER_VECTOR_OUTPUT], body=body))
-
-
-def _rename(graph: Any, old: str, new: str) -> None:
-    for given in graph.input:
-        given.name = new if given.name == old else given.name
-    for node in graph.node:
-        node.input[:] = [new if name == old else name for name in node.input]
-
-
-def _rename_output(graph: Any) -> None:
-    for node in graph.node:
-        node.output[:] = ["vector" if name == graph.output[0].name else name for name in node.output]
-    graph.output[0].name = "vector"
-
-
-def _one_more_input(graph: Any) -> None:
-    graph.input.append(helper.make_tensor_value_info("horoscope", TensorProto.STRING, ["batch"]))
-
-
-def _drop_input(graph: Any) -> None:
-    graph.input.remove(next(given for given in graph.input if given.name == "country"))
-
-
-def _text_as_number(graph: Any) -> None:
-    given = next(given for given in graph.input if given.name == "country")
-    given.CopyFrom(helper.make_tensor_value_info("country", TensorProto.FLOAT, ["batch"]))
-
-
-def _fixed(graph: Any, axis: int, size: int) -> None:
-    for given in graph.input:
-        if len(given.type.tensor_type.shape.dim) > axis:
-            given.type.tensor_type.shape.dim[axis].dim_value = size
-
-
-def _no_care_for_missing(graph: Any) -> None:
-    """A missing number is NaN, and so is all that is computed with it."""
-    where = next(node for node in graph.node if node.op_type == "Where")
-    where.input[1] = where.input[2]
-
-
-def _no_care_for_no_history(graph: Any) -> None:
-    """No items, divided by their number."""
-    next(node for node in graph.node if node.op_type == "Div").input[1] = "count"
-
-
-def _identity() -> bytes:
-    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch"])
-    told = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch"])
-    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", [given], [told])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
-    content: bytes = model.SerializeToString()
-    return content
+    return Row("item tower", {ITEM_TOWER: graph_edits.edited(item_tower(DIM), edit)})
 
 
 def _set(path: str, value: Any) -> Callable[[Document], None]:
@@ -255,7 +130,7 @@ def _norms(document: Document) -> None:
 
 
 def _longer_than_declared() -> Row:
-    row = tower(lambda graph: _times(graph, 1000.0))
+    row = tower(lambda graph: graph_edits.times(graph, 1000.0))
     return Row("about as long as the stored users'", row.files, _norms)
 
 
@@ -267,38 +142,38 @@ ROWS: dict[str, Row] = {
     "garbage": Row("ONNX Runtime cannot load it", {USER_TOWER: b"\x00garbage" * 100}),
     "empty": Row("user tower", {USER_TOWER: b""}),
     "cut in half": Row("user tower", {USER_TOWER: lambda content: content[: len(content) // 2]}),
-    "another model": Row("expected the inputs", {USER_TOWER: _identity()}),
-    "NaN": tower(partial(_times, factor=float("nan"))),
-    "infinite": tower(partial(_times, factor=float("inf"))),
-    "zeros": tower(partial(_times, factor=0.0)),
-    "vectors of 1e30": tower(partial(_times, factor=1e30)),
-    "vectors of 1e-30": tower(partial(_times, factor=1e-30)),
+    "another model": Row("expected the inputs", {USER_TOWER: graph_edits.identity()}),
+    "NaN": tower(partial(graph_edits.times, factor=float("nan"))),
+    "infinite": tower(partial(graph_edits.times, factor=float("inf"))),
+    "zeros": tower(partial(graph_edits.times, factor=0.0)),
+    "vectors of 1e30": tower(partial(graph_edits.times, factor=1e30)),
+    "vectors of 1e-30": tower(partial(graph_edits.times, factor=1e-30)),
     "longer than declared": _longer_than_declared(),
     "another dimension": Row("user tower", {USER_TOWER: user_tower(DIM // 2)}),
-    "one vector for all": tower(_same_for_all),
-    "vectors of other users mixed in": tower(_mixes_rows),
-    "doubles": tower(_double),
-    "another rank": tower(_another_rank),
-    "no output of the name": tower(_rename_output),
-    "an input that is no feature": tower(partial(_rename, old="city", new="town")),
-    "an input too many": tower(_one_more_input),
-    "an input too few": tower(_drop_input),
-    "a text input for numbers": tower(_text_as_number),
-    "one user at a time": tower(partial(_fixed, axis=0, size=1)),
-    "three items at a time": tower(partial(_fixed, axis=1, size=3)),
-    "NaN where a number is missing": tower(_no_care_for_missing),
-    "NaN where there is no history": tower(_no_care_for_no_history),
+    "one vector for all": tower(graph_edits.same_for_all),
+    "vectors of other users mixed in": tower(graph_edits.mixes_rows),
+    "doubles": tower(graph_edits.double),
+    "another rank": tower(graph_edits.another_rank),
+    "no output of the name": tower(graph_edits.rename_output),
+    "an input that is no feature": tower(partial(graph_edits.rename, old="city", new="town")),
+    "an input too many": tower(graph_edits.one_more_input),
+    "an input too few": tower(graph_edits.drop_input),
+    "a text input for numbers": tower(graph_edits.text_as_number),
+    "one user at a time": tower(partial(graph_edits.fixed, axis=0, size=1)),
+    "three items at a time": tower(partial(graph_edits.fixed, axis=1, size=3)),
+    "NaN where a number is missing": tower(graph_edits.no_care_for_missing),
+    "NaN where there is no history": tower(graph_edits.no_care_for_no_history),
     # The tower of items.
     "item tower: garbage": Row("ONNX Runtime cannot load it", {ITEM_TOWER: b"\x00garbage" * 100}),
     "item tower: the users'": Row("item tower: expected the inputs", {ITEM_TOWER: user_tower(DIM)}),
-    "item tower: NaN": of_items(partial(_times, factor=float("nan"))),
-    "item tower: zeros": of_items(partial(_times, factor=0.0)),
-    "item tower: vectors of 1e30": of_items(partial(_times, factor=1e30)),
-    "item tower: NaN where a number is missing": of_items(_no_care_for_missing),
+    "item tower: NaN": of_items(partial(graph_edits.times, factor=float("nan"))),
+    "item tower: zeros": of_items(partial(graph_edits.times, factor=0.0)),
+    "item tower: vectors of 1e30": of_items(partial(graph_edits.times, factor=1e30)),
+    "item tower: NaN where a number is missing": of_items(graph_edits.no_care_for_missing),
     "item tower: another dimension": Row("item tower: expected float32", {ITEM_TOWER: item_tower(DIM // 2)}),
-    "item tower: other items mixed in": of_items(_mixes_rows),
-    "item tower: no output of the name": of_items(_rename_output),
-    "item tower: an input too many": of_items(_one_more_input),
+    "item tower: other items mixed in": of_items(graph_edits.mixes_rows),
+    "item tower: no output of the name": of_items(graph_edits.rename_output),
+    "item tower: an input too many": of_items(graph_edits.one_more_input),
     "item tower: a feature of another kind": Row(
         "item tower: expected the inputs", manifest=_set("dataset > items > columns > productLine", "numeric")
     ),
@@ -404,7 +279,7 @@ def test_a_tower_that_would_take_inferences_whole_time_does_not_become_active(
     world(GOOD).publish(store.s3, store.bucket)
     load(store.bucket, GOOD)
     monkeypatch.setattr(trial, "TOWER_SECONDS", 0.1)
-    _publish(store, tower(_slow))
+    _publish(store, tower(graph_edits.slow))
     with pytest.raises(TrialError, match="user tower: expected 32 vectors in"):
         load(store.bucket, BAD)
     assert act("status")["active"] == GOOD

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from contracts.events import original
 from functions.stream_transformation.event_source import FailureBucket
 from functions.stream_transformation.transform import Raw
-from operations.replay import MAX_TRIES, ReplayError, main, read_documents, replay
+from operations.failed_events import read_documents
+from operations.replay import MAX_TRIES, ReplayError, main, replay
 from operations.run_note import RUN_NOTE, noted_run
 from tests.emulator.aws import Aws, FakeClock
 from tests.functions.lambdas import packed
