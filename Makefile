@@ -1,16 +1,17 @@
-# The two commands: `make demo` shows the whole system at work on this machine, `make test` checks all of it.
+# `make demo` shows the whole system at work on this machine, `make shop` opens it to visitors, `make test` checks all of it.
 
 PYTHON ?= python3
 VENV := .venv
 AUDIT_VENV := .venv-audit
 FUZZ_SECONDS ?= 300
 BIN := $(VENV)/bin
-SOURCES := __main__.py settings.py contracts components functions etl training operations local emulator acceptance audit tests benchmarks
+SOURCES := __main__.py settings.py contracts components functions etl training operations storefront local emulator acceptance audit tests benchmarks
 
-.PHONY: help setup-local setup-test setup-bench demo test lint types bench audit clean
+.PHONY: help setup-local setup-test setup-bench demo shop test lint types bench audit clean
 
 help:
 	@echo "make demo    run the whole system on this machine (ARGS=... for python -m local)"
+	@echo "make shop    bring the system up, and open a storefront and a console in the browser"
 	@echo "make test    lint, types and all tests"
 	@echo "make bench   the benchmarks' tables"
 	@echo "make audit   outside scanners over stacks, code and packages, five minutes of attacks on each handler (ARGS=--offline: without what asks pypi.org)"
@@ -21,6 +22,9 @@ setup-local setup-test setup-bench: setup-%:
 
 demo: setup-local
 	@$(BIN)/python -m local $(ARGS)
+
+shop: setup-local
+	@$(BIN)/python -m local shop $(ARGS)
 
 test: setup-test lint types
 	@tools/pulumi/build.sh

@@ -14,7 +14,17 @@ from audit.terraform import document
 from emulator.program import ROOT
 from local.graph.stack import record
 
-CODE = ("__main__.py", "settings.py", "components", "contracts", "functions", "etl", "training", "operations")
+CODE = (
+    "__main__.py",
+    "settings.py",
+    "components",
+    "contracts",
+    "functions",
+    "etl",
+    "training",
+    "operations",
+    "storefront",
+)
 """The folders and files that run in an account or against one."""
 REQUIREMENTS = (
     "requirements.txt",

@@ -10,8 +10,7 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from contracts.attributes import MAX_TEXT_CHARACTERS
-from contracts.column_types import ColumnType, Family, Read, Use, expression, is_number, reads
+from contracts.column_types import ColumnType, Family, Read, Use, expression, reads
 from contracts.dataset import BUCKET, Dataset
 from etl.mysql import Source, Split
 
@@ -203,9 +202,7 @@ def rating_type(dataset: Dataset, types: Types) -> str:
 def _target(read: Read, column: ColumnType) -> str:
     if read.use is Use.INTEGER:
         return "int" if column.fits_int else "bigint"
-    if is_number(read, column):
-        return "double"
-    return {Use.DATE: "date", Use.TIME: "timestamp"}.get(read.use, "string")
+    return {Use.NUMBER: "double", Use.DATE: "date", Use.TIME: "timestamp"}.get(read.use, "string")
 
 
 def _typed(column: SparkColumn, given: str, use: Use, target: str) -> SparkColumn:
@@ -214,14 +211,13 @@ def _typed(column: SparkColumn, given: str, use: Use, target: str) -> SparkColum
     if use is Use.INTEGER:
         whole = column.cast("decimal(38,0)") if given == "string" else column
         return F.when(whole.between(*(_INT if target == "int" else _BIGINT)), whole.cast(target))
-    if target == "double":
+    if use is Use.NUMBER:
         return column.cast("double")
     if use is Use.DATE:
         return F.substring(column, 1, len(_ZERO_DATE)).cast("date")
     if use is Use.TIME:
         return F.when(column.rlike(r"^\d{4}-"), column).cast("timestamp")
-    text = F.btrim(column.cast("string"), F.lit(_WHITE_SPACE))
-    return F.when(F.length(text) <= MAX_TEXT_CHARACTERS, text) if use is Use.SHOWN else text
+    return F.btrim(column.cast("string"), F.lit(_WHITE_SPACE))
 
 
 def _misfit(good: SparkColumn, raw: SparkColumn, read: Read) -> tuple[SparkColumn, str] | None:

@@ -25,6 +25,10 @@ COMMANDS = {
     "send": "local.send",
 }
 """Command → module. A module is imported when its command is called, since Pulumi's AWS package takes seconds."""
+SHOP = "shop"
+"""The command of a run for visitors; without a command it is the demo."""
+
+Run = Callable[[options.Options, Path, Console], int]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         if arguments[:1] and arguments[0] in COMMANDS:
             command: Callable[[list[str]], int] = import_module(COMMANDS[arguments[0]]).main
             return command(arguments[1:])
-        asked = options.read(arguments)
+        is_shop = arguments[:1] == [SHOP]
+        asked = options.read_shop(arguments[1:]) if is_shop else options.read(arguments)
         if missing := requirements.missing():
             raise LocalRunError(missing)
         source.check_given(asked.source, asked.ratings, asked.spec)
@@ -48,7 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
             for pid, line in sorted(left_over().items()):
                 told = f"left running by a run that was killed: process {pid}, {line}: end it by `kill {pid}`"
                 console.print(escape(told), soft_wrap=True)
-            return _run(asked, place, console)
+            run: Run = import_module("local.storefront" if is_shop else "local.demo").run
+            return _run(run, asked, place, console)
     except (LocalRunError, DatasetError) as error:
         console.print(f"[red]error[/] {escape(str(error))}", soft_wrap=True)
         return 2
@@ -57,9 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _run(asked: options.Options, place: Path, console: Console) -> int:
-    from local.demo import run
-
+def _run(run: Run, asked: options.Options, place: Path, console: Console) -> int:
     try:
         return run(asked, place, console)
     except KeyboardInterrupt:

@@ -1,51 +1,35 @@
 """Runs the whole system once, stage after stage: from a shop's MySQL to recommendations on S3."""
 
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from emulator.errors import LocalRunError
-from local import folder, glue_stage, keep, source, training_stage
+from local import keep
+from local.bring_up import brought_up
 from local.events import Event, describe, make_events
 from local.login import Login
 from local.options import Options
-from local.session import Deployment, deploy, running_services
-from local.shop import Shop, read_shop
+from local.session import Deployment
+from local.shop import Shop
 from local.streaming import Streaming
 from local.summary import count_lists, show_examples, show_places, write_records
 from local.switchover import MIN_EVENTS, Switchover
 from local.ui import Stages
-from local.watch import watched
 from operations.recommendations import Record
 
 
 def run(options: Options, place: Path, console: Console) -> int:
     """Runs every stage and shows a summary. Returns 0 only if every event came back with recommendations."""
     stages = Stages(console)
-    with ExitStack() as services:
-        with stages.stage("services") as stage:
-            cloud = services.enter_context(running_services(place, options.stack.config["aws:region"]))
-            stage.result = "AWS, emulated by MiniStack with IAM enforced"
-        services.enter_context(watched(place, cloud))
-        with stages.stage("pulumi program") as stage:
-            deployment = deploy(cloud, options.stack)
-            stage.result = (
-                f"{len(deployment.resources)} resources, {deployment.n_realised} of them realised on this machine"
-            )
-        login = _load_source(options, stages, deployment)
-        shop = read_shop(login, options.spec)
-        training_stage.write_names(place, shop.item_names)
-        kept = None if options.retrain else folder.kept_model(place, options.made_of)
-        if kept is None:
-            _make_training_data(stages, deployment, place)
-        streaming = services.enter_context(Streaming(deployment))
-        version = _first_version(options, stages, deployment, place, kept)
-        with stages.stage("loader") as stage:
-            stage.result = streaming.wait_for_load(version)
+    with brought_up(options, place, stages) as system:
+        deployment, streaming, shop = system.deployment, system.streaming, system.shop
         events = options.events or make_events(shop, options.spec, options.n_events, options.seed)
-        missing, switched = _recommend(options, stages, deployment, streaming, place, version, events, kept)
+        missing, switched = _recommend(
+            options, stages, deployment, streaming, place, system.version, events, system.kept
+        )
         summary = {
             "events": count_lists(streaming.records(), len(events)),
             "model versions": f"{_count(streaming)}; {switched}",
@@ -53,50 +37,8 @@ def run(options: Options, place: Path, console: Console) -> int:
         _show(options, console, deployment, shop, streaming.records(), place, summary)
         status = _judge(console, streaming, missing)
         if options.keep_running:
-            _wait_for_interrupt(options, place, console, deployment, login)
+            _wait_for_interrupt(options, place, console, deployment, system.login)
         return status
-
-
-def _load_source(options: Options, stages: Stages, deployment: Deployment) -> Login:
-    """Fills the trial database that the program declares, or checks the one that exists."""
-    with stages.stage("source") as stage:
-        if options.source:
-            stage.result = source.check_existing(options.source, options.spec)
-            return options.source
-        instance = deployment.database("mysql")
-        if instance is None:
-            raise LocalRunError(
-                f"stack {options.stack.name}: its source is an existing database: give it with --source"
-            )
-        login = Login(
-            instance.server.host, instance.server.port, instance.database, instance.username, instance.password
-        )
-        if options.sql_dump:
-            stage.result = source.load_dump(login, options.sql_dump, options.ratings, options.spec)
-        else:
-            stage.result = f"sample shop: {source.check_existing(login, options.spec)}"
-        return login
-
-
-def _make_training_data(stages: Stages, deployment: Deployment, place: Path) -> None:
-    with stages.stage("Glue job") as stage:
-        stage.result = glue_stage.run_glue_job(deployment, place)
-    with stages.stage("crawler") as stage:
-        stage.result = glue_stage.run_crawler(deployment)
-
-
-def _first_version(options: Options, stages: Stages, deployment: Deployment, place: Path, kept: Path | None) -> str:
-    """Publishes the model that the folder has, or trains one, and returns its version."""
-    if kept:
-        with stages.stage("model") as stage:
-            version = training_stage.publish_kept(deployment, kept, place)
-            stage.result = f"version {version}, which an earlier run left in the folder (--retrain makes a new one)"
-            return version
-    with stages.stage("training") as stage:
-        trained = training_stage.train_and_publish(deployment, place, options.seed, stage.say)
-        stage.result, stage.remark = trained.describe(), trained.remark()
-    folder.note_model(place, trained.folder, options.made_of)
-    return trained.version
 
 
 def _recommend(

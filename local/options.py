@@ -5,7 +5,7 @@ import getpass
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +18,9 @@ from local.login import Login, parse_url, settled
 
 PASSWORD_VARIABLE = "SOURCE_PASSWORD"  # noqa: S105  (a variable's name)
 """The variable with the password of `--source` if the URL has none: other users of a machine can see command lines."""
+
+
+PORT = 8080
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,6 +45,9 @@ class Options:
     seed: int = 1
     keep_running: bool = False
     retrain: bool = False
+    port: int = PORT
+    """The port of the shop's pages on loopback; 0 takes a free one."""
+    open_browser: bool = False
 
     @property
     def made_of(self) -> dict[str, Any]:
@@ -56,11 +62,23 @@ class Options:
 
 
 def read(arguments: list[str]) -> Options:
-    """Reads the command line. Raises `LocalRunError` or `DatasetError` for a wrong value; exits with 2 for an unknown
-    argument."""
+    """Reads the command line of a run. Raises `LocalRunError` or `DatasetError` for a wrong value; exits with 2 for an
+    unknown argument."""
     given = _parser().parse_args(arguments)
-    _check_together(given)
     events = read_events(given.events) if given.events else None
+    options = _checked(given)
+    return replace(options, events=events, n_events=given.n_events, keep_running=given.keep_running)
+
+
+def read_shop(arguments: list[str]) -> Options:
+    """Reads the command line of `shop`, as `read` does."""
+    given = _shop_parser().parse_args(arguments)
+    return replace(_checked(given), port=given.port, open_browser=given.browser)
+
+
+def _checked(given: argparse.Namespace) -> Options:
+    """Returns the options that both commands have."""
+    _check_together(given)
     source = parse_url(given.source, ask_password) if given.source else None
     for option, path in (("--sql-dump", given.sql_dump), ("--ratings", given.ratings)):
         if path and not path.is_file():
@@ -77,10 +95,7 @@ def read(arguments: list[str]) -> Options:
         sql_dump=given.sql_dump,
         ratings=given.ratings,
         source=source,
-        events=events,
-        n_events=given.n_events,
         seed=given.seed,
-        keep_running=given.keep_running,
         retrain=given.retrain,
     )
 
@@ -156,9 +171,36 @@ def _parser() -> Parser:
     parser = Parser(
         prog="python -m local",
         description="Runs the whole system on this machine.",
-        epilog="Further commands: check (a shop's database, without a run), send (an event to a run that is kept up), "
-        "graph (a stack's resources), cost (its bill), clean (what earlier runs left). Each has a --help of its own.",
+        epilog="Further commands: shop (a storefront and a console in the browser), check (a shop's database, without "
+        "a run), send (an event to a run that is kept up), graph (a stack's resources), cost (its bill), clean (what "
+        "earlier runs left). Each has a --help of its own.",
     )
+    _add_run(parser)
+    parser.add_argument("--keep-running", action="store_true", help="leave everything up at the end, until Ctrl-C")
+    events = parser.add_argument_group("the events (default: made of the shop's customers and products)")
+    events.add_argument("--events", type=Path, metavar="FILE", help="JSON: an event, a list, or one a line")
+    events.add_argument(
+        "--n-events", type=number(1, 100_000), default=200, metavar="N", help="how many to make (default: 200)"
+    )
+    return parser
+
+
+def _shop_parser() -> Parser:
+    parser = Parser(
+        prog="python -m local shop",
+        description="Brings the whole system up on this machine, and opens a storefront and a console in the browser.",
+    )
+    _add_run(parser)
+    parser.add_argument(
+        "--port", type=number(0, 65_535), default=PORT, help=f"of the pages; 0 takes a free one (default: {PORT})"
+    )
+    parser.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="print the address, and open no browser"
+    )
+    return parser
+
+
+def _add_run(parser: Parser) -> None:
     parser.add_argument("--stack", default="dev", help="which Pulumi.<stack>.yaml to run (default: dev)")
     parser.add_argument(
         "--folder", type=Path, help="where the run keeps data, logs and results; an earlier run's model is used again"
@@ -167,7 +209,6 @@ def _parser() -> Parser:
     parser.add_argument(
         "--seed", type=number(0, 2**31 - 1), default=1, help="of the sample shop, the training and the events"
     )
-    parser.add_argument("--keep-running", action="store_true", help="leave everything up at the end, until Ctrl-C")
     shop = parser.add_argument_group("the shop (default: a generated one)")
     shop.add_argument("--sql-dump", type=Path, metavar="FILE", help="a dump of the shop's tables (MySQL or MariaDB)")
     shop.add_argument("--ratings", type=Path, metavar="FILE", help="csv: the ratings, where the dump has none")
@@ -180,9 +221,3 @@ def _parser() -> Parser:
     shop.add_argument(
         "--dataset", type=Path, metavar="FILE", help="how its tables are (default: the stack's dataset.toml)"
     )
-    events = parser.add_argument_group("the events (default: made of the shop's customers and products)")
-    events.add_argument("--events", type=Path, metavar="FILE", help="JSON: an event, a list, or one a line")
-    events.add_argument(
-        "--n-events", type=number(1, 100_000), default=200, metavar="N", help="how many to make (default: 200)"
-    )
-    return parser

@@ -39,11 +39,17 @@ class Answer:
 
 
 class Client:
-    """Asks one API. `url` is the stack's output `api_url`; a key, else a token, else a signature says who asks."""
+    """Asks one API. `url` is the stack's output `api_url`; a key, else a token, else a signature says who asks.
 
-    def __init__(self, url: str, environment: Mapping[str, str] = os.environ) -> None:
+    `signer` is botocore's session with the credentials and the region to sign with (default: AWS's usual variables).
+    """
+
+    def __init__(
+        self, url: str, environment: Mapping[str, str] = os.environ, signer: botocore.session.Session | None = None
+    ) -> None:
         self._url = url.rstrip("/")
         self._environment = environment
+        self._signer = signer or botocore.session.get_session()
         verify: Any = environment.get("AWS_CA_BUNDLE") or True
         self._session = URLLib3Session(verify=verify, timeout=SECONDS)
 
@@ -68,8 +74,7 @@ class Client:
             self._sign(request)
 
     def _sign(self, request: AWSRequest) -> None:
-        session = botocore.session.get_session()
-        credentials, region = session.get_credentials(), session.get_config_variable("region")
+        credentials, region = self._signer.get_credentials(), self._signer.get_config_variable("region")
         if credentials is None or region is None:
             raise ApiError(
                 f"expected {KEY_VARIABLE}, {TOKEN_VARIABLE}, or AWS credentials and a region to sign with, found none"

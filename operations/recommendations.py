@@ -70,6 +70,11 @@ class Receiver:
             if key in self._seen:
                 continue
             self._seen.add(key)
-            body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-            lines = (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).split(b"\n")
-            yield from (json.loads(line) for line in lines if line)
+            yield from read_lines(self._s3, self._bucket, key)
+
+
+def read_lines(s3: Any, bucket: str, key: str) -> Iterator[Record]:
+    """Yields the JSON lines of an object that the delivery stream wrote, gzipped or not."""
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    lines = (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).split(b"\n")
+    yield from (json.loads(line) for line in lines if line)

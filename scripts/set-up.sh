@@ -61,18 +61,29 @@ finish() {
     fi
 }
 
+# The browser that the tests of the pages drive. Ubuntu has it as a snap alone, which apt does not install without
+# snapd: there, as on any machine without a browser, those tests are skipped.
+browser() {
+    [ "$set_name" = test ] && grep -qs '^ID=debian$' /etc/os-release || return 0
+    for program in chromium google-chrome; do
+        ! command -v "$program" >/dev/null 2>&1 || return 0
+    done
+    echo chromium
+}
+
 python_packages=""
 if usable; then
     if [ -e "$(stamp "$set_name")" ]; then
-        exec scripts/system-packages.sh
+        # shellcheck disable=SC2046  # a package, or none
+        exec scripts/system-packages.sh $(browser)
     fi
     check_space "$ADDED_MB" .venv/.
 else
     check_python
     check_space "$needed_mb" .
 fi
-# shellcheck disable=SC2086  # several packages, or none
-scripts/system-packages.sh $python_packages
+# shellcheck disable=SC2046,SC2086  # several packages, or none
+scripts/system-packages.sh $python_packages $(browser)
 
 trap finish EXIT
 trap 'exit 130' INT
