@@ -188,7 +188,7 @@ def _recall(store: retrieval.Store, vectors: Vectors, queries: Vectors) -> float
     found = store.nearest(queries, [[]] * len(queries), TOP)
     normed = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     exact = np.argpartition(-(queries @ normed.T), TOP, axis=1)[:, :TOP]
-    hits = [len({id_ for id_, _ in a} & {f"I{n}" for n in e}) for a, e in zip(found, exact, strict=True)]
+    hits = [len({item.id for item in a} & {f"I{n}" for n in e}) for a, e in zip(found, exact, strict=True)]
     return sum(hits) / (TOP * len(queries))
 
 

@@ -7,8 +7,8 @@ from typing import NotRequired, TypedDict
 import pulumi
 import pulumi_aws as aws
 
-from components.data_catalog import ATHENA_PREFIX, crawl_after_job, crawler_of, workgroup_of
 from components.common import CommonArgs, Component, check_range, check_text
+from components.data_catalog import ATHENA_PREFIX, crawl_after_job, crawler_of, workgroup_of
 from components.glue import LIST_BUCKET, catalog_arn, glue_role, job_logs, network_connection, network_statements
 from components.iam import Link, Statement, use_key
 from components.network import PlacementArgs

@@ -29,9 +29,10 @@ REPORT = "report.html"
 
 EMBEDDING_COLUMNS = ("id", "embedding")
 """`id` is the key as text; `embedding` is a JSON list of `dim` numbers, for instance `[0.1,-0.25]`."""
-ITEM_CATALOG_COLUMNS = ("id", "in_stock", "popularity")
+ITEM_CATALOG_COLUMNS = ("id", "in_stock", "popularity", "attributes")
 """`id` is the item's key as text; `in_stock` is `true` or `false`; `popularity` is a number of at least 0: the item's
-share of all ratings, for instance `0.0123`."""
+share of all ratings, for instance `0.0123`; `attributes` is a JSON object of `contracts.attributes`, for instance
+`{"name":"1969 Harley","price":48.81}`. An earlier release wrote the file without this column: then items have none."""
 USER_CATALOG_COLUMNS = ("id", "recent_items", "excluded_items")
 """`id` is the user's key as text; `recent_items` is a JSON list of item ids, for instance `["S10_1015","S50_1005"]`,
 the most recently rated first. Where ratings have no time, it holds only items that the user liked. `excluded_items` is

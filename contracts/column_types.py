@@ -99,6 +99,8 @@ class Use(StrEnum):
     INTEGER = "integer"
     DATE = "date"
     TIME = "time"
+    SHOWN = "shown"
+    """For people only: a number as a number, all else as text."""
 
 
 _USES = {
@@ -117,7 +119,9 @@ _ACCEPTED = {
     Use.INTEGER: {Family.WHOLE, Family.BITS},
     Use.DATE: {Family.DATE},
     Use.TIME: {Family.DATE},
+    Use.SHOWN: {*Family} - {Family.BYTES, Family.OTHER},
 }
+_NUMBERS = {Family.WHOLE, Family.FRACTION, Family.FLOAT, Family.BITS}
 _ADVICE = {
     Family.FLOAT: "declare it numeric",
     Family.TEXT: "declare it categorical (a key: key_type = 'text'), or convert it in a query",
@@ -170,8 +174,6 @@ def mistakes(dataset: Dataset, found: Mapping[str, Mapping[str, ColumnType] | No
                 lines.append(f"{read.place}: {rows.label} has no column {read.column}; it has {', '.join(columns)}")
             elif refusal := _refusal(read, column):
                 lines.append(f"{read.place}: {rows.label}.{read.column} is {column.full.upper()}, {refusal}")
-        if role == "items" and dataset.items.name and dataset.items.name.lower() not in columns:
-            lines.append(f"items.name: {rows.label} has no column {dataset.items.name}; it has {', '.join(columns)}")
     return lines
 
 
@@ -199,13 +201,19 @@ def expression(read: Read, column: ColumnType) -> str:
     `CAST(… AS DOUBLE)`, which MySQL 5.7 lacks. A BIT is bytes until it is used as a number.
     """
     name = quoted(read.column)
+    number = is_number(read, column)
     if column.family is Family.BITS:  # as text first: MariaDB takes a BIT(64) for a signed number
-        return f"CONVERT({name} + 0 USING utf8mb4){' + 0e0' if read.use is Use.NUMBER else ''}"
-    if read.use is Use.NUMBER:
+        return f"CONVERT({name} + 0 USING utf8mb4){' + 0e0' if number else ''}"
+    if number:
         return f"{name} + 0e0"
     if read.use is Use.INTEGER and column.fits_bigint:
         return f"CAST({name} AS SIGNED)"
     return f"CONVERT({name} USING utf8mb4)"
+
+
+def is_number(read: Read, column: ColumnType) -> bool:
+    """Returns True if the column is read as a double."""
+    return read.use is Use.NUMBER or (read.use is Use.SHOWN and column.family in _NUMBERS)
 
 
 def _entity_reads(role: str, entity: Entity, dataset: Dataset) -> Iterator[Read]:
@@ -214,6 +222,13 @@ def _entity_reads(role: str, entity: Entity, dataset: Dataset) -> Iterator[Read]
     for column in entity.columns:
         place = f"{role}.columns.{column.name}"
         yield Read(place, column.name, names[role, column.name], _USES[column.kind], column.kind.value)
+    for name in entity.only_shown:
+        place = "items.name" if name == entity.name else f"items.display.{_label(entity, name)}"
+        yield Read(place, name, dataset.catalogue_names[name], Use.SHOWN, "shown")
+
+
+def _label(entity: Entity, column: str) -> str:
+    return next(label for label, shown in entity.display.items() if shown == column)
 
 
 def _rating_reads(dataset: Dataset) -> Iterator[Read]:

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -61,6 +61,19 @@ class Entity(Rows):
     """Items only: the column that is above zero while an item is in stock; `None`: always in stock."""
     name: str | None = None
     """Items only: the column with the item's name for people; it is not in the training data."""
+    display: Mapping[str, str] = field(default_factory=dict)
+    """Items only: label → column of the rows, of any kind, for instance `price` → `buyPrice`."""
+
+    @property
+    def shown(self) -> Mapping[str, str]:
+        """Label → column of what an answer shows of an item; its name has the label `name`."""
+        return {"name": self.name, **self.display} if self.name else self.display
+
+    @property
+    def only_shown(self) -> tuple[str, ...]:
+        """The columns that are read because an answer shows them, and for nothing else."""
+        known = {self.key.lower(), *(column.name.lower() for column in self.columns)}
+        return tuple(dict.fromkeys(column for column in self.shown.values() if column.lower() not in known))
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -181,6 +194,23 @@ class Dataset:
             names[place] = name
         return {place: names[place] for place in wanted}
 
+    @cached_property
+    def catalogue_names(self) -> Mapping[str, str]:
+        """A column of the items' rows → its name in the items' catalogue in the data lake.
+
+        Those of the training data have the same name there; those that are only shown have one that none of them has.
+        """
+        training = self.training_names
+        taken = {name.lower() for name in training.values()}
+        names = {column: name for (role, column), name in training.items() if role == "items"}
+        for column in self.items.only_shown:
+            name = re.sub(r"\W", "_", column).lstrip("_") or "column"
+            while name.lower() in taken:
+                name += "_"
+            taken.add(name.lower())
+            names[column] = name
+        return names
+
     def _training_columns(self) -> Iterator[tuple[str, str]]:
         for role, entity in (("users", self.users), ("items", self.items)):
             yield role, entity.key
@@ -225,4 +255,6 @@ def _entity_to_dict(entity: Entity) -> dict[str, Any]:
         column.name: f"{column.kind.value}:{column.separator}" if column.separator else column.kind.value
         for column in entity.columns
     }
+    if entity.display:
+        document["display"] = dict(entity.display)
     return document

@@ -55,6 +55,9 @@ def from_dict(
     return dataset
 
 
+MAX_LABELS = 20
+"""The most labels of `[items.display]`: each item of an answer carries all of them."""
+
 _ROW_KEYS = {"table", "where", "query"}
 _STATEMENT = re.compile(r"\s*(?:(?:--|#).*\n\s*|/\*.*?\*/\s*)*(?:SELECT\b|WITH\b|\()", re.IGNORECASE | re.DOTALL)
 
@@ -87,7 +90,7 @@ class _DatasetReader(DocumentReader):
         table = self.required_table(role, document)
         if table is None:
             return None
-        only_items = {"in_stock", "name"} if role == "items" else set()
+        only_items = {"in_stock", "name", "display"} if role == "items" else set()
         self.unknown_keys((role,), table, {*_ROW_KEYS, "key", "key_type", "columns", *only_items})
         rows, key = self.rows(role, table), self.text((role, "key"), table)
         declared = self.table((role, "columns"), table)
@@ -102,7 +105,27 @@ class _DatasetReader(DocumentReader):
         if in_stock is not None and in_stock not in numbers and not wrong_itself:
             self.mistake((role, "in_stock"), "a numeric or integer column of [items.columns]", in_stock)
         name = self.name(role, "name", table) if role == "items" else None
-        return Entity(**rows, key=key, key_type=KeyType(key_type), columns=columns, in_stock=in_stock, name=name)
+        display = self.display(table, key, columns) if role == "items" else {}
+        kind = KeyType(key_type)
+        return Entity(**rows, key=key, key_type=kind, columns=columns, in_stock=in_stock, name=name, display=display)
+
+    def display(self, items: Mapping[str, Any], key: str, columns: tuple[Column, ...]) -> dict[str, str]:
+        """Label → column, in the spelling of `[items.columns]` where it is there: MySQL's names know no case."""
+        spelled = {name.lower(): name for name in (key, *(column.name for column in columns))}
+        found: dict[str, str] = {}
+        table = self.table(("items", "display"), items)
+        for label in table:
+            where = ("items", "display", label)
+            column = self.text(where, table)
+            column = spelled.get(column.lower(), column)
+            if not label.strip():
+                self.mistake(where, "a label such as price", label)
+            elif label in spelled.values() and label != column:
+                self.mistake(where, f"the column {label} itself, since [items] has one of this name", column)
+            found[label] = column
+        if len(found) > MAX_LABELS:
+            self.mistake(("items", "display"), f"at most {MAX_LABELS} labels", len(found))
+        return found
 
     def rows(self, role: str, table: Mapping[str, Any]) -> dict[str, str]:
         """`table`, with `where` or without, or `query`."""

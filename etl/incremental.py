@@ -138,6 +138,8 @@ def _specification(dataset: Dataset, types: Types) -> str:
     columns = {role: {name: column.full for name, column in found.items()} for role, found in types.items()}
     # What is left out of recommendations changes no training data.
     specification = {key: value for key, value in dataset.to_dict().items() if key != "serving"}
+    # What is only shown of items neither: their catalogue is written whole by every run.
+    specification["items"] = {key: value for key, value in specification["items"].items() if key != "display"}
     text = json.dumps([STATE_VERSION, specification, columns], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -156,7 +158,7 @@ def _changed_items(
 ) -> list[str]:
     """Returns keys of items that were added, deleted or changed; at most one more than may be listed."""
     _, key = entity_keys(dataset)
-    now = accepted(items)
+    now = accepted(items).select(*(name for (role, _), name in dataset.training_names.items() if role == "items"))
     before = _read(spark, folder.sibling(items_folder(folder.name)), last.items).select(*now.columns)
     both = [_hashed(frame).select(key, F.col("hash").alias(name)) for frame, name in ((now, "now"), (before, "before"))]
     changed = both[0].join(both[1], key, "full_outer").where(~F.col("now").eqNullSafe(F.col("before")))

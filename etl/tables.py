@@ -10,7 +10,8 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from contracts.column_types import ColumnType, Family, Read, Use, expression, reads
+from contracts.attributes import MAX_TEXT_CHARACTERS
+from contracts.column_types import ColumnType, Family, Read, Use, expression, is_number, reads
 from contracts.dataset import BUCKET, Dataset
 from etl.mysql import Source, Split
 
@@ -202,7 +203,9 @@ def rating_type(dataset: Dataset, types: Types) -> str:
 def _target(read: Read, column: ColumnType) -> str:
     if read.use is Use.INTEGER:
         return "int" if column.fits_int else "bigint"
-    return {Use.NUMBER: "double", Use.DATE: "date", Use.TIME: "timestamp"}.get(read.use, "string")
+    if is_number(read, column):
+        return "double"
+    return {Use.DATE: "date", Use.TIME: "timestamp"}.get(read.use, "string")
 
 
 def _typed(column: SparkColumn, given: str, use: Use, target: str) -> SparkColumn:
@@ -211,13 +214,14 @@ def _typed(column: SparkColumn, given: str, use: Use, target: str) -> SparkColum
     if use is Use.INTEGER:
         whole = column.cast("decimal(38,0)") if given == "string" else column
         return F.when(whole.between(*(_INT if target == "int" else _BIGINT)), whole.cast(target))
-    if use is Use.NUMBER:
+    if target == "double":
         return column.cast("double")
     if use is Use.DATE:
         return F.substring(column, 1, len(_ZERO_DATE)).cast("date")
     if use is Use.TIME:
         return F.when(column.rlike(r"^\d{4}-"), column).cast("timestamp")
-    return F.btrim(column.cast("string"), F.lit(_WHITE_SPACE))
+    text = F.btrim(column.cast("string"), F.lit(_WHITE_SPACE))
+    return F.when(F.length(text) <= MAX_TEXT_CHARACTERS, text) if use is Use.SHOWN else text
 
 
 def _misfit(good: SparkColumn, raw: SparkColumn, read: Read) -> tuple[SparkColumn, str] | None:

@@ -15,6 +15,7 @@ import torch
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from contracts import artifacts as contract
+from contracts import attributes
 from contracts.columns import Column, Kind
 from training import onnx_export, report, scoring, similar
 from training.data import EntityTable, RatingData
@@ -122,10 +123,20 @@ def in_stock(data: RatingData) -> npt.NDArray[np.bool_]:
     return ~(data.items.columns[stock] <= 0) if stock else np.ones(len(data.items), dtype=bool)
 
 
-def _catalog(data: RatingData) -> Iterable[tuple[str, str, str]]:
+def _catalog(data: RatingData) -> Iterable[tuple[str, str, str, str]]:
     share = np.bincount(data.item, minlength=len(data.items)) / len(data.item)
-    for key, there, popularity in zip(data.items.ids, in_stock(data), share, strict=True):
-        yield key, "true" if there else "false", repr(float(popularity))
+    rows = zip(data.items.ids, in_stock(data), share, _attributes(data), strict=True)
+    for key, there, popularity, shown in rows:
+        yield key, "true" if there else "false", repr(float(popularity)), attributes.to_json(shown)
+
+
+def _attributes(data: RatingData) -> Iterable[dict[str, attributes.Value]]:
+    """The attributes of each item, in the order of the ids."""
+    there, names = set(data.items.rows.column_names), data.dataset.catalogue_names
+    columns = {column: name for column, name in names.items() if name in there}
+    for batch in data.items.rows.select(list(columns.values())).to_batches():
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            yield attributes.attributes(data.dataset.items, dict(zip(columns, row, strict=True)))
 
 
 def _users(data: RatingData, recent: npt.NDArray[np.int64]) -> Iterable[tuple[str, str, str]]:

@@ -1,6 +1,6 @@
 """Reads the training data of the data lake into arrays: users, items and the ratings between them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -37,6 +37,8 @@ class EntityTable:
     columns: Mapping[str, npt.NDArray[Any]]
     ranges: Mapping[str, numbers.Range]
     """Numeric column → how its numbers are read. It is told by all of them, those too that are missing in `columns`."""
+    rows: pa.Table = field(default_factory=lambda: pa.table({}))
+    """A row for each id, as the data lake has it; of items also the columns that are only shown."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -84,7 +86,8 @@ def load(data: str, dataset: Dataset) -> RatingData:
         )
     items = None
     if marker.items:
-        items = _read_files(folder(data).child(items_folder(dataset.name)), marker.items, _names(dataset, "items"))
+        catalogue = folder(data).child(items_folder(dataset.name))
+        items = _read_files(catalogue, marker.items, _names(dataset, "items"), tuple(_only_shown(dataset)))
     return from_table(ratings, dataset, str(root), items, _day(marker))
 
 
@@ -124,7 +127,7 @@ def from_table(
         rating[order],
         None if time is None else time[order],
         ratings.time is not None and _is_dated(table[names["ratings", ratings.time]]),
-        _notes(columns, users, items),
+        (*_notes(columns, users, items), *_not_shown(dataset, items_table)),
     )
     _check_learnable(data, source)
     return data
@@ -153,9 +156,9 @@ def _read_marker(root: Folder) -> SuccessMarker:
         raise TrainingError(f"{root}: {error}") from error
 
 
-def _read_files(root: Folder, paths: Sequence[str], wanted: Sequence[str]) -> pa.Table:
+def _read_files(root: Folder, paths: Sequence[str], wanted: Sequence[str], if_there: Sequence[str] = ()) -> pa.Table:
     with ThreadPoolExecutor(READERS) as pool:
-        tables = list(pool.map(lambda path: _read_file(root, path, wanted), paths))
+        tables = list(pool.map(lambda path: _read_file(root, path, wanted, if_there), paths))
     if not tables:
         raise TrainingError(f"{root}: expected ratings, found none ({SUCCESS_MARKER} lists no file)")
     return pa.concat_tables(tables, promote_options="permissive")
@@ -169,7 +172,7 @@ def _day(marker: SuccessMarker) -> date | None:
         return None
 
 
-def _read_file(root: Folder, path: str, wanted: Sequence[str]) -> pa.Table:
+def _read_file(root: Folder, path: str, wanted: Sequence[str], if_there: Sequence[str]) -> pa.Table:
     """One file, with the partition's column put back: Spark takes it out of the files, into the folder's name."""
     content = root.read(path)
     if content is None:
@@ -188,12 +191,17 @@ def _read_file(root: Folder, path: str, wanted: Sequence[str]) -> pa.Table:
             f"{root}/{path}: expected the columns {', '.join(wanted)}; not found: {', '.join(missing)}: "
             "run the ETL job with the same dataset.toml"
         )
-    return table.select(wanted)
+    return table.select([*wanted, *(name for name in if_there if name in table.column_names)])
 
 
 def _names(dataset: Dataset, role: str) -> list[str]:
     """The training data's columns of users or items."""
     return [name for (owner, _), name in dataset.training_names.items() if owner == role]
+
+
+def _only_shown(dataset: Dataset) -> list[str]:
+    """The items' catalogue's columns that are only shown; one that was written before they were named lacks them."""
+    return [dataset.catalogue_names[column] for column in dataset.items.only_shown]
 
 
 def _wanted(dataset: Dataset) -> list[str]:
@@ -237,7 +245,7 @@ class _Columns:
                 ranges[column.name] = numbers.range_of(values)
                 values = self._without_far(values, ranges[column.name], rows[name], name)
             columns[column.name] = values
-        return EntityTable(tuple(ids[by_id]), columns, ranges), index
+        return EntityTable(tuple(ids[by_id]), columns, ranges, rows), index
 
     def _without_far(
         self, values: numbers.Numbers, scale: numbers.Range, told: pa.ChunkedArray, name: str
@@ -271,6 +279,12 @@ def _notes(columns: _Columns, users: EntityTable, items: EntityTable) -> tuple[s
                 name = names[role, column.source or column.name]
                 notes.append(f"{name}: 32-bit floats cannot tell its numbers apart: it says nothing")
     return tuple(notes)
+
+
+def _not_shown(dataset: Dataset, items: pa.Table | None) -> Iterator[str]:
+    for name in _only_shown(dataset):
+        if items is not None and name not in items.column_names:
+            yield f"{name}: not in the items' catalogue, so answers cannot show it: run the ETL job again"
 
 
 def _values(rows: pa.Table, column: Column, source: str, name: str = "", today: date | None = None) -> npt.NDArray[Any]:

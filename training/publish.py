@@ -43,7 +43,7 @@ def publish(folder: Path, output: str) -> str:
 def _check_recommendable(folder: Path, manifest: contract.Manifest) -> None:
     """Raises `TrainingError` if no item is in stock, or the catalogue cannot be read. Without one, all are in stock."""
     try:
-        in_stock = [is_there for _, is_there, _ in reader.item_catalog(FolderArtifacts(LocalFolder(folder)), manifest)]
+        in_stock = [is_there for _, is_there, *_ in reader.item_catalog(FolderArtifacts(LocalFolder(folder)), manifest)]
     except contract.ManifestError as error:
         raise TrainingError(f"{folder}: not published: {error}") from error
     if in_stock and not any(in_stock):

@@ -44,21 +44,32 @@ HNSW_EF_CONSTRUCTION = 200
 SIMILAR_EF_SEARCH = 40
 
 _TABLES = """
-CREATE TABLE {items} (id text NOT NULL, embedding vector({dim}) NOT NULL, in_stock boolean NOT NULL DEFAULT true);
+CREATE TABLE {items} (
+    id text NOT NULL, embedding vector({dim}) NOT NULL, in_stock boolean NOT NULL DEFAULT true, attributes jsonb
+);
 ALTER TABLE {items} ALTER embedding SET STORAGE PLAIN;
 CREATE TABLE {users} (id text NOT NULL, embedding vector({dim}) NOT NULL);
 CREATE TABLE {similar_items} (id text NOT NULL, nearest text NOT NULL);
 CREATE TABLE {recent_items} (user_id text NOT NULL, item_ids text[] NOT NULL, excluded jsonb);
-CREATE TEMPORARY TABLE item_catalog (id text, in_stock boolean, popularity real) ON COMMIT DROP
+CREATE TEMPORARY TABLE item_vectors (id text, embedding vector({dim})) ON COMMIT DROP;
+ALTER TABLE item_vectors ALTER embedding SET STORAGE PLAIN;
+CREATE TEMPORARY TABLE item_catalog (id text, in_stock boolean, popularity real, attributes jsonb) ON COMMIT DROP
+"""
+
+# Joined, and not updated: an update would leave a dead row for each item in the table that searches read.
+_ITEMS = """
+INSERT INTO {items} (id, embedding, in_stock, attributes)
+SELECT v.id, v.embedding, coalesce(c.in_stock, true), c.attributes
+FROM item_vectors v LEFT JOIN item_catalog c USING (id)
 """
 
 _INDEXES = """
-UPDATE {items} i SET in_stock = false FROM item_catalog c WHERE c.id = i.id AND NOT c.in_stock;
 ALTER TABLE {items} ADD PRIMARY KEY (id);
 ALTER TABLE {users} ADD PRIMARY KEY (id);
 ALTER TABLE {recent_items} ADD PRIMARY KEY (user_id);
 CREATE INDEX ON {items} USING hnsw (embedding {operator_class}) WITH (m = {m}, ef_construction = {ef}) WHERE in_stock;
 CREATE INDEX ON {items} (id) WHERE NOT in_stock;
+CREATE INDEX ON {items} USING gin (attributes jsonb_path_ops) WHERE in_stock;
 ANALYZE {items};
 ANALYZE {users};
 ANALYZE {recent_items}
@@ -188,10 +199,18 @@ def _copy(connection: Connection, bucket: ArtifactBucket, manifest: Manifest) ->
     tables = versions.tables(manifest.version)
     connection.execute(sql.SQL("CREATE SCHEMA {}").format(tables.schema))
     create_tables(connection, manifest)
-    for name, table in ((ITEM_EMBEDDINGS, tables.items), (USER_EMBEDDINGS, tables.users)):
+    for name, table in ((ITEM_EMBEDDINGS, sql.Identifier("item_vectors")), (USER_EMBEDDINGS, tables.users)):
         copy_embeddings(connection, table, reader.embeddings(bucket, manifest, name))
-    types = ["text", "bool", "float4"]
-    copy_rows(connection, sql.Identifier("item_catalog"), types, reader.item_catalog(bucket, manifest))
+    copy_rows(
+        connection,
+        sql.Identifier("item_catalog"),
+        ["text", "bool", "float4", "jsonb"],
+        (
+            (*checked, None if attributes is None else Jsonb(attributes, dumps=str.encode))
+            for *checked, attributes in reader.item_catalog(bucket, manifest)
+        ),
+    )
+    _run(connection, _ITEMS, manifest)
     similar = ((id_, text) for id_, text, _ in reader.similar_items(bucket, manifest))
     copy_rows(connection, tables.similar_items, ["text", "text"], similar)
     copy_rows(

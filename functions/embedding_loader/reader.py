@@ -32,6 +32,7 @@ from contracts.artifacts import (
     ManifestError,
     has_length,
 )
+from contracts.attributes import MAX_CHARACTERS, Value
 from contracts.events import MAX_ID_CHARACTERS
 from contracts.features import FLOAT32_MAX
 from functions.shared.artifact_bucket import ArtifactBucket
@@ -40,6 +41,8 @@ from functions.shared.vectors import Vectors
 CHUNK_ROWS = 4096
 USER_CATALOG_ROWS = 8
 """A chunk of customers, each of whom may have two lists of `MAX_EXCLUDED_ITEMS` ids: 10 MB of the longest ones."""
+ITEM_CATALOG_ROWS = 512
+"""A chunk of items: 5 MB of the longest attributes."""
 NORM_TOLERANCE = 1e-3
 """Tolerance of the declared lengths, relative to them: numbers lose precision when they are written as text."""
 
@@ -48,6 +51,7 @@ Hashes = npt.NDArray[np.int64]
 _numbers = msgspec.json.Decoder(list[list[float]])
 _list_of_ids = msgspec.json.Decoder(list[str])
 _list_of_similar = msgspec.json.Decoder(list[tuple[str, float]])
+_attributes = msgspec.json.Decoder(dict[str, Value])
 
 # The default, 131,072 characters, is less than a list of 10,000 ids has. The limit is of the process (Python: csv).
 csv.field_size_limit(len("[]") + MAX_EXCLUDED_ITEMS * (MAX_ID_CHARACTERS + len('"", ')))
@@ -168,13 +172,17 @@ def _check_vector(name: str, row: int, text: str, manifest: Manifest) -> None:
         )
 
 
-def item_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[str, bool, float]]:
-    """Yields (id, in stock, popularity); nothing if the version has no catalogue. Raises `ManifestError`."""
-    row = 1
-    for rows in _chunks(bucket, manifest, ITEM_CATALOG, ITEM_CATALOG_COLUMNS):
+def item_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[str, bool, float, str | None]]:
+    """Yields (id, in stock, popularity, JSON of the attributes); nothing if the version has no catalogue.
+
+    Raises `ManifestError`.
+    """
+    row, before = 1, ITEM_CATALOG_COLUMNS[:-1]
+    for rows in _chunks(bucket, manifest, ITEM_CATALOG, ITEM_CATALOG_COLUMNS, before, chunk_rows=ITEM_CATALOG_ROWS):
         _check_ids(ITEM_CATALOG, row, [values[0] for values in rows])
-        for number, (id_, in_stock, popularity) in enumerate(rows, row):
-            yield id_, _truth(number, in_stock), _popularity(number, popularity)
+        for number, (id_, in_stock, popularity, *attributes) in enumerate(rows, row):
+            checked = (_truth(number, in_stock), _popularity(number, popularity))
+            yield id_, *checked, _checked_attributes(number, *attributes)
         row += len(rows)
 
 
@@ -259,6 +267,21 @@ def _popularity(row: int, text: str) -> float:
             f" found {text!r}"
         )
     return value
+
+
+def _checked_attributes(row: int, text: str = "") -> str | None:
+    if not text:
+        return None
+    try:
+        good = len(text) <= MAX_CHARACTERS and "\0" not in "".join(map(str, _attributes.decode(text).items()))
+    except msgspec.DecodeError:
+        good = False
+    if not good:
+        raise ManifestError(
+            f"{ITEM_CATALOG}: row {row}: attributes: expected a JSON object of texts, numbers and lists of texts "
+            f"without NUL, of {MAX_CHARACTERS:,} characters at most, found {text[:60]!r}"
+        )
+    return text
 
 
 def _check_ids(name: str, first_row: int, ids: Sequence[str]) -> None:

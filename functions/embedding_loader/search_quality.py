@@ -68,7 +68,7 @@ def choose(connection: Connection, tables: Store, vectors: Vectors) -> SearchQua
 
 
 def _scores(tables: Store, vectors: Vectors) -> list[list[float]]:
-    return [[score for _, score in answer] for answer in tables.nearest(vectors, [()] * len(vectors), LIMIT)]
+    return [[item.score for item in answer] for answer in tables.nearest(vectors, [()] * len(vectors), LIMIT)]
 
 
 def _recall(found: Sequence[Sequence[float]], exact: Sequence[Sequence[float]]) -> float:

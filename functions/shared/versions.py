@@ -107,7 +107,8 @@ class VersionTables:
 
     schema: sql.Identifier
     items: sql.Identifier
-    """(id, embedding, in_stock)"""
+    """(id, embedding, in_stock, attributes): JSON of `contracts.attributes` (null: none), a column that versions loaded
+    by earlier releases lack"""
     similar_items: sql.Identifier
     """(id, nearest): JSON of the nearest items in stock, [[id, distance], …], nearest first; a text of JSON is read
     twice as fast as arrays are"""
@@ -154,6 +155,11 @@ def has_exclusions(connection: Connection, version: str) -> bool:
     """Returns True if a version's `recent_items` has the column `excluded`, which versions loaded by earlier releases
     lack."""
     return _has_column(connection, f"{schema_name(version)}.recent_items", "excluded")
+
+
+def has_attributes(connection: Connection, version: str) -> bool:
+    """Returns True if a version's `items` has the column `attributes`."""
+    return _has_column(connection, f"{schema_name(version)}.items", "attributes")
 
 
 def ef_search(connection: Connection, version: str) -> int | None:

@@ -37,6 +37,9 @@ name = "title"
 [items.columns]
 genres = "tags:|"
 pages = "integer"
+[items.display]
+cover = "picture"
+price = "Price"
 [ratings]
 table = "stars"
 user = "reader"
@@ -53,7 +56,8 @@ buckets = 3
 
 BOOKS_SQL = (
     "CREATE TABLE readers (reader_id VARCHAR(20) PRIMARY KEY, home_town TEXT, email TEXT)",
-    "CREATE TABLE books (isbn CHAR(13) PRIMARY KEY, title TEXT, genres TEXT, pages BIGINT)",
+    "CREATE TABLE books (isbn CHAR(13) PRIMARY KEY, title TEXT, genres TEXT, pages BIGINT,"
+    " picture TEXT, price DECIMAL(6,2))",
     "CREATE TABLE stars (reader VARCHAR(20), book CHAR(13), score DECIMAL(3,1), scored_at DATETIME(6), INDEX (reader))",
 )
 

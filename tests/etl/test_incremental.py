@@ -30,8 +30,9 @@ CHANGES = (
     "UPDATE readers SET home_town = 'Bergen' WHERE reader_id = ' ann'",
     "DELETE FROM readers WHERE reader_id = 'cleo'",
     "UPDATE books SET pages = 7 WHERE isbn = '2'",
+    "UPDATE books SET picture = 'new.png', price = 1.5 WHERE isbn = '1'",
     "DELETE FROM books WHERE isbn = '1'",
-    "INSERT IGNORE INTO books VALUES ('3', 'Three', 'love', 3)",
+    "INSERT IGNORE INTO books VALUES ('3', 'Three', 'love', 3, NULL, 3)",
     "INSERT INTO stars VALUES ('ann', '3', 4, '2026-03-01')",
     "ALTER IGNORE TABLE books MODIFY pages INT",
 )
@@ -92,10 +93,12 @@ def test_partitions_in_which_nothing_changed_keep_their_files_and_a_rating_from_
     shops.make_books(shop_database, *SHOP, "INSERT INTO stars VALUES ('ann', '1', 2, '2099-01-01')")
     shops.run(spark, shop_database, FOLDERS, lake, only_changed=True)
     before = set(shops.marker(lake, "books-ml").files)
-    execute(shop_database, ["INSERT INTO stars VALUES ('Bo\\'s', '2', 8, '2026-05-01')"])
+    shown_only = "UPDATE books SET picture = 'new.png', price = price + 1"
+    execute(shop_database, ["INSERT INTO stars VALUES ('Bo\\'s', '2', 8, '2026-05-01')", shown_only])
     report = shops.run(spark, shop_database, FOLDERS, lake, only_changed=True)
     after = set(shops.marker(lake, "books-ml").files)
     assert {file.split("/")[0] for file in before & after} == {"reader_id=ann", "reader_id=cleo"}
+    assert {row["picture"] for row in shops.items(lake, "books-ml")} == {"new.png"}
     assert report.notes == ()
     full = shops.run(spark, shop_database, FOLDERS, lake)
     assert full.notes == ("stars.scored_at: 1 rows are dated after tomorrow: they count as the users' latest",)

@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from contracts import dataset_file
+from contracts.attributes import MAX_TEXT_CHARACTERS
 from contracts.dataset import Quality
 from contracts.dataset_file import DatasetError
 from etl.quality import QualityError
@@ -17,7 +18,8 @@ from tests.etl import shops
 
 SHOP = (
     "INSERT INTO readers VALUES (' ann', ' Oslo\t', 'a@x'), ('Bo\\'s', NULL, 'b@x'), ('cleo', 'Rome', 'c@x')",
-    "INSERT INTO books VALUES ('1', 'One', 'crime|love', 5000000000), ('2', 'Two', NULL, NULL)",
+    "INSERT INTO books VALUES ('1', 'One', 'crime|love', 5000000000, 'covers/1.png', 9.50),"
+    " ('2', 'Two', NULL, NULL, '', 1)",
     "INSERT INTO stars VALUES ('ann', '1', 7.5, '2026-01-01 10:00:00'), ('ann', '2', 3, '2026-01-02 10:00:00.5'),"
     " ('Bo\\'s', '1', 10, '2025-12-01'), ('cleo ', '2', 0, '2026-01-04')",
 )
@@ -40,13 +42,27 @@ def test_another_shops_schema_needs_only_another_dataset_file(
     assert not shops.quarantined(lake)
 
 
+def test_what_is_shown_of_items_is_in_their_catalogue_alone(
+    spark: SparkSession, shop_database: Login, lake: Path
+) -> None:
+    too_long = f"UPDATE books SET picture = REPEAT('x', {MAX_TEXT_CHARACTERS + 1}), price = NULL WHERE isbn = '2'"
+    shops.make_books(shop_database, *SHOP, too_long)
+    shops.run(spark, shop_database, shops.BOOKS, lake)
+    assert {(row["title"], row["picture"], row["Price"]) for row in shops.items(lake, "books-ml")} == {
+        ("One", "covers/1.png", 9.5), ("Two", None, None),
+    }  # fmt: skip
+    assert not {"title", "picture", "Price"} & set(shops.rows(lake, "books-ml")[0])
+    with pytest.raises(DatasetError, match=r"items\.display\.cover: books has no column front; it has"):
+        shops.run(spark, shop_database, shops.BOOKS.replace('"picture"', '"front"'), lake)
+
+
 def test_rejected_rows_lie_in_quarantine_each_with_its_reason(
     spark: SparkSession, shop_database: Login, lake: Path
 ) -> None:
     shops.make_books(
         shop_database,
         *SHOP,
-        "INSERT INTO books VALUES (' ', 'no key', NULL, 1)",
+        "INSERT INTO books (isbn, title, pages) VALUES (' ', 'no key', 1)",
         "INSERT INTO stars VALUES (NULL, '1', 1, '2026-01-01'), ('ann', NULL, 1, '2026-01-01'),"
         " ('ann', '1', NULL, '2026-01-01'), ('ann', '1', 10.5, '2026-01-01'), ('ann', '1', -1, '2027-01-01'),"
         " ('ann', '1', 5, NULL), ('nobody', '1', 5, '2026-01-01'), ('ann', '9', 5, '2026-01-01'),"

@@ -13,12 +13,14 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 
 from contracts import api
 from contracts.artifacts import MAX_SIMILAR_ITEMS
 from contracts.events import MAX_HISTORY, MAX_ID_CHARACTERS
 from functions.recommendation_api import handler as module
 from functions.recommendation_api.service import DEFAULT_LIMIT, Memory
+from functions.shared import versions
 from functions.shared.database import connect
 from functions.shared.environment import MAX_RECOMMENDATIONS
 from tests.functions.conftest import Store
@@ -34,7 +36,8 @@ V1, V2 = "20261101T000000Z-000001", "20261102T000000Z-000002"
 def shop(store: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(module, "_inference", None)
     monkeypatch.setattr(module, "_memory", Memory())
-    made = world(V1, out_of_stock=frozenset({"I3", "I4"}), excluded={"101": ["I59"]})
+    told = {item: {"name": f"Item {item}", "price": 9.5, "buyPrice": 5} for item in ("I5", "I58", "I59")}
+    made = world(V1, out_of_stock=frozenset({"I3", "I4"}), excluded={"101": ["I59"]}, attributes=told)
     made.publish(store.s3, store.bucket)
     load(store.bucket, V1)
     yield made
@@ -56,7 +59,8 @@ def test_a_customer_is_answered_as_the_stream_answers(shop: Any) -> None:
     answered = get("/v1/recommendations", ("customer", "100"), *(("items", item) for item in browsed), ("limit", 5))
     assert (answered.status, answered.json["model_version"], answered.json["strategy"]) == (200, V1, "personalized")
     streamed = infer(request(items=browsed, customer_number="100"), limit=5)["responses"][0]
-    assert answered.json["items"] == streamed["recommended_items"]
+    scored = [{"id": item["id"], "score": item["score"]} for item in answered.json["items"]]
+    assert scored == streamed["recommended_items"]
     assert answered.ids == shop.best(_vector(shop, ["I1", "I7", *shop.recent["100"]]), 5, ["I7", "I1"])
     again = post({"customer": 100, "items": browsed, "limit": 5})
     assert again.json["items"] == answered.json["items"]
@@ -75,6 +79,29 @@ def test_what_the_answer_rests_on_is_its_strategy(shop: Any) -> None:
     assert get("/v1/recommendations").ids == get("/v1/popular").ids
     nothing = post({"items": list(shop.item_ids)})
     assert (nothing.json["strategy"], nothing.ids) == ("nothing", [])
+
+
+def test_an_item_is_shown_by_what_the_specification_displays(shop: Any, store: Store) -> None:
+    """The names of `[items.display]`, not those of the features, and nothing for what an earlier release loaded."""
+    shown = {"name": "Item I59", "price": 9.5}
+    near = min((item for item in ("I58", "I59")), key=lambda item: -shop.scores(shop.vector("I5"))[item])
+    answers = [
+        get("/v1/popular", ("limit", 3)),
+        get("/v1/recommendations", ("limit", 3)),
+        get("/v1/items/I5/similar", ("limit", 20)),
+        get("/v1/recommendations", ("items", "I5"), ("limit", 60)),
+    ]
+    for answered in answers[:2]:
+        assert [item["attributes"] for item in answered.json["items"]] == [shown, {**shown, "name": "Item I58"}, {}]
+    for answered in answers[2:]:
+        by_id = {item["id"]: item["attributes"] for item in answered.json["items"]}
+        assert by_id.get(near, {"name": f"Item {near}", "price": 9.5}) == {"name": f"Item {near}", "price": 9.5}
+    assert near in answers[3].ids
+    world(V2, out_of_stock=frozenset({"I3"})).publish(store.s3, store.bucket)
+    load(store.bucket, V2)
+    store.connection.execute(sql.SQL("ALTER TABLE {} DROP attributes").format(versions.tables(V2).items))
+    assert get("/v1/popular").json["items"][0]["attributes"] == {}
+    assert get("/v1/items/I5/similar").json["items"][0]["attributes"] == {}
 
 
 def test_excluded_items_are_in_no_answer_and_the_list_is_full(shop: Any) -> None:

@@ -369,7 +369,7 @@ def test_a_score_that_is_not_finite_costs_its_own_record_alone(store: Store, mon
 
     def spoilt(self: Tables, *given: Any) -> Any:
         answers = nearest(self, *given)
-        answers[1] = [(id_, float("nan")) for id_, _ in answers[1]]
+        answers[1] = [found._replace(score=float("nan")) for found in answers[1]]
         return answers
 
     monkeypatch.setattr(Tables, "nearest", spoilt)

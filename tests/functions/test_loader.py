@@ -55,6 +55,11 @@ MISTAKES: dict[str, tuple[str, str | bytes, str]] = {
     "not_utf8": (ITEM_EMBEDDINGS, b"id,embedding\n\xff\n", "expected csv in UTF-8"),
     "stock": (ITEM_CATALOG, "id,in_stock,popularity\nI0,yes,1\n", "in_stock: expected true or false, found 'yes'"),
     "popularity": (ITEM_CATALOG, "id,in_stock,popularity\nI0,true,-1\n", "popularity: expected a number"),
+    "attributes": (
+        ITEM_CATALOG,
+        "id,in_stock,popularity,attributes\nI0,true,1,[1]\n",
+        "row 1: attributes: expected a JSON",
+    ),
     "recent": (USER_CATALOG, 'id,recent_items\n100,"{}"\n', "recent_items: expected a JSON list"),
 }
 

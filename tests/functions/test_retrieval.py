@@ -151,7 +151,7 @@ def test_recall_is_high_and_nothing_hidden_or_out_of_stock_is_found(catalogue: C
     found = catalogue.store().nearest(queries, hidden, 10)
     hits = 0
     for query, out, answer in zip(queries, hidden, found, strict=True):
-        ids = [id_ for id_, _ in answer]
+        ids = [item.id for item in answer]
         assert len(set(ids)) == 10
         assert not out & set(ids)
         assert not [id_ for id_ in ids if id_.endswith("0")]
@@ -164,10 +164,10 @@ def test_a_filter_that_hides_the_nearest_hundreds_still_leaves_as_many_as_asked_
     query = catalogue.vectors[:1]
     near = set(catalogue.exact(query[0], 400, set()))
     ((*found,),) = catalogue.store().nearest(query, [near], 10)
-    ids = [id_ for id_, _ in found]
+    ids = [item.id for item in found]
     assert len(ids) == 10
     assert not near & set(ids)
-    scores = [score for _, score in found]
+    scores = [item.score for item in found]
     assert scores == sorted(scores, reverse=True)
 
 
@@ -183,12 +183,12 @@ def test_a_full_list_comes_when_all_of_the_nearest_were_rated(count: int, catalo
     )
     session = catalogue.exact(query[0], 5, set(rated))
     found, unknown = catalogue.store().nearest(np.repeat(query, 2, axis=0), [session, []], 20, ["c", None])
-    ids = [id_ for id_, _ in found]
+    ids = [item.id for item in found]
     assert len(set(ids)) == 20
     assert not set(ids) & {*rated, *session}
     # The index of this test is built in a hurry.
     assert len(set(ids) & set(catalogue.exact(query[0], 20, {*rated, *session}))) >= 12
-    assert {id_ for id_, _ in unknown} & set(rated)
+    assert {item.id for item in unknown} & set(rated)
 
 
 def test_a_batch_of_look_ups_is_one_statement_over_the_primary_key(catalogue: Catalogue) -> None:

@@ -40,7 +40,7 @@ def recall(store: Store, shop: World) -> float:
     found = tables.nearest(shop.users, [()] * len(shop.users), 10)
     best = [set(shop.best(user, 10)) for user in shop.users]
     return float(
-        np.mean([len(each & {id_ for id_, _ in answer}) / 10 for each, answer in zip(best, found, strict=True)])
+        np.mean([len(each & {item.id for item in answer}) / 10 for each, answer in zip(best, found, strict=True)])
     )
 
 

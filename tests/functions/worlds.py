@@ -33,6 +33,8 @@ class World:
     out_of_stock: frozenset[str] = frozenset()
     recent: Mapping[str, Sequence[str]] = field(default_factory=dict)
     excluded: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By item; where there are none at all, the catalogue is as earlier releases wrote it."""
     tower: bytes | None = None
     item_tower: bytes | None = None
     with_catalog: bool = True
@@ -79,7 +81,12 @@ class World:
         }
         if self.with_catalog:
             stock = ((id_, str(id_ not in self.out_of_stock).lower(), p) for id_, p in self.popularity.items())
-            files[artifacts.ITEM_CATALOG] = csv_bytes(artifacts.ITEM_CATALOG_COLUMNS, stock)
+            columns = artifacts.ITEM_CATALOG_COLUMNS
+            if self.attributes:
+                shown = (json.dumps(self.attributes.get(id_, {})) for id_ in self.item_ids)
+                files[artifacts.ITEM_CATALOG] = csv_bytes(columns, ((*s, a) for s, a in zip(stock, shown, strict=True)))
+            else:
+                files[artifacts.ITEM_CATALOG] = csv_bytes(columns[:-1], stock)
             lists = ((self.recent.get(id_, ()), self.excluded.get(id_, ())) for id_ in self.user_ids)
             rows = (
                 (id_, *(json.dumps(list(ids)) for ids in both)) for id_, both in zip(self.user_ids, lists, strict=True)

@@ -51,6 +51,7 @@ def test_the_catalog_says_what_is_in_stock_and_how_popular(published: Published)
     assert tuple(catalog[0]) == contract.ITEM_CATALOG_COLUMNS
     assert {row["in_stock"] for row in catalog} == {"true", "false"}
     assert sum(float(row["popularity"]) for row in catalog) == pytest.approx(1.0)
+    assert set(json.loads(catalog[0]["attributes"])) >= {"line", "scale", "price", "productLine", "quantityInStock"}
     assert max(len(json.loads(row["recent_items"])) for row in rows(published, contract.USER_CATALOG)) <= 50
 
 

@@ -190,7 +190,7 @@ def purchases(n_users: int, tracks_each: int, n_tracks: int = 12) -> tuple[pa.Ta
 
 def test_purchases_are_liked_and_items_that_nobody_bought_are_in_the_catalogue(tmp_path: Path) -> None:
     table, tracks = purchases(6, 4)
-    spec = replace(PURCHASES, buckets=2)
+    spec = replace(PURCHASES, buckets=2, items=replace(PURCHASES.items, display={"title": "title"}))
     root = worlds.write(table, spec, tmp_path)
     folder = root / items_folder(spec.name)
     folder.mkdir()
@@ -204,6 +204,7 @@ def test_purchases_are_liked_and_items_that_nobody_bought_are_in_the_catalogue(t
     assert data.items.ids == tuple(sorted(map(str, range(12))))
     assert "11" not in {data.items.ids[item] for item in data.item}
     assert set(data.items.columns["Unit. Price"]) == {9.0}, "the items' own table has the latest values"
+    assert data.notes == ("title: not in the items' catalogue, so answers cannot show it: run the ETL job again",)
     columns = data.users.columns
     assert (columns["born"][0], columns["born.year"][0], columns["born.month"][0]) == ("1990-05-01", "1990", "5")
     assert (columns["born.weekday"][0], columns["born.weekday"][1]) == ("2", "")

@@ -10,7 +10,7 @@ import numpy as np
 from contracts.artifacts import MAX_RECENT_ITEMS, SCORE_DIGITS
 from contracts.events import PRODUCT, Strategy
 from functions.shared.serving.requests import Request
-from functions.shared.serving.store import Item, Near, Scored, Store, User
+from functions.shared.serving.store import Found, Item, Near, Store, User
 from functions.shared.serving.tower import UserTower
 from functions.shared.vectors import Vectors
 
@@ -51,13 +51,14 @@ def recommend(store: Store, tower: UserTower | None, requests: Sequence[Request]
     return [_answer(*answer) for answer in zip(plans, recommended, near, strict=True)]
 
 
-def similar(store: Store, item: str, limit: int, exclude: Collection[str] = ()) -> list[Scored] | None:
-    """Returns the items in stock that are most similar to one, with their scores; `None` if the version lacks it."""
+def similar(store: Store, item: str, limit: int, exclude: Collection[str] = ()) -> list[Found] | None:
+    """Returns the items in stock that are most similar to one; `None` if the version lacks it."""
     found = store.items({item: True}).get(item)
     if found is None:
         return None
-    shown = _shown(found.similar, store.sold_out([near.id for near in found.similar]), exclude)
-    return [(near.id, store.score(near.distance)) for near in shown[:limit]]
+    in_stock = store.in_stock([near.id for near in found.similar], with_attributes=True)
+    shown = _shown(found.similar, in_stock, exclude)
+    return [Found(near.id, store.score(near.distance), in_stock[near.id]) for near in shown[:limit]]
 
 
 def _wanted_items(requests: Sequence[Request], users: Mapping[str, User]) -> dict[str, bool]:
@@ -126,12 +127,13 @@ def _recent_vectors(store: Store, plan: _Plan, items: Mapping[str, Item]) -> Vec
     return store.unpack([items[item].vector for item in plan.recent])
 
 
-def _search(store: Store, plans: Sequence[_Plan], limit: int) -> list[list[Scored]]:
+def _search(store: Store, plans: Sequence[_Plan], limit: int) -> list[list[Found]]:
     with_vector = [plan for plan in plans if plan.vector is not None]
     without = [plan for plan in plans if plan.vector is None]
     vectors = np.array([plan.vector for plan in with_vector], dtype=np.float32)
-    nearest = iter(store.nearest(vectors, *_left_out(with_vector, limit)))
-    popular = iter(store.popular(*_left_out(without, limit)))
+    with_attributes = any(plan.request.wants_attributes for plan in plans)
+    nearest = iter(store.nearest(vectors, *_left_out(with_vector, limit), with_attributes))
+    popular = iter(store.popular(*_left_out(without, limit), with_attributes))
     return [next(popular if plan.vector is None else nearest) for plan in plans]
 
 
@@ -144,26 +146,34 @@ def _similar(
 ) -> Iterator[list[dict[str, Any]]]:
     """Yields for each plan the similar items for the known items of the cart, or for the last known browsed item."""
     asked = [plan.similar_to(items) for plan in plans]
-    sold_out = store.sold_out({near.id for known in asked for item in known for near in items[item].similar})
+    in_stock = store.in_stock({near.id for known in asked for item in known for near in items[item].similar})
     for plan, known in zip(plans, asked, strict=True):
         hidden = set(plan.hidden)
-        shown = {item: _shown(items[item].similar, sold_out, hidden)[:limit] for item in known}
+        shown = {item: _shown(items[item].similar, in_stock, hidden)[:limit] for item in known}
         yield [
             {PRODUCT: item, "similar_items": [{"id": near.id, "distance": near.distance} for near in nearest]}
             for item, nearest in shown.items()
         ]
 
 
-def _shown(nearest: Sequence[Near], sold_out: Collection[str], hidden: Collection[str]) -> list[Near]:
-    return [near for near in nearest if near.id not in sold_out and near.id not in hidden]
+def _shown(nearest: Sequence[Near], in_stock: Collection[str], hidden: Collection[str]) -> list[Near]:
+    return [near for near in nearest if near.id in in_stock and near.id not in hidden]
 
 
-def _answer(plan: _Plan, found: Sequence[Scored], similar: list[dict[str, Any]]) -> dict[str, Any]:
-    if not all(math.isfinite(score) for _, score in found):
+def _answer(plan: _Plan, found: Sequence[Found], similar: list[dict[str, Any]]) -> dict[str, Any]:
+    if not all(math.isfinite(item.score) for item in found):
         return {"id": plan.request.id, "error": "a score that is not finite"}
     return {
         "id": plan.request.id,
-        "recommended_items": [{"id": id_, "score": round(score, SCORE_DIGITS)} for id_, score in found],
+        "recommended_items": [answer_item(item, plan.request.wants_attributes) for item in found],
         "similar_items": similar,
         "strategy": (plan.strategy if found else Strategy.NOTHING).value,
     }
+
+
+def answer_item(found: Found, with_attributes: bool) -> dict[str, Any]:
+    """Returns an item as answers have it."""
+    item: dict[str, Any] = {"id": found.id, "score": round(found.score, SCORE_DIGITS)}
+    if with_attributes:
+        item["attributes"] = found.attributes or {}
+    return item

@@ -32,6 +32,8 @@ class Request:
     exclude: tuple[str, ...] = ()
     """Items that the caller does not want to see."""
     wants_similar: bool = True
+    wants_attributes: bool = False
+    """True: the items of the answer come with their attributes."""
 
     @property
     def session(self) -> tuple[str, ...]:
@@ -96,6 +98,7 @@ def read_request(raw: Any) -> Request:
         browsed=tuple(item for item in browsed if item not in cart),
         exclude=tuple(item for item in (_id(value, "exclude") for value in exclude) if storable(item)),
         wants_similar=raw.get("similar") is not False,
+        wants_attributes=raw.get("attributes") is True,
     )
 
 

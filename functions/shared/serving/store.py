@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import psycopg
 from psycopg import sql
+from psycopg.types.json import set_json_loads
 
 from contracts.artifacts import MAX_RECENT_ITEMS, has_length
 from functions.shared import versions
@@ -54,9 +55,9 @@ WITH query AS MATERIALIZED (
     FROM unnest(%b, %b::text[], %b::text[]) WITH ORDINALITY AS given (vector, session, customer, n)
     LEFT JOIN LATERAL (SELECT r.excluded FROM {excluded} r WHERE r.user_id = given.customer LIMIT 1) past ON true
 )
-SELECT query.n, near.id, near.distance
+SELECT query.n, near.id, near.distance, near.attributes
 FROM query CROSS JOIN LATERAL (
-    SELECT i.id, i.embedding {operator} query.vector AS distance
+    SELECT i.id, i.embedding {operator} query.vector AS distance, {attributes} AS attributes
     FROM {items} i
     WHERE i.in_stock AND i.id <> ALL (query.session) AND NOT query.excluded ? i.id
     ORDER BY i.embedding {operator} query.vector
@@ -70,10 +71,12 @@ WITH query AS MATERIALIZED (
     FROM unnest(%b::text[], %b::text[]) WITH ORDINALITY AS given (session, customer, n)
     LEFT JOIN LATERAL (SELECT r.excluded FROM {excluded} r WHERE r.user_id = given.customer LIMIT 1) past ON true
 )
-SELECT query.n, best.id, best.popularity
+SELECT query.n, best.id, best.popularity, best.attributes
 FROM query CROSS JOIN LATERAL (
-    SELECT p.id, p.popularity, p.rank FROM {popular_items} p
-    CROSS JOIN LATERAL (SELECT i.in_stock FROM {items} i WHERE i.id = p.id LIMIT 1) now
+    SELECT p.id, p.popularity, p.rank, now.attributes FROM {popular_items} p
+    CROSS JOIN LATERAL (
+        SELECT i.in_stock, {attributes} AS attributes FROM {items} i WHERE i.id = p.id LIMIT 1
+    ) now
     WHERE now.in_stock AND p.id <> ALL (query.session) AND NOT query.excluded ? p.id
     ORDER BY p.rank LIMIT {limit}
 ) best
@@ -81,8 +84,8 @@ ORDER BY query.n, best.rank
 """
 
 # The lists of popular and of similar items are made when a version is loaded; what was sold out since is left out here.
-_SOLD_OUT = """
-SELECT i.id FROM unnest(%b::text[]) AS q (id) JOIN {items} i ON i.id = q.id WHERE NOT i.in_stock
+_IN_STOCK = """
+SELECT i.id, {attributes} FROM unnest(%b::text[]) AS q (id) JOIN {items} i ON i.id = q.id WHERE i.in_stock
 """
 
 _EXCLUDED_COUNTS = """
@@ -93,8 +96,20 @@ WHERE r.user_id = ANY (%b::text[]) AND r.excluded IS NOT NULL
 _NO_EXCLUSIONS = "(SELECT NULL::text AS user_id, NULL::jsonb AS excluded WHERE false)"
 """Takes the table's place for a version that an earlier release loaded."""
 
-Scored = tuple[str, float]
-"""An item's id and its score, better the larger."""
+_NO_ATTRIBUTES = sql.SQL("NULL::jsonb")
+"""Takes the column's place where attributes are not asked for, or the version has none."""
+
+Attributes = Mapping[str, Any]
+
+
+class Found(NamedTuple):
+    """An item of an answer."""
+
+    id: str
+    score: float
+    """Better the larger."""
+    attributes: Attributes | None = None
+    """`None` where they were not asked for, or the item has none."""
 
 
 class Near(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -129,6 +144,7 @@ def prepare(connection: Connection) -> None:
         if error.sqlstate is not None:  # the server refused something; pgvector itself says that the type is missing
             raise
         raise versions.NoActiveVersionError from None
+    set_json_loads(msgspec.json.decode, connection)
     connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}")
     _in_force.pop(connection, None)
     # With a filter, the scan goes on until there are as many results as asked for, also where thousands of the nearest
@@ -151,7 +167,7 @@ class Store:
         self._version = version
         self._similarity = similarity
         asked = _asked_once(connection, version)
-        self._has_exclusions = asked.has_exclusions
+        self._asked = asked
         if asked.ef_search != _in_force.get(connection, EF_SEARCH):
             connection.execute(f"SET hnsw.ef_search = {asked.ef_search}")
             _in_force[connection] = asked.ef_search
@@ -175,7 +191,8 @@ class Store:
         sessions: Sequence[Collection[str]],
         limit: int,
         customers: Sequence[str | None] | None = None,
-    ) -> list[list[Scored]]:
+        with_attributes: bool = False,
+    ) -> list[list[Found]]:
         """Returns for each vector (n, dim) the best items in stock, the best first.
 
         It leaves out the items of the vector's session, and the items that are excluded for its customer (`None`: an
@@ -186,14 +203,14 @@ class Store:
         order = _alike_together(vectors)
         literals = [array_literal(sessions[n]) for n in order]
         asking = [customers[n] if customers else None for n in order]
-        rows = self._rows(NEAREST, [list(vectors[order]), literals, asking], limit)
+        rows = self._rows(NEAREST, [list(vectors[order]), literals, asking], limit, with_attributes)
         places = (order + 1).tolist()
-        scored = ((places[n - 1], id_, self.score(distance)) for n, id_, distance in rows)
+        scored = ((places[n - 1], id_, self.score(distance), shown) for n, id_, distance, shown in rows)
         return _by_query(scored, len(vectors), by_score=True)
 
-    def sold_out(self, ids: Collection[str]) -> set[str]:
-        """Returns those of the version's items that are out of stock now."""
-        return {id_ for (id_,) in self._rows(_SOLD_OUT, [list(ids)])} if ids else set()
+    def in_stock(self, ids: Collection[str], with_attributes: bool = False) -> Mapping[str, Attributes | None]:
+        """Returns those of the version's items that are in stock now, with their attributes."""
+        return dict(self._rows(_IN_STOCK, [list(ids)], with_attributes=with_attributes)) if ids else {}
 
     def score(self, distance: float) -> float:
         """Returns the score of an item at a distance: the larger, the better."""
@@ -204,12 +221,16 @@ class Store:
         return dict(self._rows(_EXCLUDED_COUNTS, [list(customers)]))
 
     def popular(
-        self, sessions: Sequence[Collection[str]], limit: int, customers: Sequence[str | None]
-    ) -> list[list[Scored]]:
+        self,
+        sessions: Sequence[Collection[str]],
+        limit: int,
+        customers: Sequence[str | None],
+        with_attributes: bool = False,
+    ) -> list[list[Found]]:
         """Returns for each session the most popular items in stock, with their popularity as the score; else like
         `nearest`."""
         given = [[*map(array_literal, sessions)], list(customers)]
-        rows = self._rows(_POPULAR, given, limit) if sessions else []
+        rows = self._rows(_POPULAR, given, limit, with_attributes) if sessions else []
         return _by_query(rows, len(sessions))
 
     def can_search(self, vector: Vectors) -> bool:
@@ -220,16 +241,21 @@ class Store:
     def unpack(self, packed: Sequence[bytes]) -> Vectors:
         return unpack(packed, self.dim)
 
-    def statement(self, template: str, limit: int = 0) -> bytes:
+    def statement(self, template: str, limit: int = 0, with_attributes: bool = False) -> bytes:
         """Returns a statement over this version's tables."""
-        return _statement(template, self._version, self._similarity, limit, self._has_exclusions)
+        shown = with_attributes and self._asked.has_attributes
+        return _statement(template, self._version, self._similarity, limit, self._asked.has_exclusions, shown)
 
-    def _rows(self, template: str, parameters: Sequence[Any], limit: int = 0) -> list[tuple[Any, ...]]:
-        return self._cursor.execute(self.statement(template, limit), parameters).fetchall()
+    def _rows(
+        self, template: str, parameters: Sequence[Any], limit: int = 0, with_attributes: bool = False
+    ) -> list[tuple[Any, ...]]:
+        return self._cursor.execute(self.statement(template, limit, with_attributes), parameters).fetchall()
 
 
 @lru_cache(maxsize=64)
-def _statement(template: str, version: str, similarity: str, limit: int, has_exclusions: bool) -> bytes:
+def _statement(
+    template: str, version: str, similarity: str, limit: int, has_exclusions: bool, with_attributes: bool
+) -> bytes:
     """Composes a statement. It is cached, because this costs as much as a small batch's search."""
     tables = versions.tables(version)
     composed = sql.SQL(template).format(
@@ -240,6 +266,7 @@ def _statement(template: str, version: str, similarity: str, limit: int, has_exc
         similar_items=tables.similar_items,
         popular_items=tables.popular_items,
         excluded=tables.recent_items if has_exclusions else sql.SQL(_NO_EXCLUSIONS),
+        attributes=sql.SQL("i.attributes") if with_attributes else _NO_ATTRIBUTES,
         operator=sql.SQL(versions.DISTANCE_OPERATOR[similarity]),
         limit=sql.Literal(limit),
     )
@@ -251,6 +278,7 @@ class _Asked:
     """The properties of a version that decide how it is searched, from its own rows."""
 
     has_exclusions: bool
+    has_attributes: bool
     ef_search: int
 
 
@@ -263,8 +291,11 @@ def _asked_once(connection: Connection, version: str) -> _Asked:
     """Asks the database once for each connection and version."""
     answers = _asked.setdefault(connection, {})
     if version not in answers:
-        has_exclusions = versions.has_exclusions(connection, version)
-        answers[version] = _Asked(has_exclusions, versions.ef_search(connection, version) or EF_SEARCH)
+        answers[version] = _Asked(
+            versions.has_exclusions(connection, version),
+            versions.has_attributes(connection, version),
+            versions.ef_search(connection, version) or EF_SEARCH,
+        )
     return answers[version]
 
 
@@ -284,12 +315,12 @@ def array_literal(ids: Collection[str]) -> str:
     return "{" + ",".join(f'"{id_}"' for id_ in quoted) + "}"
 
 
-def _by_query(rows: Any, count: int, by_score: bool = False) -> list[list[Scored]]:
-    """Collects rows (number of the query from 1, id, score) in a list for each query."""
-    answers: list[list[Scored]] = [[] for _ in range(count)]
-    for n, id_, score in rows:
-        answers[n - 1].append((id_, score))
+def _by_query(rows: Any, count: int, by_score: bool = False) -> list[list[Found]]:
+    """Collects rows (number of the query from 1, id, score, attributes) in a list for each query."""
+    answers: list[list[Found]] = [[] for _ in range(count)]
+    for n, *found in rows:
+        answers[n - 1].append(Found(*found))
     if by_score:
         for answer in answers:
-            answer.sort(key=lambda scored: (-scored[1], scored[0]))
+            answer.sort(key=lambda found: (-found.score, found.id))
     return answers

@@ -37,16 +37,19 @@ class Model:
 
     manifest: Manifest
     tower: "UserTower | None"
+    labels: tuple[str, ...] = ()
+    """The attributes that answers show of an item."""
 
 
 def load_model(bucket: ArtifactBucket, manifest: Manifest) -> Model:
     """Raises `ManifestError` or `ModelError` where the version cannot be run."""
     dataset = dataset_of(manifest)
+    labels = tuple(dataset.items.shown) if dataset else ()
     if USER_TOWER not in manifest.files:
-        return Model(manifest, None)
+        return Model(manifest, None, labels)
     if dataset is None:
         raise ModelError(f"{manifest.version}: expected a dataset specification beside the user tower, found none")
-    return Model(manifest, UserTower(bucket.read(manifest, USER_TOWER), dataset))
+    return Model(manifest, UserTower(bucket.read(manifest, USER_TOWER), dataset), labels)
 
 
 def load_item_tower(bucket: ArtifactBucket, manifest: Manifest) -> "ItemTower | None":
