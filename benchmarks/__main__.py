@@ -1,4 +1,4 @@
-"""Runs the benchmarks one after the other: `python -m benchmarks [etl | vector_store | stream | training | soak]…`."""
+"""Runs the benchmarks one after the other: `python -m benchmarks [NAME]…`; without a name, all of them."""
 
 import argparse
 import subprocess
@@ -8,6 +8,7 @@ SMALL = {
     "etl": ["--sizes", "10000", "100000"],
     "vector_store": [],
     "stream": [],
+    "api": [],
     "training": [],
     "soak": ["--events", "5000"],
 }

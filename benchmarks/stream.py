@@ -9,19 +9,14 @@ sample shop, one epoch) are real.
 import argparse
 import base64
 import contextlib
-import hashlib
 import io
 import itertools
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -31,9 +26,9 @@ from rich.table import Table
 
 from benchmarks import shop
 from benchmarks.naive import NaiveWay
+from benchmarks.system import BUCKET, services, sha256, tower
 from benchmarks.vector_store import BARE
 from contracts.artifacts import USER_TOWER
-from emulator.ministack import MiniStack
 from functions.model_inference import handler as inference
 from functions.shared.database import Connection
 from functions.shared.serving.store import EF_SEARCH, Store
@@ -42,7 +37,7 @@ from functions.stream_transformation import handler as stream
 from functions.stream_transformation.inference import InferenceClient
 from tests.functions.lambdas import Context, LambdaService, firehose_event
 
-BUCKET, LIMIT = "artifacts", 5
+LIMIT = 5
 BATCHES = (1, 10, 100, 500)
 SECONDS = 4.0
 GOALS_AT = 100_000
@@ -74,49 +69,17 @@ def main() -> None:
     console = Console(file=sys.stdout)
     for function in (inference, stream):
         function.logger.setLevel("ERROR")
-    tower, dataset = _tower()
-    with _services() as (connection, s3):
+    content, dataset = tower()
+    with services() as (connection, s3):
         for size in arguments.catalogues:
             vectors = shop.clustered(size)
-            manifest, _ = shop.load_version(connection, vectors, {USER_TOWER: _sha256(tower)}, dataset)
-            s3.put_object(Bucket=BUCKET, Key=f"{manifest.version}/{USER_TOWER}", Body=tower)
+            manifest, _ = shop.load_version(connection, vectors, {USER_TOWER: sha256(content)}, dataset)
+            s3.put_object(Bucket=BUCKET, Key=f"{manifest.version}/{USER_TOWER}", Body=content)
             store = Store(connection, manifest.version, "cosine", shop.DIM)
             with contextlib.redirect_stdout(io.StringIO()):
                 rows = _measure(connection, store, size)
             console.print(_rate_table(rows, size))
         console.print(_cold_start_table())
-
-
-def _tower() -> tuple[bytes, dict[str, Any]]:
-    from functions.shop_seeder.sample_shop import generate
-    from tests.training import worlds
-    from training import onnx_export, pipeline
-    from training.data import from_table
-    from training.fit import Settings
-
-    data = from_table(worlds.shop_table(generate()), worlds.CLASSIC, "sample shop")
-    trained = pipeline.train(data, Settings(epochs=1, dim=shop.DIM, linear_dim=0))
-    encodings = trained.inputs.shape.user_encodings
-    return onnx_export.user_tower(trained.model.users, encodings, shop.DIM), worlds.CLASSIC.to_dict()
-
-
-@contextmanager
-def _services() -> Iterator[tuple[Connection, Any]]:
-    """Starts a database and S3, and sets the functions' environment to them."""
-    with tempfile.TemporaryDirectory() as folder, shop.database() as (_, where), shop.connection(where) as connection:
-        ministack = MiniStack(Path(folder) / "data", Path(folder) / "ministack.log")
-        ministack.start()
-        s3 = ministack.client("s3")
-        s3.create_bucket(Bucket=BUCKET)
-        database = {"HOST": where.host, "PORT": str(where.port), "NAME": where.name, "USER": where.user}
-        os.environ.update({f"VECTOR_DB_{name}": value for name, value in database.items()})
-        os.environ.update(VECTOR_DB_PASSWORD=shop.PASSWORD, ML_ARTIFACTS_BUCKET=BUCKET)
-        os.environ.update(ministack.environment(ministack.root))
-        try:
-            yield connection, s3
-        finally:
-            s3.close()
-            ministack.stop()
 
 
 def _events(count: int, size: int) -> list[dict[str, Any]]:
@@ -234,10 +197,6 @@ def _cold_start_table() -> Table:
         values = [run[place] for run in runs]
         table.add_row(name, f"{np.median(values):.2f} {unit}", f"{min(values):.2f} {unit}", goal)
     return table
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 if __name__ == "__main__":
