@@ -54,7 +54,8 @@ def measure(connection: Connection, manifest: Manifest) -> SearchQuality | None:
 def choose(connection: Connection, tables: Store, vectors: Vectors) -> SearchQuality:
     """The first candidate that finds enough for the vectors (n, dim), or the last. It leaves settings as they were."""
     with connection.transaction(force_rollback=True):
-        # Without its index, the same statement reads all items.
+        # Without its index, the same statement reads all items. A plan that was kept would not know of the setting.
+        connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
         connection.execute("SET LOCAL enable_indexscan = off")
         exact = _scores(tables, vectors)
     for ef_search in CANDIDATES:

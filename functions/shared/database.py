@@ -1,6 +1,7 @@
 """The connection to the vector store: opened with backoff, kept over invocations, checked before it is used again."""
 
 import contextlib
+import itertools
 import os
 import socket
 import threading
@@ -105,18 +106,59 @@ def ended_at(connection: Connection, at: float) -> Iterator[None]:
     The server's own timeout does not hold where the server hangs, and psycopg waits for an answer without end. What
     waits raises `psycopg.OperationalError`.
     """
-    with socket.socket(fileno=os.dup(connection.fileno())) as wire:
-        timer = threading.Timer(max(0.0, at - time.monotonic()), _break_off, [wire])
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
+    place = _watch.add(connection, at)
+    try:
+        yield
+    finally:
+        _watch.remove(place)
 
 
-def _break_off(wire: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # the block was done at this very moment
+class _Watch:
+    """One thread that breaks off connections when their time is over: one a request would cost more than a look-up.
+
+    It wakes when the earliest moment that it has seen comes, so that adding and removing a connection wakes nobody.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: dict[int, tuple[float, Connection]] = {}
+        self._places = itertools.count()
+        self._wakes = float("inf")
+        self._thread: threading.Thread | None = None
+
+    def add(self, connection: Connection, at: float) -> int:
+        with self._changed:
+            place = next(self._places)
+            self._waiting[place] = at, connection
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                self._thread.start()
+            elif at < self._wakes:
+                self._changed.notify()
+            return place
+
+    def remove(self, place: int) -> None:
+        with self._changed:
+            self._waiting.pop(place, None)
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for place, (at, connection) in list(self._waiting.items()):
+                    if at <= now:
+                        del self._waiting[place]
+                        _break_off(connection)
+                self._wakes = min((at for at, _ in self._waiting.values()), default=float("inf"))
+                self._changed.wait(None if self._wakes == float("inf") else self._wakes - now)
+
+
+_watch = _Watch()
+
+
+def _break_off(connection: Connection) -> None:
+    """The block is not done, so the connection is not closed, and its descriptor is its own."""
+    with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as wire:
         wire.shutdown(socket.SHUT_RDWR)
 
 

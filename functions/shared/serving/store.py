@@ -152,6 +152,9 @@ def prepare(connection: Connection) -> None:
     connection.execute("SET hnsw.iterative_scan = strict_order")
     connection.execute(f"SET hnsw.max_scan_tuples = {MAX_SCAN_TUPLES}")
     connection.execute(f"SET hnsw.scan_mem_multiplier = {SCAN_MEMORY}")
+    # A plan for each execution would take as long as a single request's search. The statements are written so that one
+    # plan is good for all (PostgreSQL: PREPARE, Notes; tests/functions/test_retrieval.py looks at both kinds).
+    connection.execute("SET plan_cache_mode = force_generic_plan")
 
 
 class Store:
