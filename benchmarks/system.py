@@ -1,4 +1,4 @@
-"""What the functions' benchmarks share: a database, S3 and the environment of the functions, and a user tower."""
+"""Gives the benchmarks of the functions a database, S3, the environment of the functions, and a user tower."""
 
 import hashlib
 import os
