@@ -11,6 +11,8 @@ BURST = (1, 5_000)
 """An account's own limits, which a route's cannot exceed (API Gateway developer guide, "Quotas for configuring and
 running an HTTP API")."""
 LATENCY_MS = (50, 29_000)
+DOMAIN = r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
+CERTIFICATE = r"arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+"
 
 
 class Authorization(StrEnum):
@@ -43,6 +45,12 @@ class RecommendationApiSettings(TypedDict, total=False):
     """The alarm's limit for the latency's 99th percentile, in milliseconds, 50 to 29,000."""
     memory_mb: int
     """Memory of the recommending function in MB, 128 to 10,240; 1,769 is one whole processor."""
+    domain_name: str
+    """A domain name of the shop's own, such as `api.shop.example.com`; API Gateway's address is then switched off."""
+    certificate_arn: str
+    """With `domain_name`: the certificate of AWS Certificate Manager for it, in the stack's region."""
+    hosted_zone_id: str
+    """With `domain_name`: the Route 53 zone that gets a record of it. Without one, the record is made by hand."""
 
 
 API_DEFAULTS: RecommendationApiSettings = {
@@ -67,6 +75,7 @@ def check(settings: RecommendationApiSettings) -> None:
         check_text(
             component, "cors_origins", origin, r"\*|https?://[^/\s]+", "origins such as https://shop.example.com"
         )
+    _check_domain(component, settings)
     issuer, audience = settings.get("jwt_issuer"), settings["jwt_audience"]
     if settings["authorization"] == Authorization.JWT:
         check_text(
@@ -78,4 +87,21 @@ def check(settings: RecommendationApiSettings) -> None:
         raise ValueError(
             f"{component}: jwt_issuer, jwt_audience: expected with authorization jwt alone, got"
             f" {settings['authorization']}"
+        )
+
+
+def _check_domain(component: str, settings: RecommendationApiSettings) -> None:
+    domain, certificate, zone = (settings.get(key, "") for key in ("domain_name", "certificate_arn", "hosted_zone_id"))
+    if bool(domain) != bool(certificate):
+        given, missing = ("domain_name", "certificate_arn") if domain else ("certificate_arn", "domain_name")
+        raise ValueError(f"{component}: {missing}: expected beside {given}, got nothing")
+    if zone and not domain:
+        raise ValueError(f"{component}: hosted_zone_id: expected beside domain_name alone, got {zone!r}")
+    if domain:
+        # In lower case and without a wildcard: the one name becomes the API's address.
+        check_text(component, "domain_name", str(domain), DOMAIN, "a name such as api.shop.example.com")
+        check_text(component, "certificate_arn", str(certificate), CERTIFICATE, "the ARN of a certificate of ACM")
+    if zone:
+        check_text(
+            component, "hosted_zone_id", str(zone), r"Z[A-Z0-9]{1,31}", "a zone's id such as Z08422512PF3UHKBHN9GE"
         )

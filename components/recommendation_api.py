@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.api_authorization import API_KEY_HEADER, RouteAuthorization, authorize
+from components.api_domain import serve_under_domain
 from components.api_settings import API_DEFAULTS, RecommendationApiSettings, check
 from components.common import CommonArgs, Component
 from components.function import PythonFunction, WatchedFunction
@@ -86,6 +87,8 @@ class RecommendationApi(Component):
             protocol_type="HTTP",
             description="Recommendations and events of the shop (contracts/api.json)",
             cors_configuration=_cors(settings["cors_origins"]),
+            # Who knows the made-up address would go around what stands before the shop's own (a firewall, a cache).
+            disable_execute_api_endpoint=True if settings.get("domain_name") else None,
             tags=self.tags,
             opts=self.child,
         )
@@ -97,8 +100,10 @@ class RecommendationApi(Component):
         to_intake = self._target(name, "intake", api, intake)
         targets = {"recommendations": to_recommend, "health": to_recommend, "events": to_intake}
         routes = self._routes(name, api, targets, authorization)
-        logs = self._stage(name, settings, api, routes)
-        self.url = api.api_endpoint
+        logs = self._access_logs(name)
+        stage = self._stage(name, settings, api, routes, logs)
+        under_domain = bool(settings.get("domain_name"))
+        self.url = serve_under_domain(self, name, settings, stage) if under_domain else api.api_endpoint
         self.watched = {"id": api.id, "latency_ms": settings["latency_alarm_ms"], "access_log_name": logs.name}
         self.register_attributes()
 
@@ -191,15 +196,9 @@ class RecommendationApi(Component):
         settings: RecommendationApiSettings,
         api: aws.apigatewayv2.Api,
         routes: Sequence[aws.apigatewayv2.Route],
-    ) -> aws.cloudwatch.LogGroup:
-        logs = aws.cloudwatch.LogGroup(
-            f"{name}-access-logs",
-            retention_in_days=self.stack["log_retention_days"],
-            kms_key_id=self.kms_key_arn,
-            tags=self.tags,
-            opts=self.child,
-        )
-        aws.apigatewayv2.Stage(
+        logs: aws.cloudwatch.LogGroup,
+    ) -> aws.apigatewayv2.Stage:
+        return aws.apigatewayv2.Stage(
             f"{name}-stage",
             api_id=api.id,
             name=STAGE,
@@ -212,7 +211,15 @@ class RecommendationApi(Component):
             tags=self.tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(routes)),
         )
-        return logs
+
+    def _access_logs(self, name: str) -> aws.cloudwatch.LogGroup:
+        return aws.cloudwatch.LogGroup(
+            f"{name}-access-logs",
+            retention_in_days=self.stack["log_retention_days"],
+            kms_key_id=self.kms_key_arn,
+            tags=self.tags,
+            opts=self.child,
+        )
 
 
 def _cors(origins: Sequence[str]) -> aws.apigatewayv2.ApiCorsConfigurationArgsDict | None:

@@ -115,6 +115,7 @@ FREE = (
     "aws:lambda/",
     "aws:rds/parameterGroup",
     "aws:rds/subnetGroup",
+    "aws:route53/record",
     "aws:s3/",
     "aws:scheduler/",
     "aws:secretsmanager/secretVersion",

@@ -116,3 +116,43 @@ def test_a_page_may_call_only_from_the_origins_of_the_settings() -> None:
 def test_a_wrong_setting_is_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         api(**settings)
+
+
+DOMAIN = {
+    "domain_name": "api.shop.example.com",
+    "certificate_arn": "arn:aws:acm:eu-west-1:111122223333:certificate/4f1c",
+}
+
+
+def test_a_domain_of_the_shops_own_takes_the_place_of_the_made_up_address() -> None:
+    graph = api(**DOMAIN, hosted_zone_id="Z08422512PF3UHKBHN9GE")
+    domain, mapping = graph.one("DomainName").inputs, graph.one("ApiMapping").inputs
+    assert domain["domainName"] == DOMAIN["domain_name"]
+    assert domain["domainNameConfiguration"] == {
+        "certificateArn": DOMAIN["certificate_arn"],
+        "endpointType": "REGIONAL",
+        "securityPolicy": "TLS_1_2",
+    }
+    assert (mapping["apiId"], mapping["stage"]) == ("api-http-id", "$default")
+    assert graph.one("apigatewayv2/api:Api").inputs["disableExecuteApiEndpoint"] is True
+    record = graph.one("route53/record:Record").inputs
+    assert (record["name"], record["type"], record["zoneId"]) == (DOMAIN["domain_name"], "A", "Z08422512PF3UHKBHN9GE")
+    assert not api(**DOMAIN).of("route53/record:Record")
+    assert not api().of("DomainName")
+    assert "disableExecuteApiEndpoint" not in api().one("apigatewayv2/api:Api").inputs
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"domain_name": "api.shop.example.com"}, "certificate_arn: expected beside domain_name"),
+        ({"certificate_arn": DOMAIN["certificate_arn"]}, "domain_name: expected beside certificate_arn"),
+        ({"hosted_zone_id": "Z1"}, "hosted_zone_id: expected beside domain_name"),
+        ({**DOMAIN, "domain_name": "https://api.shop.example.com"}, "domain_name: expected a name such as"),
+        ({**DOMAIN, "domain_name": "*.shop.example.com"}, "domain_name: expected a name such as"),
+        ({**DOMAIN, "certificate_arn": "4f1c"}, "certificate_arn: expected the ARN of a certificate"),
+    ],
+)
+def test_a_domain_that_cannot_be_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        api(**settings)
