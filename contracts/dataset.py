@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from contracts.columns import Column, DatePart, KeyType, Kind
+from contracts.events import EventType
 
 COUNT = "quantity"
 """The training data's column of purchases where the source has none: each row counts as one."""
@@ -142,6 +143,15 @@ class Serving:
     exclude: Exclude = Exclude.RATED
     exclude_days: int | None = None
     """Days after which an item may come back; `None`: never."""
+
+    @property
+    def excluding(self) -> tuple[EventType, ...]:
+        """The types of events after which their items are left out for the customer."""
+        return {
+            Exclude.RATED: (EventType.PURCHASE, EventType.RATING),
+            Exclude.BOUGHT: (EventType.PURCHASE,),
+            Exclude.NONE: (),
+        }[self.exclude]
 
     def to_dict(self) -> dict[str, Any]:
         days = {} if self.exclude_days is None else {"exclude_days": self.exclude_days}

@@ -40,6 +40,8 @@ TYPE = "type"
 """Text, absent means `browse`: one of `EventType`."""
 RECOMMENDED = frozenset({EventType.BROWSE, EventType.CART})
 """The types that recommendations are made for. They need `browse_history`, all others `items`."""
+NOTED = (EventType.PURCHASE, EventType.RATING)
+"""The types after which the items are not recommended to the customer again (`[serving] exclude` in dataset.toml)."""
 ITEMS = "items"
 """List of objects, 1 to `MAX_HISTORY` entries: the items that were shown, chosen, bought or rated. An entry has a
 `product_code`, and may have `quantity`, `position` and `rating`."""

@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from operations import api, replay, versions
+from operations import api, events, replay, versions
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "replay": replay.main,
+    "events": events.main,
     **{name: api.command(name) for name in ("recommend", "similar", "popular")},
     **{name: versions.command(name) for name in versions.ACTIONS},
 }

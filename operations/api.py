@@ -82,6 +82,22 @@ class Client:
         SigV4Auth(credentials, "execute-api", region).add_auth(request)
 
 
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say which API is asked."""
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--url", help="the API's address: `pulumi stack output api_url`")
+    where.add_argument("--run", type=Path, help="folder of a local run that is still up")
+
+
+def address_of(chosen: argparse.Namespace) -> str:
+    """Returns the API's address; of a local run, whose credentials it also takes. Raises `NoRunError`."""
+    if not chosen.run:
+        return str(chosen.url)
+    note = run_note.read(chosen.run)
+    os.environ.update(note["environment"])
+    return str(note["api_url"])
+
+
 def command(name: str) -> Callable[[Sequence[str]], int]:
     """Returns the command line of `recommend`, `similar` or `popular`."""
     return lambda arguments: _main(name, arguments)
@@ -90,18 +106,15 @@ def command(name: str) -> Callable[[Sequence[str]], int]:
 def _main(name: str, arguments: Sequence[str]) -> int:
     chosen = _parser(name).parse_args(arguments)
     try:
-        if chosen.run:
-            note = run_note.read(chosen.run)
-            os.environ.update(note["environment"])
-            chosen.url = note["api_url"]
+        url = address_of(chosen)
         path, query = _request(name, chosen)
-        answer = Client(chosen.url).ask(path, query)
+        answer = Client(url).ask(path, query)
     except (ApiError, NoRunError) as error:
         print(error, file=sys.stderr)
         return 1
     if answer.status != 200:
         found = answer.json.get("detail") or answer.json.get("message")
-        print(f"{chosen.url}{path}: expected status 200, found {answer.status}: {found}", file=sys.stderr)
+        print(f"{url}{path}: expected status 200, found {answer.status}: {found}", file=sys.stderr)
         return 1
     print(json.dumps(answer.json, indent=2) if chosen.json else "\n".join(_lines(answer.json)))
     return 0
@@ -124,9 +137,7 @@ def _lines(answer: Mapping[str, Any]) -> list[str]:
 
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m operations {name}", description=(__doc__ or "").splitlines()[0])
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--url", help="the API's address: `pulumi stack output api_url`")
-    where.add_argument("--run", type=Path, help="folder of a local run that is still up")
+    add_address(parser)
     if name == "recommend":
         parser.add_argument("--customer", metavar="ID", help="the customer (default: a visitor whom nobody knows)")
         parser.add_argument("--items", nargs="*", default=[], metavar="ID", help="the visit, the latest item last")

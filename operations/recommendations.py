@@ -20,6 +20,7 @@ class Received:
     """Records by event id (the Kinesis sequence number); a record that was delivered twice counts once."""
 
     recommendations: dict[str, Record] = field(default_factory=dict)
+    """Records of all types of events; those of visits and carts have recommendations."""
     failures: list[Record] = field(default_factory=list)
     """Lines of `processing-failed/`, with `rawData` decoded to text."""
 

@@ -19,19 +19,25 @@ from contracts.artifacts import (
     SCORE_DIGITS,
     USER_EMBEDDINGS,
     Manifest,
+    ManifestError,
+    read_manifest,
 )
-from contracts.events import MAX_HISTORY
+from contracts.dataset import Serving
+from contracts.events import MAX_HISTORY, NOTED
 from functions.embedding_loader import reader, search_quality, trial
 from functions.shared import versions
 from functions.shared.artifact_bucket import ArtifactBucket, Published
 from functions.shared.database import Connection
 from functions.shared.environment import MAX_RECOMMENDATIONS
+from functions.shared.serving import exclusions
+from functions.shared.serving.graph import ModelError
+from functions.shared.serving.tower import dataset_of, serving_of
 from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, pack_rows
 
 LOCK = 0x5EC0
 """The advisory lock that a loader holds, so that two of them work one after the other."""
 
-POPULAR_ITEMS = MAX_EXCLUDED_ITEMS + MAX_HISTORY + MAX_RECOMMENDATIONS
+POPULAR_ITEMS = (1 + len(NOTED)) * MAX_EXCLUDED_ITEMS + MAX_HISTORY + MAX_RECOMMENDATIONS
 """The number of popular items that are kept. A full list is left even if all that can be excluded are among them."""
 VERSIONS_KEPT = 3
 """The number of latest published versions that are kept, whichever was active."""
@@ -120,10 +126,11 @@ def one_loader_at_a_time(connection: Connection) -> Iterator[None]:
 
 
 def prepare(connection: Connection) -> None:
-    """Makes the extension and the registry where they are missing."""
+    """Makes the extension, the registry and the table of exclusions where they are missing."""
     with connection.transaction():
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         versions.prepare(connection)
+        exclusions.prepare(connection)
 
 
 def load(connection: Connection, bucket: ArtifactBucket, published: Published) -> dict[str, float]:
@@ -174,6 +181,18 @@ def drop_old(connection: Connection, loaded_now: str | None = None) -> list[str]
     A version that a reader holds for longer than the lock timeout stays until the next load.
     """
     return [version for version in _droppable(connection) if version != loaded_now and _drop(connection, version)]
+
+
+def forget_exclusions(connection: Connection) -> None:
+    """Drops noted purchases and ratings that no loaded version leaves out any longer."""
+    exclusions.forget(connection, [_serving(connection, version) for version in versions.loaded(connection)])
+
+
+def _serving(connection: Connection, version: str) -> Serving:
+    try:
+        return serving_of(dataset_of(read_manifest(versions.manifest(connection, version))))
+    except (ManifestError, ModelError):
+        return Serving()  # of an earlier release: what it may leave out stays
 
 
 def _droppable(connection: Connection) -> list[str]:

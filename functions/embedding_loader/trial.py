@@ -55,7 +55,7 @@ def try_version(connection: Connection, bucket: ArtifactBucket, manifest: Manife
     """
     model = load_model(bucket, manifest)
     store.prepare(connection)
-    tables = store.Store(connection, manifest.version, manifest.similarity, manifest.dim)
+    tables = store.Store(connection, manifest.version, manifest.similarity, manifest.dim, model.serving)
     names = versions.tables(manifest.version)
     users = _ids(connection, names.users, TRIED_USERS)
     items = _ids(connection, names.items, TRIED_ITEMS)

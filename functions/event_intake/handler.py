@@ -1,7 +1,5 @@
 """Lambda: takes events over HTTP, behind API Gateway, and puts them on the event stream."""
 
-import json
-from collections import Counter
 from typing import Any
 
 from functions.event_intake.intake import Intake
@@ -28,9 +26,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Takes API Gateway's request (payload format 2.0) and returns the response of contracts/api.json."""
     with timed(metrics, "Request"):
         intake = _warm()
+        intake.begin()
         deadline = Deadline.of(context, MARGIN_SECONDS, at_most=PUT_SECONDS)
         _, response = answer(event, {"postEvents": lambda _: intake.take(body_bytes(event), deadline)})
-    _measure(response, intake.problem)
+    _measure(response["statusCode"], intake)
     return response
 
 
@@ -49,11 +48,9 @@ def kinesis_client() -> Any:
     return boto3.client("kinesis", config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}))
 
 
-def _measure(response: dict[str, Any], problem: str) -> None:
-    results = json.loads(response["body"]).get("results", [])
-    statuses = Counter(result["status"] for result in results)
-    count(metrics, "EventsTaken", statuses[202])
-    count(metrics, "EventsRefused", statuses[400])
-    count(metrics, "EventsNotPut", statuses[503])
-    fields = {"status": response["statusCode"], "events": dict(statuses), "problem": problem}
-    (logger.warning if problem else logger.info)("answered", extra=fields)
+def _measure(status: int, intake: Intake) -> None:
+    count(metrics, "EventsTaken", intake.statuses[202])
+    count(metrics, "EventsRefused", intake.statuses[400])
+    count(metrics, "EventsNotPut", intake.statuses[503])
+    fields = {"status": status, "events": dict(intake.statuses), "problem": intake.problem}
+    (logger.warning if intake.problem else logger.info)("answered", extra=fields)

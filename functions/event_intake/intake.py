@@ -1,5 +1,6 @@
 """Checks events one by one and puts them on the event stream; each is answered for by itself."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -47,15 +48,20 @@ class Intake:
     def __init__(self, stream: str, client: Any) -> None:
         self._stream = stream
         self._client = client
+        self.begin()
+
+    def begin(self) -> None:
+        """Forgets the request before."""
+        self.statuses: Counter[int] = Counter()
+        """HTTP status → the events that were answered by it."""
         self.problem = ""
-        """The reason why the last call did not take everything: Kinesis' error code, or the kind of the exception."""
+        """The reason why not everything was put: Kinesis' error code, or the kind of the exception."""
 
     def take(self, body: bytes, deadline: Deadline) -> dict[str, Any]:
         """Returns the results of a body that is JSON with a list of events.
 
         Raises `ProblemError` if not one of the events could be put, though some could have been.
         """
-        self.problem = ""
         results: dict[int, Any] = {}
         records: dict[int, _Record] = {}
         raw = _batch.decode(body).events
@@ -71,6 +77,7 @@ class Intake:
             raise _busy()
         for index in records:
             results[index] = {"status": 202, "event_id": put[index]} if index in put else _refused(_busy())
+        self.statuses.update(result["status"] for result in results.values())
         return {"results": [results[index] for index in range(len(raw))]}
 
     def _put(self, waiting: dict[int, _Record], deadline: Deadline) -> dict[int, str]:

@@ -31,7 +31,8 @@ _inference: Inference | None = None
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answers `{"limit", "requests": [{"id", "user", "items"}]}` with `{"model_version", "responses"}`.
 
-    A response is `{"id", "recommended_items", "similar_items", "strategy"}`, or `{"id", "error"}`.
+    A response is `{"id", "recommended_items", "similar_items", "strategy"}`, or `{"id", "error"}`. A request may have a
+    `type`, `purchase` or `rating`: its items are noted for its customer, and its response is `{"id"}`.
     """
     limit, requests = read_call(event)
     with timed(metrics, "Inference"):
@@ -62,9 +63,12 @@ def _warm() -> Inference:
 
 
 def _outcome(response: Mapping[str, Any]) -> str:
-    """Returns the name that an answer is counted under: its strategy, `empty` for an empty list, or `error`."""
+    """Returns the name that an answer is counted under: its strategy, `empty` for an empty list, `noted`, or
+    `error`."""
     if "error" in response:
         return "error"
+    if "strategy" not in response:
+        return "noted"
     return str(response["strategy"]) if response["recommended_items"] else "empty"
 
 

@@ -4,7 +4,18 @@ from typing import Any
 
 import msgspec
 
-from contracts.events import EVENT_ID, HISTORY, PRODUCER_EVENT_ID, SESSION, original
+from contracts.events import (
+    CUSTOMER,
+    EVENT_ID,
+    HISTORY,
+    NOTED,
+    PRODUCER_EVENT_ID,
+    RECOMMENDED,
+    SESSION,
+    TYPE,
+    EventType,
+    original,
+)
 from functions.shared.events import Act, Visit, decode
 from functions.stream_transformation.inference import Response
 
@@ -21,13 +32,15 @@ class Record:
         """Raises `RecordError`. The id of a replayed event is in its first line; any other's is its sequence number."""
         data, replayed_id = original(data)
         self.event_id = replayed_id or sequence_number
-        _, event, values = decode(data)
+        type_, event, values = decode(data)
         self._raw = _raw_objects.decode(data)
-        self._request = _request(event, values)
+        self.is_recommended = type_ in RECOMMENDED
+        """True where the line has recommendations."""
+        self._request = _request(type_, event, values)
 
     @property
     def has_request(self) -> bool:
-        """False where the event goes to S3 without an answer of inference."""
+        """True where inference has something to recommend, or to note."""
         return self._request is not None
 
     def request(self, id_: str) -> bytes:
@@ -40,21 +53,23 @@ class Record:
         """Returns the event's record, a line of JSON: its own bytes, and the answer if there is one."""
         # What the producer calls its event is kept; to deduplicate by it would let any producer have others' dropped.
         brought = {PRODUCER_EVENT_ID: self._raw[EVENT_ID]} if EVENT_ID in self._raw else {}
-        record: dict[str, Any] = {**self._raw, **brought, EVENT_ID: self.event_id, **_answered(answer)}
+        record: dict[str, Any] = {**self._raw, **brought, EVENT_ID: self.event_id}
+        if answer is not None and self.is_recommended:
+            record |= _recommended(answer)
         # Line ends inside JSON are white space between values: within text they are escaped.
         return _encode(record).replace(b"\r", b" ").replace(b"\n", b" ") + b"\n"
 
 
-def _request(event: Visit | Act, values: dict[str, Any]) -> bytes | None:
+def _request(type_: EventType, event: Visit | Act, values: dict[str, Any]) -> bytes | None:
     if isinstance(event, Act):
-        return None
+        if type_ not in NOTED or event.customer_number is None:
+            return None
+        return _encode({TYPE: type_, "user": {CUSTOMER: event.customer_number}, "items": event.items})
     user = {key: value for key, value in values.items() if key not in _NO_FEATURES and _is_plain(value)}
     return _encode({"user": user, "items": event.browse_history})
 
 
-def _answered(answer: Response | None) -> dict[str, Any]:
-    if answer is None:
-        return {}
+def _recommended(answer: Response) -> dict[str, Any]:
     return {
         "recommended_items": answer.recommended_items,
         "similar_items": answer.similar_items,

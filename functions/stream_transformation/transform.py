@@ -59,6 +59,6 @@ def _answer(records: Mapping[str, Record], client: InferenceClient, deadline: De
             result.failures[id_] = "refused_by_inference"
             continue
         result.lines[id_] = record.line(answer)
-        if answer is not None:
+        if answer is not None and record.is_recommended:
             result.strategies[answer.strategy] += 1
             result.versions.add(answer.model_version)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
+from contracts.events import EventType
 from functions.model_inference import handler as inference
 from functions.shared.serving.requests import CallError
 from tests.functions.lambdas import LIMIT, Context, load, request
@@ -22,7 +23,10 @@ ITEM = st.one_of(JSON, st.fixed_dictionaries({"product_code": KNOWN}, optional={
 USER = st.fixed_dictionaries({}, optional=dict.fromkeys(("customer_number", *DATASET.event_features), JSON))
 REQUEST = st.one_of(
     JSON,
-    st.fixed_dictionaries({"id": TEXTS, "user": USER, "items": st.lists(ITEM, max_size=5)}),
+    st.fixed_dictionaries(
+        {"id": TEXTS, "user": USER, "items": st.lists(ITEM, max_size=5)},
+        optional={"type": st.sampled_from(EventType) | JSON},
+    ),
     st.fixed_dictionaries({"id": JSON, "user": JSON, "items": JSON}),
 )
 CALL = st.one_of(
@@ -55,4 +59,5 @@ def check(call: Any) -> None:
     assert len(responses) == len(call["requests"])
     for response in (responses[0], responses[-1]):
         assert response["id"] == "good"
-        assert len(response["recommended_items"]) == min(call["limit"], 59)
+        # Of the few items that purchases may name, some may be noted for this very customer.
+        assert min(call["limit"], 50) <= len(response["recommended_items"]) <= min(call["limit"], 59)

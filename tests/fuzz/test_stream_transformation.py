@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from contracts.events import replayed
+from contracts.events import RECOMMENDED, EventType, replayed
 from functions.shared.limits import PAYLOAD_BYTES
 from functions.stream_transformation import event_source
 from functions.stream_transformation import handler as stream
@@ -42,8 +42,13 @@ ENTRIES = st.fixed_dictionaries(
     {"product_code": ANY_TEXT | NUMBERS}, optional={key: ANY_JSON for key in KEYS if key != "product_code"}
 )
 EVENTS = st.fixed_dictionaries(
-    {"session_id": ANY_TEXT, "browse_history": st.lists(ENTRIES, max_size=5)},
-    optional=dict.fromkeys(KEYS[2:], ANY_JSON),
+    {"session_id": ANY_TEXT},
+    optional={
+        **dict.fromkeys(KEYS[2:], ANY_JSON),
+        "browse_history": st.lists(ENTRIES, max_size=5),
+        "type": st.sampled_from(EventType) | ANY_JSON,
+        "items": st.lists(ENTRIES, max_size=5) | ANY_JSON,
+    },
 )
 JSON_RECORDS = st.builds(
     lambda value, ascii_only: json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass"),
@@ -118,7 +123,7 @@ def _is_a_line(line: bytes) -> None:
     record: Any = json.loads(line)
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
-    assert record["recommended_items"]
+    assert "recommended_items" in record or record["type"] not in RECOMMENDED
     assert isinstance(record["event_id"], str)
 
 

@@ -194,6 +194,33 @@ def test_the_commands_ask_the_api(system: System, tmp_path: Path, capsys: pytest
         assert operations(["popular", "--run", str(tmp_path / "nowhere")]) == 1
 
 
+def test_a_purchase_put_by_a_command_leaves_the_customers_answers(
+    system: System, shop_page: Signed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws = system.deployment.cloud.aws
+    page = "/v1/recommendations?customer=107&limit=5"
+    before = system.get(page, shop_page).json()
+    bought = before["items"][0]["id"]
+    with mock.patch.dict("os.environ"), noted_run(tmp_path, aws.environment(aws.root), "", "", system.url):
+        run = ["--run", str(tmp_path)]
+        given = ["--customer", "107", "--items", bought, "--recommendation", before["recommendation_id"]]
+        assert operations(["events", "put", "--type", "purchase", "--position", "1", *given, *run]) == 0
+        status, event_id = capsys.readouterr().out.split()
+        assert status == "202"
+        assert system.streaming.wait_for({event_id: {}}) == []
+        after = [item["id"] for item in system.get(page, shop_page).json()["items"]]
+        assert bought not in after
+        assert after[:4] == [item["id"] for item in before["items"][1:]]
+        path = tmp_path / "events.json"
+        path.write_text(json.dumps([{"session_id": "s", "browse_history": []}, {"session_id": "s", "type": "buy"}]))
+        assert operations(["events", "put", str(path), *run]) == 1
+        good, wrong = capsys.readouterr().out.splitlines()
+        assert good.startswith("202  ")
+        assert wrong.startswith("400  events[1].type: expected one of browse, cart, ")
+        assert operations(["events", "put", str(tmp_path / "none.json"), *run]) == 1
+        assert "none.json: cannot be read" in capsys.readouterr().err
+
+
 CONFIG = SchemathesisConfig()
 SCHEMA = schemathesis.openapi.from_dict(dict(contract.document()), config=CONFIG)
 CHECKS = [

@@ -59,13 +59,15 @@ def test_a_file_without_events_is_refused_by_name(tmp_path: Path, text: str) -> 
 @pytest.mark.parametrize(
     ("event", "mistake"),
     [
-        ({}, "session_id: expected a text, found nothing"),
-        ({"session_id": 1}, "session_id: expected a text, found 1"),
-        ({"session_id": "a"}, "browse_history: expected a list of at most 1,000 entries, found nothing"),
-        ({"customer_number": 1.5}, "customer_number: expected a whole number or a text, found 1.5"),
+        ({}, "session_id: expected text, found nothing"),
+        ({"session_id": 1}, "session_id: expected text, found 1"),
+        ({"session_id": "a"}, "browse_history: expected a list of at most 1000 entries, found nothing"),
+        ({"customer_number": 1.5}, "customer_number: expected text or a whole number or null, found 1.5"),
         ({"browse_history": ["S1"]}, r'browse_history\[0\]: expected an object, found "S1"'),
-        ({"browse_history": [{}]}, r"browse_history\[0\].product_code: expected a text or a whole number"),
+        ({"browse_history": [{}]}, r"browse_history\[0\].product_code: expected text or a whole number"),
         ({"browse_history": [{"product_code": "S1", "in_shopping_cart": "yes"}]}, "in_shopping_cart: expected true"),
+        ({"session_id": "a", "type": "buy"}, "type: expected one of browse, cart, impression"),
+        ({"session_id": "a", "type": "purchase"}, "items: expected a list of 1 to 1000 entries, found nothing"),
     ],
 )
 def test_an_event_that_the_stream_would_refuse_is_told_by_its_number_and_key(

@@ -16,7 +16,15 @@ from functions.shared.deadline import Deadline
 from functions.shared.serving import store
 from functions.shared.serving.graph import ModelError
 from functions.shared.serving.recommend import recommend
-from functions.shared.serving.requests import Request, RequestError, read_request, request_id
+from functions.shared.serving.requests import (
+    Act,
+    Request,
+    RequestError,
+    is_act,
+    read_act,
+    read_request,
+    request_id,
+)
 from functions.shared.serving.tower import Model, load_model
 from functions.shared.telemetry import Logger, Metrics, count
 
@@ -87,9 +95,17 @@ class Inference:
                 time.sleep(RETRY_SECONDS)
 
     def answer(self, raw_requests: list[Any], limit: int, deadline: Deadline) -> dict[str, Any]:
-        """Returns the answer to a call, with a response for each request, in order. Raises as `run`."""
-        good, answers = _read(raw_requests)
-        version, found = self.run(lambda tables, model: recommend(tables, model.tower, good, limit), deadline)
+        """Returns the answer to a call, with a response for each request, in order. Raises as `run`.
+
+        What it has to note comes first, so that it is left out for the requests of the same call.
+        """
+        acts, good, answers = _read(raw_requests)
+
+        def work(tables: store.Store, model: Model) -> list[dict[str, Any]]:
+            tables.note(acts)
+            return recommend(tables, model.tower, good, limit)
+
+        version, found = self.run(work, deadline)
         responses = iter(found)
         return {
             "model_version": version,
@@ -108,7 +124,7 @@ class Inference:
             active, version, manifest_text = self._choose(connection, failures)
             try:
                 model = self._model(version, manifest_text)
-                tables = store.Store(connection, version, model.manifest.similarity, model.manifest.dim)
+                tables = store.Store(connection, version, model.manifest.similarity, model.manifest.dim, model.serving)
                 answer = work(tables, model)
             except CONNECTION_ERRORS:
                 raise
@@ -150,14 +166,20 @@ class Inference:
         return model
 
 
-def _read(raw_requests: list[Any]) -> tuple[list[Request], list[dict[str, Any] | None]]:
-    """Returns the valid requests, and for each of all requests `None`, or the error answer of an invalid one."""
+def _read(raw_requests: list[Any]) -> tuple[list[Act], list[Request], list[dict[str, Any] | None]]:
+    """Returns what is to be noted, the requests for recommendations, and an answer for each of all: `None` for what is
+    recommended, the bare id for what is noted, the error for what is invalid."""
+    acts: list[Act] = []
     good: list[Request] = []
     answers: list[dict[str, Any] | None] = []
     for raw in raw_requests:
         try:
-            good.append(read_request(raw))
-            answers.append(None)
+            if is_act(raw):
+                acts += read_act(raw)
+                answers.append({"id": request_id(raw)})
+            else:
+                good.append(read_request(raw))
+                answers.append(None)
         except RequestError as error:
             answers.append({"id": request_id(raw), "error": str(error)})
-    return good, answers
+    return acts, good, answers

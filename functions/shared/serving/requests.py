@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.events import CUSTOMER, IN_CART, MAX_HISTORY, MAX_ID_CHARACTERS, PRODUCT
+from contracts.events import CUSTOMER, IN_CART, MAX_HISTORY, MAX_ID_CHARACTERS, NOTED, PRODUCT, TYPE, EventType
 from functions.shared.environment import MAX_RECOMMENDATIONS
 
 LAST_BROWSED = 3
@@ -46,6 +46,15 @@ class Request:
         return (self.cart or self.browsed[:LAST_BROWSED]) if self.wants_similar else ()
 
 
+@dataclass(frozen=True)
+class Act:
+    """A purchase or a rating, to be noted. Customer and items are text that the database can take."""
+
+    type: EventType
+    customer: str
+    items: tuple[str, ...]
+
+
 def read_call(event: Any) -> tuple[int, list[Any]]:
     """The limit and the raw requests. Raises `CallError`."""
     if not isinstance(event, Mapping):
@@ -65,24 +74,27 @@ def request_id(raw: Any) -> str | None:
     return id_ if isinstance(id_, str) and _is_utf8(id_) else None
 
 
+def is_act(raw: Any) -> bool:
+    """Returns True for a request that notes something, and asks for no recommendations."""
+    return isinstance(raw, Mapping) and raw.get(TYPE) is not None
+
+
+def read_act(raw: Any) -> list[Act]:
+    """Returns the act; nothing where it is nobody's. Raises `RequestError`."""
+    _, user, entries = _parts(raw)
+    if raw[TYPE] not in NOTED:
+        raise RequestError(f"{TYPE}: expected {' or '.join(NOTED)}, found something else")
+    customer = _customer(user.get(CUSTOMER))
+    items = tuple(dict.fromkeys(item for item, _ in entries if storable(item)))
+    return [] if customer is None else [Act(EventType(raw[TYPE]), customer, items)]
+
+
 def read_request(raw: Any) -> Request:
     """Raises `RequestError`."""
-    id_ = request_id(raw)
-    if id_ is None:
-        raise RequestError("expected an object with an id of text")
-    user, items = raw.get("user"), raw.get("items")
-    if not isinstance(user, Mapping):
-        raise RequestError(f"user: expected an object, found {type(user).__name__}")
-    if not isinstance(items, list):
-        raise RequestError(f"items: expected a list, found {type(items).__name__}")
-    if len(items) > MAX_HISTORY:
-        raise RequestError(f"items: expected at most {MAX_HISTORY}, found {len(items)}")
+    id_, user, entries = _parts(raw)
     cart: dict[str, None] = {}
     browsed: dict[str, None] = {}
-    for entry in reversed(items):
-        if not isinstance(entry, Mapping):
-            raise RequestError(f"items: expected objects with a {PRODUCT}, found {type(entry).__name__}")
-        item = _id(entry.get(PRODUCT), f"items.{PRODUCT}")
+    for item, entry in reversed(entries):
         if storable(item):
             (cart if entry.get(IN_CART) is True else browsed)[item] = None
     exclude = raw.get("exclude", ())
@@ -100,6 +112,26 @@ def read_request(raw: Any) -> Request:
         wants_similar=raw.get("similar") is not False,
         wants_attributes=raw.get("attributes") is True,
     )
+
+
+def _parts(raw: Any) -> tuple[str, Mapping[str, Any], list[tuple[str, Mapping[str, Any]]]]:
+    """Returns the id, the user, and each item with its entry. Raises `RequestError`."""
+    id_ = request_id(raw)
+    if id_ is None:
+        raise RequestError("expected an object with an id of text")
+    user, items = raw.get("user"), raw.get("items")
+    if not isinstance(user, Mapping):
+        raise RequestError(f"user: expected an object, found {type(user).__name__}")
+    if not isinstance(items, list):
+        raise RequestError(f"items: expected a list, found {type(items).__name__}")
+    if len(items) > MAX_HISTORY:
+        raise RequestError(f"items: expected at most {MAX_HISTORY}, found {len(items)}")
+    entries: list[tuple[str, Mapping[str, Any]]] = []
+    for entry in items:
+        if not isinstance(entry, Mapping):
+            raise RequestError(f"items: expected objects with a {PRODUCT}, found {type(entry).__name__}")
+        entries.append((_id(entry.get(PRODUCT), f"items.{PRODUCT}"), entry))
+    return id_, user, entries
 
 
 def _customer(value: Any) -> str | None:

@@ -1,7 +1,7 @@
 """Queries of the vector store: each answers a whole batch with one statement."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -15,8 +15,11 @@ from psycopg import sql
 from psycopg.types.json import set_json_loads
 
 from contracts.artifacts import MAX_RECENT_ITEMS, has_length
+from contracts.dataset import Serving
 from functions.shared import versions
 from functions.shared.database import Connection
+from functions.shared.serving import exclusions
+from functions.shared.serving.requests import Act
 from functions.shared.vectors import Vectors, register, unpack
 
 EF_SEARCH = 30
@@ -47,19 +50,18 @@ LEFT JOIN LATERAL (
 
 # What is excluded for a customer stays in the database: the keys of a JSON object, which an item is found among by a
 # binary search (PostgreSQL: src/backend/utils/adt/jsonb_util.c, `getKeyJsonValueFromContainer`). MATERIALIZED, and
-# `|| '{}'`: the session's ids are read from their text, and the object is fetched from where long values lie, once a
-# query, not once for each item looked at.
+# `||`: the session's ids are read from their text, and the object is fetched from where long values lie and made of
+# what the training knew and what events have noted since, once a query, not once for each item looked at.
 NEAREST = """
 WITH query AS MATERIALIZED (
-    SELECT vector, session::text[] AS session, coalesce(past.excluded || '{{}}', '{{}}') AS excluded, n
-    FROM unnest(%b, %b::text[], %b::text[]) WITH ORDINALITY AS given (vector, session, customer, n)
-    LEFT JOIN LATERAL (SELECT r.excluded FROM {excluded} r WHERE r.user_id = given.customer LIMIT 1) past ON true
+    SELECT vector, session::text[] AS session, {excluded} AS excluded, n
+    FROM unnest(%b, %b::text[], %b::text[]) WITH ORDINALITY AS given (vector, session, customer, n) {exclusions}
 )
 SELECT query.n, near.id, near.distance, near.attributes
 FROM query CROSS JOIN LATERAL (
     SELECT i.id, i.embedding {operator} query.vector AS distance, {attributes} AS attributes
     FROM {items} i
-    WHERE i.in_stock AND i.id <> ALL (query.session) AND NOT query.excluded ? i.id
+    WHERE i.in_stock AND i.id <> ALL (query.session) AND NOT {is_excluded}
     ORDER BY i.embedding {operator} query.vector
     LIMIT {limit}
 ) near
@@ -67,17 +69,16 @@ FROM query CROSS JOIN LATERAL (
 
 _POPULAR = """
 WITH query AS MATERIALIZED (
-    SELECT session::text[] AS session, coalesce(past.excluded || '{{}}', '{{}}') AS excluded, n
-    FROM unnest(%b::text[], %b::text[]) WITH ORDINALITY AS given (session, customer, n)
-    LEFT JOIN LATERAL (SELECT r.excluded FROM {excluded} r WHERE r.user_id = given.customer LIMIT 1) past ON true
+    SELECT session::text[] AS session, {excluded} AS excluded, n
+    FROM unnest(%b::text[], %b::text[]) WITH ORDINALITY AS given (session, customer, n) {exclusions}
 )
 SELECT query.n, best.id, best.popularity, best.attributes
 FROM query CROSS JOIN LATERAL (
-    SELECT p.id, p.popularity, p.rank, now.attributes FROM {popular_items} p
+    SELECT i.id, p.popularity, p.rank, i.attributes FROM {popular_items} p
     CROSS JOIN LATERAL (
-        SELECT i.in_stock, {attributes} AS attributes FROM {items} i WHERE i.id = p.id LIMIT 1
-    ) now
-    WHERE now.in_stock AND p.id <> ALL (query.session) AND NOT query.excluded ? p.id
+        SELECT i.id, i.in_stock, {attributes} AS attributes FROM {items} i WHERE i.id = p.id LIMIT 1
+    ) i
+    WHERE i.in_stock AND i.id <> ALL (query.session) AND NOT {is_excluded}
     ORDER BY p.rank LIMIT {limit}
 ) best
 ORDER BY query.n, best.rank
@@ -89,12 +90,11 @@ SELECT i.id, {attributes} FROM unnest(%b::text[]) AS q (id) JOIN {items} i ON i.
 """
 
 _EXCLUDED_COUNTS = """
-SELECT r.user_id, (SELECT count(*) FROM jsonb_object_keys(r.excluded)) FROM {excluded} r
-WHERE r.user_id = ANY (%b::text[]) AND r.excluded IS NOT NULL
+SELECT given.customer, (SELECT count(*) FROM jsonb_object_keys({excluded}))
+FROM unnest(%b::text[]) AS given (customer) {exclusions}
 """
 
-_NO_EXCLUSIONS = "(SELECT NULL::text AS user_id, NULL::jsonb AS excluded WHERE false)"
-"""Takes the table's place for a version that an earlier release loaded."""
+DEFAULT_SERVING = Serving()
 
 _NO_ATTRIBUTES = sql.SQL("NULL::jsonb")
 """Takes the column's place where attributes are not asked for, or the version has none."""
@@ -145,6 +145,7 @@ def prepare(connection: Connection) -> None:
             raise
         raise versions.NoActiveVersionError from None
     set_json_loads(msgspec.json.decode, connection)
+    exclusions.prepare(connection)
     connection.execute(f"SET hnsw.ef_search = {EF_SEARCH}")
     _in_force.pop(connection, None)
     # With a filter, the scan goes on until there are as many results as asked for, also where thousands of the nearest
@@ -165,8 +166,12 @@ class Store:
     and scans it whole.
     """
 
-    def __init__(self, connection: Connection, version: str, similarity: str, dim: int) -> None:
+    def __init__(
+        self, connection: Connection, version: str, similarity: str, dim: int, serving: Serving = DEFAULT_SERVING
+    ) -> None:
+        self._connection = connection
         self._cursor = connection.cursor(binary=True)
+        self._serving = serving
         self._version = version
         self._similarity = similarity
         asked = _asked_once(connection, version)
@@ -220,7 +225,7 @@ class Store:
         return self._offset - distance
 
     def excluded_counts(self, customers: Sequence[str]) -> Mapping[str, int]:
-        """Returns the number of items that are excluded for each customer; customers without any are left out."""
+        """Returns the number of items that are excluded for each customer."""
         return dict(self._rows(_EXCLUDED_COUNTS, [list(customers)]))
 
     def popular(
@@ -236,6 +241,10 @@ class Store:
         rows = self._rows(_POPULAR, given, limit, with_attributes) if sessions else []
         return _by_query(rows, len(sessions))
 
+    def note(self, acts: Iterable[Act]) -> None:
+        """Notes what customers bought or rated, so that it is left out from the next search on."""
+        exclusions.note(self._connection, acts, self._serving)
+
     def can_search(self, vector: Vectors) -> bool:
         """Returns True if a vector (dim,) has a length with which distances can be computed."""
         length = float(np.linalg.norm(vector.astype(np.float64)))
@@ -246,8 +255,8 @@ class Store:
 
     def statement(self, template: str, limit: int = 0, with_attributes: bool = False) -> bytes:
         """Returns a statement over this version's tables."""
-        shown = with_attributes and self._asked.has_attributes
-        return _statement(template, self._version, self._similarity, limit, self._asked.has_exclusions, shown)
+        shown, asked = with_attributes and self._asked.has_attributes, self._asked
+        return _statement(template, self._version, self._similarity, limit, asked.has_exclusions, shown, self._serving)
 
     def _rows(
         self, template: str, parameters: Sequence[Any], limit: int = 0, with_attributes: bool = False
@@ -257,7 +266,13 @@ class Store:
 
 @lru_cache(maxsize=64)
 def _statement(
-    template: str, version: str, similarity: str, limit: int, has_exclusions: bool, with_attributes: bool
+    template: str,
+    version: str,
+    similarity: str,
+    limit: int,
+    has_exclusions: bool,
+    with_attributes: bool,
+    serving: Serving,
 ) -> bytes:
     """Composes a statement. It is cached, because this costs as much as a small batch's search."""
     tables = versions.tables(version)
@@ -268,8 +283,8 @@ def _statement(
         items=tables.items,
         similar_items=tables.similar_items,
         popular_items=tables.popular_items,
-        excluded=tables.recent_items if has_exclusions else sql.SQL(_NO_EXCLUSIONS),
         attributes=sql.SQL("i.attributes") if with_attributes else _NO_ATTRIBUTES,
+        **exclusions.fragments(tables.recent_items if has_exclusions else None, serving),
         operator=sql.SQL(versions.DISTANCE_OPERATOR[similarity]),
         limit=sql.Literal(limit),
     )

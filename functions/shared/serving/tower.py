@@ -18,7 +18,7 @@ from contracts.artifacts import (
     Manifest,
 )
 from contracts.columns import Column
-from contracts.dataset import Dataset
+from contracts.dataset import Dataset, Serving
 from contracts.dataset_file import DatasetError, from_dict
 from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.serving.graph import FeatureValue, Graph, ModelError, is_missing
@@ -37,6 +37,8 @@ class Model:
 
     manifest: Manifest
     tower: "UserTower | None"
+    serving: Serving
+    """The policy by which items are left out of its answers."""
     labels: tuple[str, ...] = ()
     """The attributes that answers show of an item."""
 
@@ -46,10 +48,10 @@ def load_model(bucket: ArtifactBucket, manifest: Manifest) -> Model:
     dataset = dataset_of(manifest)
     labels = tuple(dataset.items.shown) if dataset else ()
     if USER_TOWER not in manifest.files:
-        return Model(manifest, None, labels)
+        return Model(manifest, None, serving_of(dataset), labels)
     if dataset is None:
         raise ModelError(f"{manifest.version}: expected a dataset specification beside the user tower, found none")
-    return Model(manifest, UserTower(bucket.read(manifest, USER_TOWER), dataset), labels)
+    return Model(manifest, UserTower(bucket.read(manifest, USER_TOWER), dataset), dataset.serving, labels)
 
 
 def load_item_tower(bucket: ArtifactBucket, manifest: Manifest) -> "ItemTower | None":
@@ -75,6 +77,11 @@ def dataset_of(manifest: Manifest) -> Dataset | None:
         raise ModelError(str(error)) from error
     except Exception as error:  # whatever a manifest may say in a specification's place
         raise ModelError(f"manifest of {manifest.version}: expected a dataset specification: {error}") from error
+
+
+def serving_of(dataset: Dataset | None) -> Serving:
+    """Returns the policy by which a version leaves items out; the default for artifacts that were made elsewhere."""
+    return Serving() if dataset is None else dataset.serving
 
 
 class ItemTower:
