@@ -54,6 +54,7 @@ class Console:
                 self._seen = {
                     **window.document(),
                     "failures": [{"reason": reason, "count": count} for reason, count in reasons.most_common()],
+                    "failed": self._records.failed,
                     "last_records": self._records.records(),
                 }
                 self._looked_at = time.monotonic()

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contracts.events import CUSTOMER, EVENT_ID, FAILED_PREFIX, HISTORY
+from contracts.events import CUSTOMER, EVENT_ID, FAILED_PREFIX, HISTORY, ITEMS, TYPE, EventType
 from operations.recommendations import RECOMMENDATIONS_PREFIX, Record, read_lines
 
 SHOWN = 10
+BATCH_CODES, ONE_RECORD = "Lambda.", "Lambda.ProcessingFailedStatus"
+"""Firehose's error codes of a function that failed (Firehose developer guide, "Handle failure in data transformation"),
+and the one of a record that the function itself refused."""
 MAX_OBJECTS = 200
 """The most new objects that are read at one look; the rest are read at the next ones."""
 
@@ -22,6 +25,8 @@ class LastRecords:
         self._seen: set[str] = set()
         self._records: deque[Record] = deque(maxlen=SHOWN)
         self._reasons: Counter[str] = Counter()
+        self.failed = 0
+        """The events below `processing-failed/`."""
 
     def look(self) -> None:
         """Reads what was written since the last look."""
@@ -41,24 +46,26 @@ class LastRecords:
         newest = sorted(self._records, key=lambda record: str(record[EVENT_ID]), reverse=True)
         return [
             {
-                "event_id": str(record[EVENT_ID]),
+                "type": record.get(TYPE, EventType.BROWSE.value),
                 "customer": record.get(CUSTOMER),
-                "looked_at": len(record.get(HISTORY) or []),
+                "n_items": len(record.get(HISTORY) or record.get(ITEMS) or []),
                 "strategy": record.get("strategy"),
                 "version": record.get("model_version"),
-                "items": [item["id"] for item in record.get("recommended_items") or []],
+                "recommended": [item["id"] for item in record.get("recommended_items") or []],
             }
             for record in newest
         ]
 
     def reasons(self) -> Counter[str]:
-        """Returns reason → number of failed events."""
+        """Returns reason → number of events whose batch failed. Why single events failed, the function's log tells."""
         return self._reasons.copy()
 
     def _take(self, prefix: str, lines: Iterator[Record]) -> None:
         for line in lines:
             if prefix == FAILED_PREFIX:
-                self._reasons[f"event failed: {line.get('errorCode')}: {line.get('errorMessage')}"] += 1
+                self.failed += 1
+                if str(line.get("errorCode")).startswith(BATCH_CODES) and line["errorCode"] != ONE_RECORD:
+                    self._reasons[f"batch of events failed: {line['errorCode']}: {line.get('errorMessage')}"] += 1
             else:
                 self._records.append(line)
 

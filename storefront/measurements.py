@@ -1,4 +1,4 @@
-"""The functions' own metrics of the last minutes, read from their logs.
+"""The functions' own metrics of the last minutes, and the reasons for which events failed, read from their logs.
 
 The functions write them in CloudWatch's embedded metric format (CloudWatch User Guide, "Specification: Embedded metric
 format"). CloudWatch makes metrics of those lines; the logs have them at once, single values included, and the emulated
@@ -23,6 +23,8 @@ API, STREAM, INTAKE = "recommendation_api", "stream_transformation", "event_inta
 """Services, which are the functions' folders below `functions/`."""
 EVENTS, RECORDS, ANSWERS, LATENCY = "BatchSize", "RecordsRecommended", "Answers2xx", "RequestMilliseconds"
 
+REASON = "failed: "
+"""The start of the name under which a reason of the transformation's log is counted, as a metric is."""
 FAILURES = {
     (INTAKE, "EventsRefused"): "event refused by the intake: not as the contract says",
     (INTAKE, "EventsNotPut"): "event not taken: the stream is busy",
@@ -55,27 +57,31 @@ def _points(logs: Any, group: str, since: float) -> Iterator[Point]:
     pages = logs.get_paginator("filter_log_events").paginate(
         logGroupName=group,
         startTime=int(since * 1000),
-        filterPattern="CloudWatchMetrics",
+        filterPattern="service",  # a key of every line that the functions write, and of none that Lambda adds
         PaginationConfig={"MaxItems": MAX_LINES},
     )
     try:
         for page in pages:
             for event in page["events"]:
-                yield from read_line(event["message"])
+                yield from read_line(event["message"], event["timestamp"] / 1000)
     except logs.exceptions.ResourceNotFoundException:
         return  # the function has not run yet
 
 
-def read_line(line: str) -> Iterator[Point]:
-    """Yields the metrics of a log line; none for a line that is no document of the embedded metric format."""
+def read_line(line: str, at: float) -> Iterator[Point]:
+    """Yields the metrics of a log line, or the reasons for which it says that events failed; it was written at `at`."""
     try:
         document = json.loads(line)
-        about = document["_aws"]
-        names = [metric["Name"] for directive in about["CloudWatchMetrics"] for metric in directive["Metrics"]]
-        for name in names:
-            values = document[name] if isinstance(document[name], list) else [document[name]]
-            yield Point(about["Timestamp"] / 1000, document["service"], name, [float(value) for value in values])
-    except (ValueError, KeyError, TypeError):
+        about = document.get("_aws")
+        if about is None:
+            found = {REASON + reason: number for reason, number in document.get("failures", {}).items()}
+        else:
+            metrics = [metric["Name"] for each in about["CloudWatchMetrics"] for metric in each["Metrics"]]
+            found, at = {name: document[name] for name in metrics}, about["Timestamp"] / 1000
+        for name, values in found.items():
+            numbers = [float(value) for value in (values if isinstance(values, list) else [values])]
+            yield Point(at, document["service"], name, numbers)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return
 
 
@@ -111,6 +117,8 @@ class Window:
     def failures(self) -> Counter[str]:
         """Returns reason → number, of what the functions refused or could not do."""
         counts = Counter({told: self._total(*key) for key, told in FAILURES.items()})
+        for metric in {point.metric for point in self._points if point.metric.startswith(REASON)}:
+            counts[f"event {metric}"] += self._total(STREAM, metric)
         return +counts
 
     def document(self) -> Mapping[str, Any]:

@@ -28,19 +28,25 @@ function facts(id) {
   return [kindOf(id), priceOf(id)].filter(Boolean).join(" · ");
 }
 
-// `place` names the card's elements, so that the focus stays at a place of a list that changes.
-export function card(id, place, visit, actions) {
+// `place` names the card's elements, so that the focus stays at a place of a list that changes. `origin` is the answer
+// that the card is from, and its place there; null in a list that recommends nothing.
+export function card(id, place, origin, visit, actions) {
   return element(
     "li",
     { class: "card", "data-item": id },
     element(
       "a",
-      { id: `${place}-link`, href: `#/item/${encodeURIComponent(id)}` },
+      {
+        id: `${place}-link`,
+        href: `#/item/${encodeURIComponent(id)}`,
+        "data-answer": origin?.recommendation_id,
+        onclick: () => origin && visit.choose(id, origin),
+      },
       picture(id, kindOf(id) ?? nameOf(id)),
       element("span", { class: "name" }, nameOf(id)),
     ),
     element("p", { class: "facts" }, facts(id) || id),
-    cartButton(id, place, visit, actions),
+    cartButton(id, place, origin, visit, actions),
   );
 }
 
@@ -52,7 +58,7 @@ export function details(id, visit, actions) {
       { "data-item": id },
       element("h1", { id: "product-name", tabindex: "-1" }, nameOf(id)),
       element("p", { class: "facts" }, [facts(id), id].filter(Boolean).join(" · ")),
-      cartButton(id, "product", visit, actions),
+      cartButton(id, "product", null, visit, actions),
       element("p", {}, element("a", { href: "#/" }, "Back to all products")),
     ),
   ];
@@ -68,9 +74,9 @@ export function cartEntry(id, actions) {
   );
 }
 
-function cartButton(id, place, visit, actions) {
+function cartButton(id, place, origin, visit, actions) {
   if (visit.cart.includes(id)) return element("p", { class: "in-cart" }, "In the cart");
   const label = `Add ${nameOf(id)} to the cart`;
-  const add = () => actions.add(id);
+  const add = () => actions.add(id, origin);
   return element("button", { id: `${place}-add`, "aria-label": label, onclick: add }, "Add to cart");
 }

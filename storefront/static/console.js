@@ -121,23 +121,28 @@ function drawTraffic(traffic) {
   const counted = strategies.some(({ count }) => count);
   show(at("strategies"), counted ? bars(strategies) : element("p", { class: "empty" }, "No records yet."));
   const failures = traffic.failures.map(({ reason, count }) => ({ label: reason, count }));
-  show(at("failures"), failures.length ? bars(failures, "failures") : element("p", { class: "empty good" }, "None."));
+  show(
+    at("failures"),
+    failures.length ? bars(failures, "failures") : element("p", { class: "empty good" }, "None."),
+    traffic.failed ? element("p", {}, `${traffic.failed} failed events are kept: operations replay puts them back.`) : null,
+  );
   show(at("records"), drawRecords(traffic.last_records));
 }
 
 function drawRecords(records) {
   if (!records.length) return element("p", { class: "empty" }, "No records yet.");
-  const columns = ["Customer", "Looked at", "Strategy", "Version", "Recommended"];
+  const columns = ["Event", "Customer", "Items", "Strategy", "Version", "Recommended"];
   const rows = records.map((record) =>
     element(
       "tr",
       {},
       ...[
+        record.type,
         record.customer ?? "a visitor",
-        String(record.looked_at),
-        record.strategy,
-        record.version,
-        record.items.join(", ") || "nothing",
+        record.n_items,
+        record.strategy ?? "–",
+        record.version ?? "–",
+        record.recommended.join(", ") || "–",
       ].map((text, place) => element("td", { "data-label": columns[place] }, String(text))),
     ),
   );

@@ -19,12 +19,14 @@ function filled(made, attributes, children) {
   return made;
 }
 
-// Replaces children only where they differ, and keeps the focus on what has the same id, so that a list that is drawn
-// again does not throw a keyboard's or a screen reader's user out.
+// Replaces children only where they differ. The focus stays on what has the same id, else goes to the region around: a
+// list that is drawn again does not throw a keyboard's or a screen reader's user out.
 export function show(parent, ...children) {
   const next = element("div", {}, ...children);
   if (parent.innerHTML === next.innerHTML) return;
-  const focused = parent.contains(document.activeElement) ? document.activeElement.id : "";
+  const focused = parent.contains(document.activeElement) ? document.activeElement.id : null;
   parent.replaceChildren(...next.childNodes);
-  if (focused) document.getElementById(focused)?.focus();
+  if (focused === null) return;
+  const same = focused && document.getElementById(focused);
+  (same || parent.closest('[tabindex="-1"]'))?.focus({ preventScroll: true });
 }

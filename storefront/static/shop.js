@@ -23,7 +23,10 @@ const page = { item: null, kind: null, all: [], shown: FIRST };
 let asked = 0;
 let waiting = 0;
 
-const actions = { add: (item) => act(() => visit.add(item)), remove: (item) => act(() => visit.remove(item)) };
+const actions = {
+  add: (item, origin) => act(() => visit.add(item, origin)),
+  remove: (item) => act(() => visit.remove(item)),
+};
 
 async function act(change) {
   busy(+1);
@@ -52,24 +55,29 @@ async function refresh() {
   const [forYou, all, similar] = await Promise.all(answers);
   if (turn !== asked) return; // a later click has asked again
   for (const answer of [all, forYou, similar]) if (answer) remember(answer.items);
-  drawList("for-you", forYou.items);
+  drawList("for-you", forYou.items, forYou.recommendation_id);
   at("why").textContent = WHY[forYou.strategy] ?? "";
   page.all = all.items;
   drawProduct(similar);
   drawAll();
   drawCart();
   at("answer").textContent = `For you: ${forYou.strategy}, by model version ${forYou.model_version}`;
+  await visit.saw(similar ? [forYou, similar] : [forYou]);
 }
 
-function drawList(id, items) {
-  show(at(id), ...items.map((item, place) => card(item.id, `${id}-${place}`, visit, actions)));
+function drawList(id, items, recommendation_id = null) {
+  const cards = items.map((item, place) => {
+    const origin = recommendation_id && { recommendation_id, position: place + 1 };
+    return card(item.id, `${id}-${place}`, origin, visit, actions);
+  });
+  show(at(id), ...cards);
 }
 
 function drawProduct(similar) {
   at("product").hidden = at("similar-section").hidden = !page.item;
   if (!page.item) return;
   show(at("product"), ...details(page.item, visit, actions));
-  if (similar) drawList("similar", similar.items);
+  if (similar) drawList("similar", similar.items, similar.recommendation_id);
 }
 
 function drawAll() {
@@ -98,6 +106,7 @@ function choose(kind) {
 function drawCart() {
   at("cart-count").textContent = String(visit.cart.length);
   at("cart-empty").hidden = visit.cart.length > 0;
+  at("buy").hidden = visit.cart.length === 0;
   show(at("cart-items"), ...visit.cart.map((item) => cartEntry(item, actions)));
 }
 
@@ -122,6 +131,11 @@ at("who").addEventListener("submit", (submitted) => {
   visit.signIn(at("customer").value.trim());
   location.hash = "#/";
   act(() => null);
+});
+at("buy").addEventListener("click", () => {
+  at("bought").textContent = `Thank you: ${visit.cart.length} bought.`;
+  act(() => visit.buy());
+  at("cart").focus();
 });
 at("more").addEventListener("click", () => {
   const first = page.shown;

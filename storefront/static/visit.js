@@ -16,37 +16,75 @@ export class Visit {
     this.customer = stored.customer ?? "";
     this.looked = stored.looked ?? []; // item ids, the latest last
     this.cart = stored.cart ?? [];
+    this.origins = stored.origins ?? {}; // item id → the answer that led to it, and its place there
+    this.untold = []; // events that go with the next ones
     this.keep();
   }
 
   keep() {
-    const { session, customer, looked, cart } = this;
-    sessionStorage.setItem(STORED, JSON.stringify({ session, customer, looked, cart }));
+    const { session, customer, looked, cart, origins } = this;
+    sessionStorage.setItem(STORED, JSON.stringify({ session, customer, looked, cart, origins }));
   }
 
   signIn(customer) {
-    Object.assign(this, { session: crypto.randomUUID(), customer, looked: [], cart: [] });
+    Object.assign(this, { session: crypto.randomUUID(), customer, looked: [], cart: [], origins: {} });
     this.keep();
+  }
+
+  // The item of an answer was chosen. `origin`: { recommendation_id, position }.
+  choose(item, origin) {
+    this.origins[item] = origin;
+    this.keep();
+    const items = [{ product_code: item, position: origin.position }];
+    this.untold.push(this.event("click", { recommendation_id: origin.recommendation_id, items }));
   }
 
   async look(item) {
     this.looked = [...this.looked.filter((each) => each !== item), item];
     this.keep();
-    await this.tell("browse");
+    await this.tell(this.history("browse"));
   }
 
-  async add(item) {
+  async add(item, origin) {
     if (this.cart.includes(item)) return;
+    if (origin) this.origins[item] = origin;
     this.cart = [...this.cart, item];
     if (!this.looked.includes(item)) this.looked = [...this.looked, item];
     this.keep();
-    await this.tell("cart");
+    await this.tell(this.history("cart"));
   }
 
   async remove(item) {
     this.cart = this.cart.filter((each) => each !== item);
     this.keep();
-    await this.tell("cart");
+    await this.tell(this.history("cart"));
+  }
+
+  // An event names one answer, so what different answers led to is bought by different events.
+  async buy() {
+    const bought = new Map();
+    for (const item of this.cart) {
+      const { recommendation_id } = this.origins[item] ?? {};
+      bought.set(recommendation_id, [...(bought.get(recommendation_id) ?? []), { product_code: item, quantity: 1 }]);
+    }
+    this.cart = [];
+    this.keep();
+    await this.tell(...[...bought].map(([recommendation_id, items]) => this.event("purchase", { recommendation_id, items })));
+  }
+
+  // Lists were shown that are asked for anew with every step of the visit.
+  async saw(answers) {
+    const told = answers
+      .filter(({ items }) => items.length)
+      .map(({ recommendation_id, strategy, model_version, items }) =>
+        this.event("impression", {
+          recommendation_id,
+          strategy,
+          model_version,
+          items: items.map(({ id }, place) => ({ product_code: id, position: place + 1 })),
+        }),
+      );
+    if (told.length) await this.tell(...told);
   }
 
   recommended(limit) {
@@ -65,16 +103,23 @@ export class Visit {
     return query;
   }
 
-  async tell(type) {
-    const history = this.looked.slice(-MAX_HISTORY).map((item) => ({
+  event(type, more) {
+    return { session_id: this.session, type, customer_number: this.customer || null, ...more };
+  }
+
+  history(type) {
+    const browse_history = this.looked.slice(-MAX_HISTORY).map((item) => ({
       product_code: item,
       quantity: 1,
       in_shopping_cart: this.cart.includes(item),
     }));
-    const event = { session_id: this.session, type, browse_history: history };
-    if (this.customer) event.customer_number = this.customer;
-    const { results } = await post("/v1/events", { events: [event] });
-    if (results[0].status !== 202) throw new Error(results[0].problem.detail);
+    return this.event(type, { browse_history });
+  }
+
+  async tell(...events) {
+    const { results } = await post("/v1/events", { events: [...this.untold.splice(0), ...events] });
+    const refused = results.find(({ status }) => status !== 202);
+    if (refused) throw new Error(refused.problem.detail);
   }
 }
 

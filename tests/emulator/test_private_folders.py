@@ -11,6 +11,7 @@ import pytest
 from emulator import postgres
 from emulator.mariadb import MariaDB
 from emulator.postgres import Postgres
+from emulator.postgres_programs import copy_of, installation
 from local.session import running_services
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only as root do the servers run as other users")
@@ -34,8 +35,8 @@ def test_servers_run_from_a_closed_folder_and_leave_every_folder_above_as_it_was
     closed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The programs too may lie in somebody's private folder, as a virtual environment below /root does."""
-    programs = postgres._copy(postgres._installation(), closed.parent / "programs")
-    monkeypatch.setattr(postgres, "_installation", lambda: programs)
+    programs = copy_of(installation(), closed.parent / "programs")
+    monkeypatch.setattr(postgres, "installation", lambda: programs)
     before = modes(closed), modes(programs / "bin")
     vectors, shop = Postgres(closed / "postgres", **LOGIN), MariaDB(closed / "mysql", **LOGIN)
     try:

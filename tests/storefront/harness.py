@@ -55,6 +55,11 @@ class OpenShop:
     def url(self) -> str:
         return self.address.partition("?")[0]
 
+    @property
+    def bucket(self) -> str:
+        """The bucket of the recommendation records."""
+        return keep.find(self.folder).bucket
+
     def client(self, service: str) -> Any:
         """A client of the run's root, for what no page can do."""
         run = keep.find(self.folder).environment
@@ -182,6 +187,13 @@ def items(page: Page, list_id: str) -> list[str]:
         str(each)
         for each in page.eval_on_selector_all(f"#{list_id} [data-item]", "(all) => all.map((e) => e.dataset.item)")
     ]
+
+
+def picture(page: Page, name: str) -> None:
+    """Saves what the page shows at its top, for README.md, where the variable SCREENSHOTS names a folder."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.evaluate("scrollTo(0, 0)")
+        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 CONTRAST = """() => {

@@ -15,7 +15,7 @@ def test_the_metrics_of_a_function_are_read_from_its_log(capsys: pytest.CaptureF
         count(metrics, "Answers2xx", 2)
     metrics.flush_metrics()
     (line,) = capsys.readouterr().out.splitlines()
-    points = {point.metric: point for point in read_line(line)}
+    points = {point.metric: point for point in read_line(line, 1.0)}
     assert points.keys() == {"RequestMilliseconds", "Answers2xx"}
     assert points["Answers2xx"].values == [1.0, 2.0]
     assert points["Answers2xx"].service == "recommendation_api"
@@ -26,7 +26,7 @@ def test_the_metrics_of_a_function_are_read_from_its_log(capsys: pytest.CaptureF
     "line", ["START RequestId: 1", "", "[]", '"_aws"', "{}", json.dumps({"_aws": {"Timestamp": 1}})]
 )
 def test_other_lines_of_a_log_are_no_metrics(line: str) -> None:
-    assert list(read_line(line)) == []
+    assert list(read_line(line, 1.0)) == []
 
 
 def test_a_window_counts_what_lies_in_it_at_its_step() -> None:

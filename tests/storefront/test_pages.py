@@ -1,39 +1,24 @@
 """The storefront and the console in a real browser, before one whole system that `make shop` has brought up."""
 
+import json
 import re
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect
 
 from functions.shop_seeder.sample_shop import generate
+from operations.recommendations import Receiver
 from tests.emulator.aws import wait_until
-from tests.local.test_demo import left_running
-from tests.storefront.harness import (
-    CONTRAST,
-    PHONE,
-    VERSION_SECONDS,
-    WIDE,
-    OpenShop,
-    browser_path,
-    items,
-    look_at,
-    open_shop,
-    running_browser,
-    settled,
-    visitor,
-)
+from tests.storefront.harness import CONTRAST, PHONE, WIDE, OpenShop, items, look_at, picture, settled, visitor
 
 pytestmark = pytest.mark.timeout(1200)
 
 THEME = {product.productCode: product.theme for product in generate(seed=1).products}
 """The kind that tastes are for: in the sample shop's names and ratings, and in no column that the model reads."""
-EXPECT_MS = 20_000
 NOT_SERVED = (
     "v1/nowhere",
     "v1/../console",
@@ -43,42 +28,20 @@ NOT_SERVED = (
 )
 
 
-@pytest.fixture(scope="module")
-def shop() -> Iterator[OpenShop]:
-    browser_path()  # skips before anything is started
-    with tempfile.TemporaryDirectory(prefix="recommender-test-") as folder:
-        with open_shop(Path(folder)) as opened:
-            assert opened.address
-            # So that no version arrives in the middle of a test.
-            opened.wait_for(r"✓ (second version)", VERSION_SECONDS)
-            yield opened
-        assert left_running(Path(folder)) == []
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=EXPECT_MS)
-    with running_browser() as started:
-        yield started
-
-
-@pytest.fixture
-def page(browser: Browser, shop: OpenShop) -> Iterator[Page]:
-    with visitor(browser, shop) as opened:
-        yield opened
-
-
 def test_three_clicks_of_one_kind_bring_more_of_that_kind(page: Page) -> None:
     before = Counter(THEME[item] for item in items(page, "for-you"))
     kind = min(sorted(set(THEME.values())), key=lambda theme: before[theme])
     page.get_by_role("button", name="Show more products").click()
     for item in [item for item in items(page, "products") if THEME[item] == kind][:3]:
         page.locator(f"#products [data-item='{item}'] a").click()
-        expect(page.get_by_role("heading", level=1)).to_be_focused()
+        heading = page.get_by_role("heading", level=1)
+        expect(heading).to_be_focused()
+        expect(heading).to_have_text(re.compile(f", {kind}$"))
         settled(page)
-    expect(page.get_by_role("status")).to_have_text("From what you look at in this visit.")
+    expect(page.locator("#why")).to_have_text("From what you look at in this visit.")
     after = Counter(THEME[item] for item in items(page, "for-you"))
     assert after[kind] >= before[kind] + 3, f"{kind}: {before} became {after}"
+    picture(page, "shop")
 
 
 def test_a_product_that_goes_into_the_cart_leaves_the_list_and_comes_back_from_it(page: Page) -> None:
@@ -140,9 +103,10 @@ def test_the_console_shows_what_visitors_did_and_what_failed(page: Page, shop: O
     shop.client("kinesis").put_record(StreamName=stream, Data=b"no event", PartitionKey="s")
     page.get_by_role("link", name="Console").click()
     failures = page.get_by_role("region", name="Failures by reason")
-    expect(failures).to_contain_text("event failed: ")
+    expect(failures).to_contain_text("event failed: not_json")
+    expect(failures).to_contain_text("failed events are kept")
     records = page.get_by_role("region", name="Last recommendation records")
-    expect(records.get_by_role("row", name=re.compile(r"^105 1 personalized "))).to_be_visible()
+    expect(records.get_by_role("row", name=re.compile(r"^browse 105 1 personalized "))).to_be_visible()
     rates = page.get_by_role("img", name=re.compile("^Events and recommendations a second"))
     expect(rates).to_have_accessible_name(re.compile(r"Events on the stream: .*? at most (0\.[2-9]|[1-9])"))
     latency = page.get_by_role("img", name=re.compile("^Milliseconds of an answer"))
@@ -150,6 +114,37 @@ def test_the_console_shows_what_visitors_did_and_what_failed(page: Page, shop: O
     expect(page.get_by_role("region", name="What recommendations rest on")).to_contain_text(
         re.compile(r"personalized[1-9]")
     )
+
+
+def test_what_a_visitor_does_reaches_the_data_with_the_answer_that_led_to_it(page: Page, shop: OpenShop) -> None:
+    second = page.locator("#for-you .card").nth(1)
+    item = str(second.get_attribute("data-item"))
+    answer = second.get_by_role("link").get_attribute("data-answer")
+    second.get_by_role("link").click()
+    settled(page)
+    page.get_by_role("region", name=page.get_by_role("heading", level=1).inner_text()).get_by_role("button").click()
+    settled(page)
+    page.get_by_role("button", name="Buy").click()
+    expect(page.get_by_text("Thank you: 1 bought.")).to_be_visible()
+    settled(page)
+    session = json.loads(page.evaluate("sessionStorage.getItem('visit')"))["session"]
+    receiver = Receiver(shop.client("s3"), shop.bucket)
+
+    def told(kind: str) -> list[dict[str, Any]]:
+        records = receiver.poll().recommendations.values()
+        return [each for each in records if (each["session_id"], each.get("type")) == (session, kind)]
+
+    wait_until(lambda: bool(told("purchase")), seconds=60)
+    (click,), (purchase,), (cart,), (browse,) = (told(kind) for kind in ("click", "purchase", "cart", "browse"))
+    assert (click["recommendation_id"], click["items"]) == (answer, [{"product_code": item, "position": 2}])
+    assert (purchase["recommendation_id"], purchase["items"]) == (answer, [{"product_code": item, "quantity": 1}])
+    assert [entry["in_shopping_cart"] for record in (browse, cart) for entry in record["browse_history"]] == [
+        False,
+        True,
+    ]
+    assert browse["recommended_items"]
+    shown = next(each for each in told("impression") if each["recommendation_id"] == answer)
+    assert shown["items"][1] == {"product_code": item, "position": 2}
 
 
 def test_the_shop_works_by_keyboard_alone(page: Page) -> None:
@@ -168,7 +163,12 @@ def test_the_shop_works_by_keyboard_alone(page: Page) -> None:
     product = page.get_by_role("region", name=name)
     expect(product.get_by_role("button", name=f"Add {name} to the cart")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("complementary", name="Cart").get_by_role("link", name=name)).to_be_visible()
+    cart = page.get_by_role("complementary", name="Cart")
+    expect(cart.get_by_role("link", name=name)).to_be_visible()
+    expect(page.get_by_role("main")).to_be_focused()  # for the button is gone
+    cart.get_by_role("button", name=f"Remove {name} from the cart").press("Enter")
+    expect(cart.get_by_role("link", name=name)).to_have_count(0)
+    expect(cart).to_be_focused()
 
 
 @pytest.mark.parametrize("path", ["", "console"])
@@ -182,6 +182,7 @@ def test_a_page_fits_and_can_be_read_by_everybody(
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         weak = [(text, ratio) for text, ratio in page.evaluate(CONTRAST) if ratio < 4.5]
         assert weak == []
+        picture(page, f"{path or 'shop'}-{size[0]}")
         for role in ("button", "link", "textbox", "img"):
             for each in page.get_by_role(role).all():
                 expect(each).to_have_accessible_name(re.compile(r"\S"))
