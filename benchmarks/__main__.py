@@ -7,6 +7,7 @@ import sys
 SMALL = {
     "etl": ["--sizes", "10000", "100000"],
     "vector_store": [],
+    "exclusions": [],
     "stream": [],
     "api": [],
     "training": [],

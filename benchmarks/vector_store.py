@@ -20,22 +20,12 @@ from benchmarks import shop
 from contracts.artifacts import SCORE_DIGITS
 from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading
-from functions.shared import versions
 from functions.shared.database import Connection
 from functions.shared.serving import store as retrieval
 from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, Vectors, pack_rows
 from training.similar import nearest
 
 BATCH, TOP = 500, 10
-EXCLUDED = 100
-"""The number of items that each customer of a batch has rated already."""
-
-_EXCLUDE = """
-UPDATE {recent_items} SET excluded = (
-    SELECT jsonb_object_agg('I' || (user_id::int + 7 * n) % {items}, NULL) FROM generate_series(1, {excluded}) n
-) WHERE user_id::int < {batch}
-"""
-
 # The least cost of a batch: the same search with the index's own filter only, and no further work on the rows.
 BARE = """
 SELECT query.n, near.id, near.distance
@@ -67,10 +57,6 @@ def main() -> None:
             console.print(_stage_table(searched, brought, size))
             console.print(f"similar items in training, on {torch.get_num_threads()} threads: {seconds:.1f} s")
             store = retrieval.Store(connection, manifest.version, "cosine", shop.DIM)
-            counts = {"items": size, "excluded": EXCLUDED, "batch": BATCH}
-            literals = {name: sql.Literal(count) for name, count in counts.items()}
-            recent_items = versions.tables(manifest.version).recent_items
-            connection.execute(sql.SQL(_EXCLUDE).format(recent_items=recent_items, **literals))
             for ef_search in arguments.ef_search:
                 connection.execute(f"SET hnsw.ef_search = {ef_search}")
                 console.print(_query_table(connection, store, vectors, ef_search))
@@ -140,7 +126,6 @@ def _stage_table(searched: Mapping[str, float], brought: Mapping[str, float], co
 def _query_table(connection: Connection, store: retrieval.Store, vectors: Vectors, ef_search: int) -> Table:
     queries = shop.clustered(BATCH, seed=2)
     excluded = [[f"I{n}", f"I{n + 1}", "no such"] for n in range(BATCH)]
-    customers = [str(n) for n in range(BATCH)]
     bare = store.statement(BARE, TOP)
     one = store.statement(ONE, TOP)
 
@@ -156,13 +141,9 @@ def _query_table(connection: Connection, store: retrieval.Store, vectors: Vector
     def run_store() -> None:
         store.nearest(queries, excluded, TOP)
 
-    def run_customers() -> None:
-        store.nearest(queries, excluded, TOP, customers)
-
     rates: dict[str, float] = {}
     for name, work in (
         ("store", run_store),
-        ("customers", run_customers),
         ("bare", run_bare),
         ("separate", run_separate),
     ) * 2:
@@ -173,10 +154,6 @@ def _query_table(connection: Connection, store: retrieval.Store, vectors: Vector
     )
     of_bare, of_separate = rates["store"] / rates["bare"], rates["store"] / rates["separate"]
     table.add_row("the store, with filters", f"{rates['store']:,.0f}", f"recall@{TOP} {recall:.3f} (to reach: 0.95)")
-    more = rates["store"] / rates["customers"] - 1
-    table.add_row(
-        f"{EXCLUDED} items rated by each customer", f"{rates['customers']:,.0f}", f"{more:+.0%} time (to reach: +20%)"
-    )
     table.add_row("limit: the bare statement", f"{rates['bare']:,.0f}", f"store: {of_bare:.0%} (to reach: 80%)")
     table.add_row(
         "separate prepared statements", f"{rates['separate']:,.0f}", f"store: {of_separate:.1f} times (to reach: 2)"

@@ -1,15 +1,18 @@
 """Runs the whole system once, stage after stage: from a shop's MySQL to recommendations on S3."""
 
 import threading
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
+from contracts.events import RECOMMENDED, TYPE, EventType
 from emulator.errors import LocalRunError
 from local import keep
 from local.bring_up import brought_up
 from local.events import Event, describe, make_events
+from local.followups import FollowUps
 from local.login import Login
 from local.options import Options
 from local.session import Deployment
@@ -30,12 +33,19 @@ def run(options: Options, place: Path, console: Console) -> int:
         missing, switched = _recommend(
             options, stages, deployment, streaming, place, system.version, events, system.kept
         )
+        records = streaming.records()
+        asked = [event for event in events if event.get(TYPE, EventType.BROWSE) in RECOMMENDED]
+        with stages.stage("follow-ups") as stage:
+            follow_ups = FollowUps(streaming, options.spec)
+            stage.result = follow_ups.run(records)
+            missing += follow_ups.missing
         summary = {
-            "events": count_lists(streaming.records(), len(events)),
-            "model versions": f"{_count(streaming)}; {switched}",
+            "events": count_lists(records, len(asked)),
+            "follow-ups": stage.result,
+            "model versions": f"{_count(records)}; {switched}",
         }
-        _show(options, console, deployment, shop, streaming.records(), place, summary)
-        status = _judge(console, streaming, missing)
+        _show(options, console, deployment, shop, records, place, summary)
+        status = _judge(records if asked else None, streaming, missing)
         if options.keep_running:
             _wait_for_interrupt(options, place, console, deployment, system.login)
         return status
@@ -62,9 +72,10 @@ def _recommend(
     return missing, "no second one " + ("with a kept model" if kept else f"for fewer than {MIN_EVENTS} events")
 
 
-def _count(streaming: Streaming) -> str:
+def _count(records: list[Record]) -> str:
     """Returns the number of records of each model version, the oldest version first."""
-    return ", ".join(f"{version}: {number} records" for version, number in sorted(streaming.versions().items()))
+    versions = Counter(str(record["model_version"]) for record in records)
+    return ", ".join(f"{version}: {number} records" for version, number in sorted(versions.items()))
 
 
 def _wait_for_interrupt(options: Options, place: Path, console: Console, deployment: Deployment, login: Login) -> None:
@@ -98,13 +109,14 @@ def _show(
     show_places(console, places)
 
 
-def _judge(console: Console, streaming: Streaming, missing: list[Event]) -> int:
-    """Raises `LocalRunError` if an event did not come back, or none came back with a recommendation."""
+def _judge(records: list[Record] | None, streaming: Streaming, missing: list[Event]) -> int:
+    """Raises `LocalRunError` if an event did not come back, or none came back with a recommendation (`None`: none was
+    asked for)."""
     if missing:
         raise LocalRunError(
             f"{len(missing)} events did not come back as recommendations"
             f" ({streaming.reasons() or 'no failure was delivered'}); the first: {describe(missing[0])}"
         )
-    if not any(record["recommended_items"] for record in streaming.records()):
+    if records is not None and not any(record["recommended_items"] for record in records):
         raise LocalRunError("every event came back with an empty list: no item was left to recommend to anybody")
     return 0

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Self
 
+from contracts.events import RECOMMENDED, TYPE, EventType
 from emulator.delivery import DeliveryStream
 from emulator.errors import LocalRunError
 from emulator.event_source import EventSource
@@ -101,10 +102,11 @@ class Streaming:
         return took
 
     def records(self) -> list[Record]:
-        """Returns all recommendation records, one for each event, in the order of the stream; replayed ones come
-        last."""
+        """Returns all records with recommendations, one for each event, in the order of the stream; replayed ones come
+        last. Records of other types of events are left out."""
         recommendations = self._receiver.poll().recommendations
-        return [recommendations[event_id] for event_id in sorted(recommendations)]
+        records = [recommendations[event_id] for event_id in sorted(recommendations)]
+        return [record for record in records if record.get(TYPE, EventType.BROWSE) in RECOMMENDED]
 
     def failures(self) -> list[Record]:
         """Returns the documents below `processing-failed/`, with `rawData` decoded to text."""

@@ -114,6 +114,11 @@ def test_every_event_of_the_generated_shop_comes_back_and_nothing_keeps_running(
     assert versions == [first] * switched + [second] * (len(versions) - switched - 10) + [first] * 10
     assert f"{first}: {versions.count(first)} records, {second}: {versions.count(second)} records" in run.output
     assert re.search(r"rolled back in \d+ ms", run.output)
+    assert re.search(
+        r"follow-ups +20 impressions, 20 clicks, 10 purchases, 10 ratings; "
+        r"what was bought or rated has left its customer's list",
+        run.output,
+    )
     for record in records:
         recommended = [item["id"] for item in record["recommended_items"]]
         seen = {item["product_code"] for item in record["browse_history"]}
