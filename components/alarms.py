@@ -9,7 +9,7 @@ import pulumi
 from components.function import WatchedFunction
 from components.recommendation_api import WatchedApi
 from components.vector_store import WatchedDatabase
-from contracts.metrics import ANSWERS_FROM_MEMORY, NAMESPACE, RECORDS_FAILED, VERSION_FALLBACKS
+from contracts.metrics import ANSWERS_FROM_MEMORY, NAMESPACE, RECORDS_FAILED, RULES_PROBLEMS, VERSION_FALLBACKS
 
 THROTTLED = "ApiThrottled"
 """The metric of the API's requests over its limit."""
@@ -82,11 +82,13 @@ def version_alarms(dead_letter_queue: pulumi.Input[str]) -> list[Alarm]:
     """Returns the alarms of model versions that are not loaded, or not served."""
     kept = "A model version was not loaded after all retries: its event lies in the dead-letter queue."
     fallback = "The active model version cannot be served, and the last one answers: the log of inference says why."
+    rules = "The rules are not those of rules/rules.json, which is gone or wrong: the log of inference says why."
     messages, queue = "AWS/SQS ApproximateNumberOfMessagesVisible", {"QueueName": dead_letter_queue}
     inference = _service("model_inference")
     return [
         Alarm("load-dead-letters", messages, "Maximum", queue, kept, above=0),
         Alarm("version-fallbacks", f"{NAMESPACE} {VERSION_FALLBACKS}", "Sum", inference, fallback, above=0),
+        Alarm("rules-problems", f"{NAMESPACE} {RULES_PROBLEMS}", "Sum", inference, rules, above=0),
     ]
 
 
@@ -98,6 +100,7 @@ def api_alarms(api: WatchedApi) -> list[Alarm]:
     refused = "The API refuses requests over its limit: raise requests_per_second or burst, or find who sends them."
     remembered = "The API answers with remembered popular items: the vector store does not answer it."
     fallback = "The active model version cannot be served, and the API answers by the last one: its log says why."
+    rules = "The rules are not those of rules/rules.json, which is gone or wrong: the API's log says why."
     service = _service("recommendation_api")
     return [
         Alarm("api-errors", "AWS/ApiGateway 5xx", "Sum", by_id, fails, above=0),
@@ -105,6 +108,7 @@ def api_alarms(api: WatchedApi) -> list[Alarm]:
         Alarm("api-throttled", f"{NAMESPACE} {THROTTLED}", "Sum", {}, refused, above=0),
         Alarm("api-from-memory", f"{NAMESPACE} {ANSWERS_FROM_MEMORY}", "Sum", service, remembered, above=0),
         Alarm("api-version-fallbacks", f"{NAMESPACE} {VERSION_FALLBACKS}", "Sum", service, fallback, above=0),
+        Alarm("api-rules-problems", f"{NAMESPACE} {RULES_PROBLEMS}", "Sum", service, rules, above=0),
     ]
 
 

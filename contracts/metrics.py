@@ -9,5 +9,8 @@ RECORDS_FAILED = "RecordsFailed"
 VERSION_FALLBACKS = "VersionFallbacks"
 """Calls that an earlier model version answered, because the active one cannot be served."""
 
+RULES_PROBLEMS = "RulesProblems"
+"""Calls whose rules were not those of the file, because it is gone or cannot be used."""
+
 ANSWERS_FROM_MEMORY = "AnswersFromMemory"
 """Requests that were answered by remembered popular items."""

@@ -62,7 +62,8 @@ def noted(folder: Path, deployment: Deployment, spec: Dataset, login: Login) -> 
     passwords = {"MYSQL_PWD": login.password, "PGPASSWORD": vectors.password if vectors else ""}
     _write_shell_file(folder, environment | passwords)
     try:
-        with noted_run(folder, environment, bucket, stream, deployment.output("api_url")):
+        outputs = (deployment.output(name) for name in ("api_url", "ml_artifacts_bucket"))
+        with noted_run(folder, environment, bucket, stream, *outputs):
             yield
     finally:
         path.unlink(missing_ok=True)

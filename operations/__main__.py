@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from operations import api, events, replay, versions
+from operations import api, events, replay, rules, versions
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "replay": replay.main,
+    "rules": rules.main,
     "events": events.main,
     **{name: api.command(name) for name in ("recommend", "similar", "popular")},
     **{name: versions.command(name) for name in versions.ACTIONS},

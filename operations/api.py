@@ -122,6 +122,9 @@ def _main(name: str, arguments: Sequence[str]) -> int:
 
 def _request(name: str, chosen: argparse.Namespace) -> tuple[str, list[tuple[str, Any]]]:
     query: list[tuple[str, Any]] = [("limit", chosen.limit)] + [("exclude", item) for item in chosen.exclude]
+    query += [("filter", pair) for pair in chosen.filter]
+    query += [("diversity", chosen.diversity)] if chosen.diversity is not None else []
+    query += [("explain", "true")] if chosen.explain else []
     if name == "recommend":
         customer = [("customer", chosen.customer)] if chosen.customer else []
         return "/v1/recommendations", [*customer, *(("items", item) for item in chosen.items), *query]
@@ -132,7 +135,12 @@ def _request(name: str, chosen: argparse.Namespace) -> tuple[str, list[tuple[str
 
 def _lines(answer: Mapping[str, Any]) -> list[str]:
     head = f"{answer['strategy']}, by version {answer['model_version']}, recommendation {answer['recommendation_id']}"
-    return [head, *(f"{item['score']:9.6f}  {item['id']}" for item in answer["items"])]
+    lines = [head, *(f"{item['score']:9.6f}  {item['id']}" for item in answer["items"])]
+    if "explain" in answer:
+        told = answer["explain"]
+        lines.append(f"rules {told['rules_version'] or '(none)'}: {', '.join(told['rules']) or 'none applied'}")
+        lines += [f"{item['id']}: {', '.join(item['rules'])}" for item in answer["items"] if item["rules"]]
+    return lines
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
@@ -144,6 +152,9 @@ def _parser(name: str) -> argparse.ArgumentParser:
     if name == "similar":
         parser.add_argument("item", metavar="ITEM", help="the item's key in the shop's database")
     parser.add_argument("--exclude", nargs="*", default=[], metavar="ID", help="items to leave out")
+    parser.add_argument("--filter", nargs="*", default=[], metavar="ATTRIBUTE:VALUE", help="only items with this value")
+    parser.add_argument("--diversity", type=float, metavar="D", help="from 0 to 1 (default: as the rules say)")
+    parser.add_argument("--explain", action="store_true", help="name the rules that made the answer")
     parser.add_argument("--limit", type=int, default=10, metavar="N", help="how many (default: 10)")
     parser.add_argument("--json", action="store_true", help="print the answer as it came")
     return parser

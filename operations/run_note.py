@@ -16,10 +16,21 @@ class NoRunError(Exception):
 
 @contextmanager
 def noted_run(
-    folder: Path, environment: Mapping[str, str], bucket: str, stream: str, api_url: str = ""
+    folder: Path,
+    environment: Mapping[str, str],
+    bucket: str,
+    stream: str,
+    api_url: str = "",
+    artifacts_bucket: str = "",
 ) -> Iterator[None]:
     """Notes in the run's folder, while a local run is up, how `--run` reaches it. Only its owner can read the note."""
-    note = {"environment": dict(environment), "bucket": bucket, "stream": stream, "api_url": api_url}
+    note = {
+        "environment": dict(environment),
+        "bucket": bucket,
+        "stream": stream,
+        "api_url": api_url,
+        "artifacts_bucket": artifacts_bucket,
+    }
     path = folder / RUN_NOTE
     path.touch(mode=0o600)
     path.write_text(json.dumps(note))

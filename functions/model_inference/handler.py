@@ -44,6 +44,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             f"{len(requests)} answers are {size} bytes, over {PAYLOAD_BYTES}: ask for fewer at once"
         )
     _measure(answer)
+    inference.rules.report(logger, metrics)
     if inference.fallback is not None:
         inference.fallback.report(logger, metrics, answer["model_version"])
     return answer

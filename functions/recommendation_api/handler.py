@@ -48,6 +48,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             },
         )
     _measure(operation, response, service)
+    inference.rules.report(logger, metrics)
     if inference.fallback is not None and response["statusCode"] == 200 and not service.from_memory:
         inference.fallback.report(logger, metrics, json.loads(response["body"])["model_version"])
     return response

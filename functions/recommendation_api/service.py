@@ -1,21 +1,27 @@
 """Answers the API's operations from the active model version; from memory while the database is away."""
 
 import time
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+
+import numpy as np
 
 from contracts.events import CUSTOMER, PRODUCT, Strategy
+from contracts.rules import Where, matches
+from functions.recommendation_api.answering import Answering, filter_of
 from functions.shared.database import DatabaseUnavailableError
 from functions.shared.deadline import Deadline
-from functions.shared.http.checks import found
-from functions.shared.http.problems import FieldError, ProblemError
+from functions.shared.http.checks import found, shortened
+from functions.shared.http.problems import FieldError, ProblemError, bad_request
 from functions.shared.serving.inference import CONNECTION_ERRORS, Inference
-from functions.shared.serving.recommend import answer_item, recommend, similar
+from functions.shared.serving.recommend import recommend, similar
 from functions.shared.serving.requests import read_request, storable
-from functions.shared.serving.store import Found, Store
+from functions.shared.serving.rules import RulesInForce
+from functions.shared.serving.search import Wanted, lists
+from functions.shared.serving.selection import Selection, select
+from functions.shared.serving.store import Asked, Found, Store
 from functions.shared.serving.tower import Model
 from functions.shared.versions import NoActiveVersionError
 
@@ -31,7 +37,7 @@ REMEMBERED, REMEMBERED_SECONDS = 1000, 60.0
 AWAY_SECONDS = 5
 """Seconds after a failure in which the database is not asked: requests are answered at once, with no time-out each."""
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -61,48 +67,57 @@ class Service:
 
     def recommend(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the items for a customer or a visitor, by the code that the stream is answered by."""
-        id_, limit = _new_id(), asked.get("limit", DEFAULT_LIMIT)
+        limit, where, rules = asked.get("limit", DEFAULT_LIMIT), filter_of(asked), self._inference.rules.in_force()
         items, exclude = asked.get("items", []), asked.get("exclude", [])
         raw = {
-            "id": id_,
+            "id": "",
             "user": {**asked.get("features", {}), CUSTOMER: asked.get("customer")},
             "items": [{PRODUCT: item} for item in items],
             "exclude": exclude,
             "similar": False,
             "attributes": True,
         }
-        request = read_request(raw)
+        request = read_request(raw, where, asked.get("diversity"))
         try:
-            version, labels, (answer,) = self._run(lambda store, model: recommend(store, model.tower, [request], limit))
+            version, labels, (answer,) = self._run(
+                lambda store, model: recommend(store, model.tower, [request], limit, rules), where
+            )
         except _AwayError:
-            return self._from_memory(id_, {*items, *exclude}, limit)
+            return self._from_memory(asked, where, {*items, *exclude}, rules)
         if "error" in answer:
             raise _unavailable(f"the answer could not be computed: {answer['error']}")
-        return _answer(id_, version, answer["strategy"], [_shown(item, labels) for item in answer["recommended_items"]])
+        answering = Answering(version, labels, rules, asked)
+        return answering.of(answer["strategy"], answer["recommended_items"], answer["left_out_by"])
 
     def similar(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the items like one item."""
         item, exclude, limit = asked["id"], asked.get("exclude", ()), asked.get("limit", DEFAULT_LIMIT)
-        items: list[Found] | None = None
+        where, rules, diversity = filter_of(asked), self._inference.rules.in_force(), asked.get("diversity")
+        found_items: Selection | None = None
         if storable(item):
             try:
-                version, labels, items = self._run(lambda store, _: similar(store, item, limit, exclude))
+                version, labels, found_items = self._run(
+                    lambda store, _: similar(store, item, limit, exclude, where, rules, diversity), where
+                )
             except _AwayError as away:
                 raise _unavailable("the vector store does not answer") from away
-        if items is None:
+        if found_items is None:
             error = FieldError("id", "an item of the active model version", found(item))
             raise ProblemError(HTTPStatus.NOT_FOUND, f"id: expected {error.expected}, found {error.found}", [error])
-        return _answer(_new_id(), version, SIMILAR if items else Strategy.NOTHING, _items(items, labels))
+        return Answering(version, labels, rules, asked).of_selection(SIMILAR, found_items)
 
     def popular(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the most popular items in stock."""
-        id_, limit = _new_id(), asked.get("limit", DEFAULT_LIMIT)
-        exclude = [item for item in asked.get("exclude", []) if storable(item)]
+        limit, where, rules = asked.get("limit", DEFAULT_LIMIT), filter_of(asked), self._inference.rules.in_force()
+        exclude = tuple(item for item in asked.get("exclude", []) if storable(item))
+        wanted = Wanted(None, exclude, None, where, asked.get("diversity"))
         try:
-            version, labels, (items,) = self._run(lambda store, _: store.popular([exclude], limit, [None], True))
+            version, labels, (selection,) = self._run(
+                lambda store, _: lists(store, [wanted], limit, rules, with_attributes=True), where
+            )
         except _AwayError:
-            return self._from_memory(id_, set(exclude), limit)
-        return _popular(id_, version, items, labels)
+            return self._from_memory(asked, where, set(exclude), rules)
+        return Answering(version, labels, rules, asked).of_selection(Strategy.POPULAR, selection)
 
     def health(self, _: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the active version, once its tables have answered."""
@@ -112,61 +127,61 @@ class Service:
             raise _unavailable("the vector store does not answer") from error
         return {"status": "ok", "model_version": version}
 
-    def _run(self, work: Callable[[Store, Model], Answer]) -> tuple[str, Sequence[str], Answer]:
+    def _run(
+        self, work: Callable[[Store, Model], Result], where: Where | None = None
+    ) -> tuple[str, Sequence[str], Result]:
         """Returns the version, the labels that its answers show of an item, and what the work gives.
 
-        Raises `_AwayError` where the database does not answer in time, or has no version yet."""
+        Raises `ProblemError` for a filter by an attribute that the version does not have, and `_AwayError` where the
+        database does not answer in time, or has no version yet.
+        """
         if time.monotonic() < self._memory.away_until:
             raise _AwayError
+
+        def serve(store: Store, model: Model) -> tuple[Model, list[str], Result | None, Sequence[Found] | None]:
+            unknown = sorted(set(where or ()) - model.filters) if model.filters else []
+            return model, unknown, None if unknown else work(store, model), self._popular_to_remember(store)
+
         try:
-            version, (answer, popular, labels) = self._inference.run(
-                lambda store, model: (work(store, model), self._popular_to_remember(store), model.labels),
-                self._deadline,
-            )
+            version, (model, unknown, result, popular) = self._inference.run(serve, self._deadline)
         except (DatabaseUnavailableError, NoActiveVersionError, *CONNECTION_ERRORS) as error:
             self._memory.away_until = time.monotonic() + AWAY_SECONDS
             raise _AwayError from error
         if popular is not None:
-            self._memory.version, self._memory.popular, self._memory.labels = version, popular, labels
+            self._memory.version, self._memory.popular, self._memory.labels = version, popular, model.labels
             self._memory.read_at = time.monotonic()
-        return version, labels, answer
+        if unknown:
+            known = f"one of {', '.join(sorted(model.filters))}"
+            raise bad_request([FieldError(f"filter.{shortened(name)}", known, "an unknown name") for name in unknown])
+        return version, model.labels, cast(Result, result)
 
     def _popular_to_remember(self, store: Store) -> Sequence[Found] | None:
         """One statement more, once in `REMEMBERED_SECONDS`; `None` in between."""
         if time.monotonic() < self._memory.read_at + REMEMBERED_SECONDS:
             return None
-        return store.popular([[]], REMEMBERED, [None], True)[0]
+        return store.popular([[]], REMEMBERED, [None], Asked(attributes=True))[0]
 
-    def _from_memory(self, id_: str, hidden: Collection[str], limit: int) -> dict[str, Any]:
-        """Raises `ProblemError` where nothing was read yet."""
+    def _from_memory(
+        self, asked: Mapping[str, Any], where: Where, hidden: Collection[str], rules: RulesInForce
+    ) -> dict[str, Any]:
+        """Returns what is left of the remembered items by filter and rules; diversity takes vectors.
+
+        Raises `ProblemError` where nothing was read yet.
+        """
         if not self._memory.version:
             raise _unavailable("the vector store does not answer, and no popular items are remembered")
         self.from_memory = True
-        items = [found for found in self._memory.popular if found.id not in hidden]
-        return _popular(id_, self._memory.version, items[:limit], self._memory.labels)
-
-
-def _new_id() -> str:
-    return uuid.uuid4().hex
+        left = [
+            item
+            for item in self._memory.popular
+            if item.id not in hidden
+            and matches(where, item.attributes)
+            and not any(rule.concerns(item.id, item.attributes) for rule in rules.exclusions)
+        ]
+        selection = select(left, asked.get("limit", DEFAULT_LIMIT), rules, 0.0, lambda _: np.empty((0, 0), np.float32))
+        answering = Answering(self._memory.version, self._memory.labels, rules, {**asked, "diversity": 0.0})
+        return answering.of_selection(Strategy.POPULAR, selection)
 
 
 def _unavailable(detail: str) -> ProblemError:
     return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=AWAY_SECONDS)
-
-
-def _popular(id_: str, version: str, items: Sequence[Found], labels: Sequence[str]) -> dict[str, Any]:
-    return _answer(id_, version, Strategy.POPULAR if items else Strategy.NOTHING, _items(items, labels))
-
-
-def _items(items: Sequence[Found], labels: Sequence[str]) -> list[dict[str, Any]]:
-    return [_shown(answer_item(item, with_attributes=True), labels) for item in items]
-
-
-def _shown(item: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-    """Returns the item with the attributes that answers show; the others are for filters and rules."""
-    attributes = item["attributes"]
-    return {**item, "attributes": {label: attributes[label] for label in labels if label in attributes}}
-
-
-def _answer(id_: str, version: str, strategy: str, items: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"recommendation_id": id_, "model_version": version, "strategy": str(strategy), "items": items}

@@ -45,6 +45,7 @@ def test_every_way_in_which_it_fails_has_an_alarm(graph: Graph) -> None:
         "FreeStorageSpace",
         "DatabaseConnections",
         "VersionFallbacks",
+        "RulesProblems",
         "RecordsFailed",
         "5xx",
         "Latency",

@@ -76,6 +76,7 @@ def store(postgres: Postgres, ministack: MiniStack, monkeypatch: pytest.MonkeyPa
     if warm is not None:
         warm._connection.drop()
         warm._bucket.close()
+        warm.rules.close()
 
 
 def versions_of(connection: psycopg.Connection[Any]) -> list[str]:

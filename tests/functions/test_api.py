@@ -29,6 +29,7 @@ from tests.functions.lambdas import act, infer, load, request
 from tests.functions.worlds import expected_user_vector, world
 from tests.fuzz.values import JSON, TEXTS
 
+PARAMETERS = ("customer", "items", "exclude", "limit", "filter", "diversity", "explain")
 V1, V2 = "20261101T000000Z-000001", "20261102T000000Z-000002"
 
 
@@ -44,6 +45,7 @@ def shop(store: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
     if module._inference is not None:
         module._inference._connection.drop()
         module._inference._bucket.close()
+        module._inference.rules.close()
 
 
 def get(path: str, *query: tuple[str, Any], **changes: Any) -> Answered:
@@ -130,9 +132,12 @@ def test_similar_items_have_their_similarity_as_the_score(shop: Any) -> None:
         ("limit=five", "limit", "a whole number from 1 to 100", '"five"'),
         ("limit=1&limit=2", "limit", "a whole number from 1 to 100", "a list of 2 entries"),
         ("customer=", "customer", "text of 1 to 512 characters", '""'),
-        ("colour=red", "colour", "one of customer, items, exclude, limit", "an unknown name"),
+        ("colour=red", "colour", f"one of {', '.join(PARAMETERS)}", "an unknown name"),
         ("&".join(["items=I1"] * 51), "items", "a list of at most 50 entries", "a list of 51 entries"),
         ("items=I1&items=", "items[1]", "text of 1 to 512 characters", '""'),
+        ("filter=Planes", "filter[0]", "text such as line:Planes", '"Planes"'),
+        ("diversity=1.5", "diversity", "a number from 0 to 1", "1.5"),
+        ("explain=1", "explain", "true or false", '"1"'),
         ("items=%ff", "query", "text in UTF-8", "something else"),
     ],
 )

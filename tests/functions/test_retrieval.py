@@ -18,8 +18,10 @@ from functions.embedding_loader.reader import Embeddings
 from functions.shared import versions
 from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
+from functions.shared.serving import queries
 from functions.shared.serving import store as retrieval
-from functions.shared.serving.store import Store, array_literal
+from functions.shared.serving.rules import jsonpath
+from functions.shared.serving.store import Asked, Store, array_literal
 from functions.shared.vectors import Vectors, unpack
 from tests.functions.conftest import PASSWORD
 from tests.functions.worlds import clustered
@@ -68,14 +70,16 @@ def _fill(connection: Connection, version: str, vectors: Vectors, m: int) -> Non
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(tables.schema))
         names = {"items": tables.items, "schema": tables.schema, "m": sql.Literal(m), "ef": sql.Literal(4 * m)}
         connection.execute(
-            sql.SQL("CREATE TABLE {items} (id text, embedding vector(32), in_stock boolean DEFAULT true)").format(
-                **names
-            )
+            sql.SQL(
+                "CREATE TABLE {items} (id text, embedding vector(32), in_stock boolean DEFAULT true, attributes jsonb)"
+            ).format(**names)
         )
         loading.copy_embeddings(connection, tables.items, [Embeddings(ids, vectors)])
         connection.execute("SET LOCAL maintenance_work_mem = '256MB'")
         for statement in (
-            "UPDATE {items} SET in_stock = false WHERE id LIKE '%0'",
+            "UPDATE {items} SET in_stock = id NOT LIKE '%0',"
+            " attributes = jsonb_build_object('brand', substr(id, 2)::int % 1000, 'sold', 'here')",
+            "CREATE INDEX ON {items} USING gin (attributes jsonb_path_ops) WHERE in_stock",
             "ALTER TABLE {items} ADD PRIMARY KEY (id)",
             "CREATE INDEX ON {items} USING hnsw (embedding vector_cosine_ops)"
             " WITH (m = {m}, ef_construction = {ef}) WHERE in_stock",
@@ -98,13 +102,13 @@ def test_the_index_is_used_inside_the_lateral_join(mode: str, count: int, catalo
     catalogue.connection.execute(f"SET plan_cache_mode = {mode}")
     try:
         for version in (V1, V2):
-            text = catalogue.store(version).statement(retrieval.NEAREST, 10).decode()
+            text = catalogue.store(version).statement(queries.nearest(queries.Kind.PLAIN), 10).decode()
             prepared = text.replace("unnest(%b, %b::text[], %b::text[])", "unnest($1, $2, $3)")
             catalogue.connection.execute(
                 f"PREPARE nearest (vector[], text[], text[]) AS {prepared}".encode(), prepare=False
             )
-            queries = catalogue.vectors[:count]
-            literal = "{" + ",".join(f'"[{",".join(map(str, q))}]"' for q in queries.tolist()) + "}"
+            vectors = catalogue.vectors[:count]
+            literal = "{" + ",".join(f'"[{",".join(map(str, v))}]"' for v in vectors.tolist()) + "}"
             excluded = "{" + ",".join(['"{I1,I2}"'] * count) + "}"
             customers = "{" + ",".join(map(str, range(count))) + "}"
             rows = catalogue.connection.execute(
@@ -169,6 +173,28 @@ def test_a_filter_that_hides_the_nearest_hundreds_still_leaves_as_many_as_asked_
     assert not near & set(ids)
     scores = [item.score for item in found]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_a_filter_that_one_item_in_a_thousand_matches_gives_the_best_of_them_all(catalogue: Catalogue) -> None:
+    """And one that every item matches, the best of all; neither reads the table."""
+    reads = _sequential_reads(catalogue.connection)
+    query = catalogue.vectors[:1] * 1.01
+    rare = Asked(wanted=jsonpath({"brand": frozenset({"7"})}))
+    common = Asked(wanted=jsonpath({"sold": frozenset({"here"})}))
+    for _ in range(6):
+        (found,) = catalogue.store().nearest(query, [["I7"]], 50, asked=rare)
+        (best,) = catalogue.store().nearest(query, [["I7"]], 10, asked=common)
+    others = {f"I{n}" for n in range(N) if n % 1000 != 7} | {"I7"}
+    assert [item.id for item in found] == catalogue.exact(query[0], 50, others)
+    assert len({item.id for item in best} & set(catalogue.exact(query[0], 10, {"I7"}))) >= 7, "built in a hurry"
+    assert _sequential_reads(catalogue.connection) == reads
+
+
+def _sequential_reads(connection: Connection) -> int:
+    connection.execute("SELECT pg_stat_force_next_flush()")
+    connection.execute("SELECT pg_stat_clear_snapshot()")
+    ((count,),) = connection.execute("SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname = 'items'").fetchall()
+    return int(count)
 
 
 @pytest.mark.parametrize("count", [10, 1_000, 10_000])

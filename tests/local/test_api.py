@@ -191,6 +191,8 @@ def test_the_commands_ask_the_api(system: System, tmp_path: Path, capsys: pytest
         assert capsys.readouterr().out.startswith("personalized, by version")
         assert operations(["similar", "no such", *run]) == 1
         assert 'expected an item of the active model version, found "no such"' in capsys.readouterr().err
+        assert operations(["popular", "--filter", "line:Planes", "--explain", "--diversity", "0.5", *run]) == 0
+        assert capsys.readouterr().out.startswith("nothing, by version")
         assert operations(["popular", "--run", str(tmp_path / "nowhere")]) == 1
 
 

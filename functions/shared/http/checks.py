@@ -72,6 +72,8 @@ class Schema:
         if "enum" in schema:
             return f"one of {', '.join(map(str, schema['enum']))}"
         types = schema.get("type", [])
+        if "pattern" in schema and "examples" in schema:
+            return f"text such as {schema['examples'][0]}"
         words = " or ".join(_TYPES[name] for name in ([types] if isinstance(types, str) else types)) or "another value"
         for least, most, unit in _BOUNDS:
             if least in schema and most in schema:

@@ -22,6 +22,7 @@ from functions.shared.http.problems import FieldError, ProblemError, bad_request
 
 JSON = "application/json"
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?", re.ASCII)
 
 
 class Operation:
@@ -85,9 +86,14 @@ def _value(schema: Mapping[str, Any], given: list[str]) -> Any:
         return given
     if len(given) != 1:
         return given
-    if schema.get("type") == "integer" and _WHOLE_NUMBER.fullmatch(given[0]):
-        return int(given[0])
-    return given[0]
+    text = given[0]
+    if schema.get("type") == "integer" and _WHOLE_NUMBER.fullmatch(text):
+        return int(text)
+    if schema.get("type") == "number" and _NUMBER.fullmatch(text):
+        return float(text)
+    if schema.get("type") == "boolean" and text in ("true", "false"):
+        return text == "true"
+    return text
 
 
 def _body(event: Mapping[str, Any]) -> Any:

@@ -25,6 +25,7 @@ from functions.shared.serving.requests import (
     read_request,
     request_id,
 )
+from functions.shared.serving.rules_file import RulesFile
 from functions.shared.serving.tower import Model, load_model
 from functions.shared.telemetry import Logger, Metrics, count
 
@@ -68,6 +69,7 @@ class Inference:
     """The warm state of a function: one connection and the latest models."""
 
     def __init__(self, connection: KeptConnection, bucket: ArtifactBucket) -> None:
+        self.rules = RulesFile(bucket.name)
         self._connection = connection
         self._bucket = bucket
         self._models: dict[str, Model] = {}
@@ -100,10 +102,11 @@ class Inference:
         What it has to note comes first, so that it is left out for the requests of the same call.
         """
         acts, good, answers = _read(raw_requests)
+        rules = self.rules.in_force()
 
         def work(tables: store.Store, model: Model) -> list[dict[str, Any]]:
             tables.note(acts)
-            return recommend(tables, model.tower, good, limit)
+            return recommend(tables, model.tower, good, limit, rules)
 
         version, found = self.run(work, deadline)
         responses = iter(found)

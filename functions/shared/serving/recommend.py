@@ -5,11 +5,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from contracts.artifacts import MAX_RECENT_ITEMS, SCORE_DIGITS
 from contracts.events import PRODUCT, Strategy
+from contracts.rules import Where
 from functions.shared.serving.requests import Request
+from functions.shared.serving.rules import NO_RULES, RulesInForce
+from functions.shared.serving.search import Wanted, lists
+from functions.shared.serving.selection import Chosen, Selection
 from functions.shared.serving.store import Found, Item, Near, Store, User
 from functions.shared.serving.tower import UserTower
 from functions.shared.vectors import Vectors
@@ -40,25 +42,46 @@ class _Plan:
         return known if self.request.cart else known[:1]
 
 
-def recommend(store: Store, tower: UserTower | None, requests: Sequence[Request], limit: int) -> list[dict[str, Any]]:
-    """Returns an answer for each request, in order. It takes at most five statements for any number of requests."""
+def recommend(
+    store: Store, tower: UserTower | None, requests: Sequence[Request], limit: int, rules: RulesInForce = NO_RULES
+) -> list[dict[str, Any]]:
+    """Returns an answer for each request, in order.
+
+    It takes at most five statements for any number of requests, and those that `search.lists` adds for rules and
+    filters.
+    """
     users = store.users({request.customer for request in requests if request.customer})
     items = store.items(_wanted_items(requests, users))
     plans = [_plan(request, users, items) for request in requests]
     _compute_vectors(store, tower, plans, items)
-    recommended = _search(store, plans, limit)
-    near = _similar(store, plans, items, limit)
+    wanted = [
+        Wanted(plan.vector, plan.hidden, plan.request.customer, plan.request.where, plan.request.diversity)
+        for plan in plans
+    ]
+    with_attributes = any(request.wants_attributes for request in requests)
+    recommended = lists(store, wanted, limit, rules, with_attributes)
+    near = _similar(store, plans, items, limit, rules)
     return [_answer(*answer) for answer in zip(plans, recommended, near, strict=True)]
 
 
-def similar(store: Store, item: str, limit: int, exclude: Collection[str] = ()) -> list[Found] | None:
-    """Returns the items in stock that are most similar to one; `None` if the version lacks it."""
+def similar(
+    store: Store, item: str, limit: int, exclude: Collection[str] = (), where: Where | None = None,
+    rules: RulesInForce = NO_RULES, diversity: float | None = None,
+) -> Selection | None:  # fmt: skip
+    """Returns the items in stock that are most similar to one; `None` if the version lacks it.
+
+    The list that is kept for the item is the answer, unless a rule or a filter changes it: then they are searched for.
+    """
     found = store.items({item: True}).get(item)
     if found is None:
         return None
+    if where or rules != NO_RULES or diversity:
+        vector = store.unpack([found.vector])[0]
+        wanted = Wanted(vector, (item, *exclude), None, where or {}, diversity)
+        return lists(store, [wanted], limit, rules, with_attributes=True)[0]
     in_stock = store.in_stock([near.id for near in found.similar], with_attributes=True)
     shown = _shown(found.similar, in_stock, exclude)
-    return [Found(near.id, store.score(near.distance), in_stock[near.id]) for near in shown[:limit]]
+    return Selection([Chosen(Found(near.id, store.score(near.distance), in_stock[near.id])) for near in shown[:limit]])
 
 
 def _wanted_items(requests: Sequence[Request], users: Mapping[str, User]) -> dict[str, bool]:
@@ -127,26 +150,18 @@ def _recent_vectors(store: Store, plan: _Plan, items: Mapping[str, Item]) -> Vec
     return store.unpack([items[item].vector for item in plan.recent])
 
 
-def _search(store: Store, plans: Sequence[_Plan], limit: int) -> list[list[Found]]:
-    with_vector = [plan for plan in plans if plan.vector is not None]
-    without = [plan for plan in plans if plan.vector is None]
-    vectors = np.array([plan.vector for plan in with_vector], dtype=np.float32)
-    with_attributes = any(plan.request.wants_attributes for plan in plans)
-    nearest = iter(store.nearest(vectors, *_left_out(with_vector, limit), with_attributes))
-    popular = iter(store.popular(*_left_out(without, limit), with_attributes))
-    return [next(popular if plan.vector is None else nearest) for plan in plans]
-
-
-def _left_out(plans: Sequence[_Plan], limit: int) -> tuple[list[tuple[str, ...]], int, list[str | None]]:
-    return [plan.hidden for plan in plans], limit, [plan.request.customer for plan in plans]
-
-
 def _similar(
-    store: Store, plans: Sequence[_Plan], items: Mapping[str, Item], limit: int
+    store: Store, plans: Sequence[_Plan], items: Mapping[str, Item], limit: int, rules: RulesInForce
 ) -> Iterator[list[dict[str, Any]]]:
     """Yields for each plan the similar items for the known items of the cart, or for the last known browsed item."""
     asked = [plan.similar_to(items) for plan in plans]
-    in_stock = store.in_stock({near.id for known in asked for item in known for near in items[item].similar})
+    listed = {near.id for known in asked for item in known for near in items[item].similar}
+    by_attributes = [rule for rule in rules.exclusions if rule.where]
+    in_stock = {
+        id_
+        for id_, attributes in store.in_stock(listed, with_attributes=bool(by_attributes)).items()
+        if id_ not in rules.hidden and not any(rule.concerns(id_, attributes) for rule in by_attributes)
+    }
     for plan, known in zip(plans, asked, strict=True):
         hidden = set(plan.hidden)
         shown = {item: _shown(items[item].similar, in_stock, hidden)[:limit] for item in known}
@@ -160,20 +175,21 @@ def _shown(nearest: Sequence[Near], in_stock: Collection[str], hidden: Collectio
     return [near for near in nearest if near.id in in_stock and near.id not in hidden]
 
 
-def _answer(plan: _Plan, found: Sequence[Found], similar: list[dict[str, Any]]) -> dict[str, Any]:
-    if not all(math.isfinite(item.score) for item in found):
+def _answer(plan: _Plan, found: Selection, similar: list[dict[str, Any]]) -> dict[str, Any]:
+    if not all(math.isfinite(item.found.score) for item in found.items):
         return {"id": plan.request.id, "error": "a score that is not finite"}
     return {
         "id": plan.request.id,
-        "recommended_items": [answer_item(item, plan.request.wants_attributes) for item in found],
+        "recommended_items": [answer_item(item, plan.request.wants_attributes) for item in found.items],
+        **({"left_out_by": sorted(found.left_out_by)} if plan.request.wants_attributes else {}),
         "similar_items": similar,
-        "strategy": (plan.strategy if found else Strategy.NOTHING).value,
+        "strategy": (plan.strategy if found.items else Strategy.NOTHING).value,
     }
 
 
-def answer_item(found: Found, with_attributes: bool) -> dict[str, Any]:
-    """Returns an item as answers have it."""
-    item: dict[str, Any] = {"id": found.id, "score": round(found.score, SCORE_DIGITS)}
+def answer_item(item: Chosen, with_attributes: bool) -> dict[str, Any]:
+    """Returns an item as answers have it; with attributes, also the names of the rules that moved it."""
+    answer: dict[str, Any] = {"id": item.found.id, "score": round(item.found.score, SCORE_DIGITS)}
     if with_attributes:
-        item["attributes"] = found.attributes or {}
-    return item
+        answer |= {"attributes": item.found.attributes or {}, "rules": list(item.rules)}
+    return answer

@@ -1,10 +1,11 @@
 """Checks the requests of a batch one by one, so that a bad request does not fail the others."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.events import CUSTOMER, IN_CART, MAX_HISTORY, MAX_ID_CHARACTERS, NOTED, PRODUCT, TYPE, EventType
+from contracts.rules import Where
 from functions.shared.environment import MAX_RECOMMENDATIONS
 
 LAST_BROWSED = 3
@@ -34,6 +35,10 @@ class Request:
     wants_similar: bool = True
     wants_attributes: bool = False
     """True: the items of the answer come with their attributes."""
+    where: Where = field(default_factory=dict)
+    """The filter: attribute → values of which an item has one."""
+    diversity: float | None = None
+    """From 0 to 1; `None`: as the rules say."""
 
     @property
     def session(self) -> tuple[str, ...]:
@@ -89,8 +94,8 @@ def read_act(raw: Any) -> list[Act]:
     return [] if customer is None else [Act(EventType(raw[TYPE]), customer, items)]
 
 
-def read_request(raw: Any) -> Request:
-    """Raises `RequestError`."""
+def read_request(raw: Any, where: Where | None = None, diversity: float | None = None) -> Request:
+    """Reads a request of a call; the filter and the diversity are the API's alone. Raises `RequestError`."""
     id_, user, entries = _parts(raw)
     cart: dict[str, None] = {}
     browsed: dict[str, None] = {}
@@ -111,6 +116,8 @@ def read_request(raw: Any) -> Request:
         exclude=tuple(item for item in (_id(value, "exclude") for value in exclude) if storable(item)),
         wants_similar=raw.get("similar") is not False,
         wants_attributes=raw.get("attributes") is True,
+        where=where or {},
+        diversity=diversity,
     )
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import psycopg
 from psycopg import sql
-from psycopg.types.json import set_json_loads
+from psycopg.types.json import Jsonb, set_json_loads
 
 from contracts.artifacts import MAX_RECENT_ITEMS, has_length
 from contracts.dataset import Serving
 from functions.shared import versions
 from functions.shared.database import Connection
 from functions.shared.serving import exclusions
+from functions.shared.serving.queries import Kind, nearest, popular
 from functions.shared.serving.requests import Act
 from functions.shared.vectors import Vectors, register, unpack
 
@@ -48,42 +49,6 @@ LEFT JOIN LATERAL (
 ) precomputed ON true
 """
 
-# What is excluded for a customer stays in the database: the keys of a JSON object, which an item is found among by a
-# binary search (PostgreSQL: src/backend/utils/adt/jsonb_util.c, `getKeyJsonValueFromContainer`). MATERIALIZED, and
-# `||`: the session's ids are read from their text, and the object is fetched from where long values lie and made of
-# what the training knew and what events have noted since, once a query, not once for each item looked at.
-NEAREST = """
-WITH query AS MATERIALIZED (
-    SELECT vector, session::text[] AS session, {excluded} AS excluded, n
-    FROM unnest(%b, %b::text[], %b::text[]) WITH ORDINALITY AS given (vector, session, customer, n) {exclusions}
-)
-SELECT query.n, near.id, near.distance, near.attributes
-FROM query CROSS JOIN LATERAL (
-    SELECT i.id, i.embedding {operator} query.vector AS distance, {attributes} AS attributes
-    FROM {items} i
-    WHERE i.in_stock AND i.id <> ALL (query.session) AND NOT {is_excluded}
-    ORDER BY i.embedding {operator} query.vector
-    LIMIT {limit}
-) near
-"""
-
-_POPULAR = """
-WITH query AS MATERIALIZED (
-    SELECT session::text[] AS session, {excluded} AS excluded, n
-    FROM unnest(%b::text[], %b::text[]) WITH ORDINALITY AS given (session, customer, n) {exclusions}
-)
-SELECT query.n, best.id, best.popularity, best.attributes
-FROM query CROSS JOIN LATERAL (
-    SELECT i.id, p.popularity, p.rank, i.attributes FROM {popular_items} p
-    CROSS JOIN LATERAL (
-        SELECT i.id, i.in_stock, {attributes} AS attributes FROM {items} i WHERE i.id = p.id LIMIT 1
-    ) i
-    WHERE i.in_stock AND i.id <> ALL (query.session) AND NOT {is_excluded}
-    ORDER BY p.rank LIMIT {limit}
-) best
-ORDER BY query.n, best.rank
-"""
-
 # The lists of popular and of similar items are made when a version is loaded; what was sold out since is left out here.
 _IN_STOCK = """
 SELECT i.id, {attributes} FROM unnest(%b::text[]) AS q (id) JOIN {items} i ON i.id = q.id WHERE i.in_stock
@@ -96,8 +61,8 @@ FROM unnest(%b::text[]) AS given (customer) {exclusions}
 
 DEFAULT_SERVING = Serving()
 
-_NO_ATTRIBUTES = sql.SQL("NULL::jsonb")
-"""Takes the column's place where attributes are not asked for, or the version has none."""
+_NO_ATTRIBUTES, _NO_VECTOR = sql.SQL("NULL::jsonb"), sql.SQL("NULL::vector")
+"""They take the columns' places where they are not asked for, or the version has no attributes."""
 
 Attributes = Mapping[str, Any]
 
@@ -110,6 +75,45 @@ class Found(NamedTuple):
     """Better the larger."""
     attributes: Attributes | None = None
     """`None` where they were not asked for, or the item has none."""
+    vector: bytes | None = None
+    """`None` where it was not asked for."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The columns and conditions that a search is asked for beside the items and their scores, the same for all of its queries but `refused`."""
+
+    attributes: bool = False
+    """True: with the items' attributes."""
+    vectors: bool = False
+    hidden: Collection[str] = ()
+    """The items that no list may hold."""
+    pinned: Sequence[str] = ()
+    """The items that come beside the best ones, where they may be in the list."""
+    wanted: str | None = None
+    """A jsonpath predicate of the attributes that is true of each item."""
+    refused: Sequence[str | None] = ()
+    """A jsonpath predicate for each query, which is true of no item."""
+
+    def of(self, refused: Sequence[str | None]) -> "Asked":
+        return replace(self, refused=refused)
+
+    @property
+    def kind(self) -> Kind:
+        if self.wanted is not None:
+            return Kind.FILTERED
+        return Kind.RULED if self.hidden or self.pinned or any(self.refused) else Kind.PLAIN
+
+    def parameters(self, count: int) -> tuple[list[Any], list[Any]]:
+        """The parameters of the queries, and those behind them."""
+        if self.kind is Kind.PLAIN:
+            return [], []
+        refused = list(self.refused) or [None] * count
+        rule = [Jsonb(dict.fromkeys(self.hidden)), list(self.pinned)]
+        return [refused], [*rule, self.wanted] if self.kind is Kind.FILTERED else rule
+
+
+PLAIN = Asked()
 
 
 class Near(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -174,11 +178,11 @@ class Store:
         self._serving = serving
         self._version = version
         self._similarity = similarity
-        asked = _asked_once(connection, version)
-        self._asked = asked
-        if asked.ef_search != _in_force.get(connection, EF_SEARCH):
-            connection.execute(f"SET hnsw.ef_search = {asked.ef_search}")
-            _in_force[connection] = asked.ef_search
+        properties = _asked_once(connection, version)
+        self._properties = properties
+        if properties.ef_search != _in_force.get(connection, EF_SEARCH):
+            connection.execute(f"SET hnsw.ef_search = {properties.ef_search}")
+            _in_force[connection] = properties.ef_search
         self._offset = versions.SCORE_OFFSET[similarity]
         self.dim = dim
 
@@ -199,7 +203,7 @@ class Store:
         sessions: Sequence[Collection[str]],
         limit: int,
         customers: Sequence[str | None] | None = None,
-        with_attributes: bool = False,
+        asked: Asked = PLAIN,
     ) -> list[list[Found]]:
         """Returns for each vector (n, dim) the best items in stock, the best first.
 
@@ -211,14 +215,16 @@ class Store:
         order = _alike_together(vectors)
         literals = [array_literal(sessions[n]) for n in order]
         asking = [customers[n] if customers else None for n in order]
-        rows = self._rows(NEAREST, [list(vectors[order]), literals, asking], limit, with_attributes)
+        asked = asked.of([asked.refused[n] for n in order]) if asked.refused else asked
+        own, rule = asked.parameters(len(vectors))
+        rows = self._rows(nearest(asked.kind), [list(vectors[order]), literals, asking, *own, *rule], limit, asked)
         places = (order + 1).tolist()
-        scored = ((places[n - 1], id_, self.score(distance), shown) for n, id_, distance, shown in rows)
+        scored = ((places[n - 1], id_, self.score(distance), *rest) for n, id_, distance, *rest in rows)
         return _by_query(scored, len(vectors), by_score=True)
 
     def in_stock(self, ids: Collection[str], with_attributes: bool = False) -> Mapping[str, Attributes | None]:
         """Returns those of the version's items that are in stock now, with their attributes."""
-        return dict(self._rows(_IN_STOCK, [list(ids)], with_attributes=with_attributes)) if ids else {}
+        return dict(self._rows(_IN_STOCK, [list(ids)], asked=Asked(attributes=with_attributes))) if ids else {}
 
     def score(self, distance: float) -> float:
         """Returns the score of an item at a distance: the larger, the better."""
@@ -233,12 +239,13 @@ class Store:
         sessions: Sequence[Collection[str]],
         limit: int,
         customers: Sequence[str | None],
-        with_attributes: bool = False,
+        asked: Asked = PLAIN,
     ) -> list[list[Found]]:
         """Returns for each session the most popular items in stock, with their popularity as the score; else like
         `nearest`."""
-        given = [[*map(array_literal, sessions)], list(customers)]
-        rows = self._rows(_POPULAR, given, limit, with_attributes) if sessions else []
+        own, rule = asked.parameters(len(sessions))
+        given = [[*map(array_literal, sessions)], list(customers), *own, *rule]
+        rows = self._rows(popular(asked.kind), given, limit, asked) if sessions else []
         return _by_query(rows, len(sessions))
 
     def note(self, acts: Iterable[Act]) -> None:
@@ -253,15 +260,18 @@ class Store:
     def unpack(self, packed: Sequence[bytes]) -> Vectors:
         return unpack(packed, self.dim)
 
-    def statement(self, template: str, limit: int = 0, with_attributes: bool = False) -> bytes:
+    def statement(self, template: str, limit: int = 0, asked: Asked = PLAIN) -> bytes:
         """Returns a statement over this version's tables."""
-        shown, asked = with_attributes and self._asked.has_attributes, self._asked
-        return _statement(template, self._version, self._similarity, limit, asked.has_exclusions, shown, self._serving)
+        # A filter and a rule read the attributes too.
+        with_attributes = (asked.attributes or asked.kind is not Kind.PLAIN) and self._properties.has_attributes
+        columns = (with_attributes, asked.vectors)
+        has_exclusions = self._properties.has_exclusions
+        return _statement(template, self._version, self._similarity, limit, has_exclusions, columns, self._serving)
 
     def _rows(
-        self, template: str, parameters: Sequence[Any], limit: int = 0, with_attributes: bool = False
+        self, template: str, parameters: Sequence[Any], limit: int = 0, asked: Asked = PLAIN
     ) -> list[tuple[Any, ...]]:
-        return self._cursor.execute(self.statement(template, limit, with_attributes), parameters).fetchall()
+        return self._cursor.execute(self.statement(template, limit, asked), parameters).fetchall()
 
 
 @lru_cache(maxsize=64)
@@ -271,7 +281,7 @@ def _statement(
     similarity: str,
     limit: int,
     has_exclusions: bool,
-    with_attributes: bool,
+    columns: tuple[bool, bool],
     serving: Serving,
 ) -> bytes:
     """Composes a statement. It is cached, because this costs as much as a small batch's search."""
@@ -283,7 +293,8 @@ def _statement(
         items=tables.items,
         similar_items=tables.similar_items,
         popular_items=tables.popular_items,
-        attributes=sql.SQL("i.attributes") if with_attributes else _NO_ATTRIBUTES,
+        attributes=sql.SQL("i.attributes") if columns[0] else _NO_ATTRIBUTES,
+        embedding=sql.SQL("i.embedding") if columns[1] else _NO_VECTOR,
         **exclusions.fragments(tables.recent_items if has_exclusions else None, serving),
         operator=sql.SQL(versions.DISTANCE_OPERATOR[similarity]),
         limit=sql.Literal(limit),
@@ -292,7 +303,7 @@ def _statement(
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Properties:
     """The properties of a version that decide how it is searched, from its own rows."""
 
     has_exclusions: bool
@@ -300,16 +311,16 @@ class _Asked:
     ef_search: int
 
 
-_asked: WeakKeyDictionary[Connection, dict[str, _Asked]] = WeakKeyDictionary()
+_asked: WeakKeyDictionary[Connection, dict[str, _Properties]] = WeakKeyDictionary()
 _in_force: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
 """Connection → its `hnsw.ef_search`, if it is not the one that `prepare` sets."""
 
 
-def _asked_once(connection: Connection, version: str) -> _Asked:
+def _asked_once(connection: Connection, version: str) -> _Properties:
     """Asks the database once for each connection and version."""
     answers = _asked.setdefault(connection, {})
     if version not in answers:
-        answers[version] = _Asked(
+        answers[version] = _Properties(
             versions.has_exclusions(connection, version),
             versions.has_attributes(connection, version),
             versions.ef_search(connection, version) or EF_SEARCH,

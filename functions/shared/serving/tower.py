@@ -17,7 +17,7 @@ from contracts.artifacts import (
     USER_VECTOR_OUTPUT,
     Manifest,
 )
-from contracts.columns import Column
+from contracts.columns import Column, Kind
 from contracts.dataset import Dataset, Serving
 from contracts.dataset_file import DatasetError, from_dict
 from functions.shared.artifact_bucket import ArtifactBucket
@@ -41,17 +41,27 @@ class Model:
     """The policy by which items are left out of its answers."""
     labels: tuple[str, ...] = ()
     """The attributes that answers show of an item."""
+    filters: frozenset[str] = frozenset()
+    """The attributes that a request may filter by: those that answers show, and the features that are categories. Empty
+    without a specification: then any."""
 
 
 def load_model(bucket: ArtifactBucket, manifest: Manifest) -> Model:
     """Raises `ManifestError` or `ModelError` where the version cannot be run."""
     dataset = dataset_of(manifest)
     labels = tuple(dataset.items.shown) if dataset else ()
+    filters = frozenset(labels) | (_categories(dataset) if dataset else set())
     if USER_TOWER not in manifest.files:
-        return Model(manifest, None, serving_of(dataset), labels)
+        return Model(manifest, None, serving_of(dataset), labels, filters)
     if dataset is None:
         raise ModelError(f"{manifest.version}: expected a dataset specification beside the user tower, found none")
-    return Model(manifest, UserTower(bucket.read(manifest, USER_TOWER), dataset), dataset.serving, labels)
+    tower = UserTower(bucket.read(manifest, USER_TOWER), dataset)
+    return Model(manifest, tower, dataset.serving, labels, filters)
+
+
+def _categories(dataset: Dataset) -> set[str]:
+    kinds = (Kind.CATEGORICAL, Kind.BOOLEAN, Kind.TAGS)
+    return {column.name for column in dataset.items.columns if column.kind in kinds}
 
 
 def load_item_tower(bucket: ArtifactBucket, manifest: Manifest) -> "ItemTower | None":
