@@ -81,7 +81,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Asked:
-    """The columns and conditions that a search is asked for beside the items and their scores, the same for all of its queries but `refused`."""
+    """The columns and conditions of a search beside its queries: the same for all of them, but for `refused`."""
 
     attributes: bool = False
     """True: with the items' attributes."""
