@@ -98,7 +98,7 @@ class EventRules:
         self._sender.start_workflow = start
 
     def check_topics(self) -> None:
-        """Raises `LocalRunError` if EventBridge could not publish to a topic: nobody would miss such an alarm."""
+        """Raises `LocalRunError` if EventBridge could not publish to a topic: its missing alarm would go unnoticed."""
         for target in self._queues.values():
             if target.service == "sns":
                 try:

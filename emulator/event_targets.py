@@ -1,11 +1,11 @@
 """Delivers one event to one target of an EventBridge rule, with the permissions, retries and dead letters of AWS.
 
-Two services retry, each its own failures. EventBridge retries what does not reach the target's service, by the target's
-retry policy; then the event goes to the target's dead-letter queue. What is forbidden or missing goes there at once.
-Lambda, having accepted the event, retries the function: twice after an error of the function, for up to six hours while
-it is throttled. Then the event goes to the function's failure destination, never to the target's queue. (EventBridge
-User Guide, "How EventBridge retries delivering events"; Lambda Developer Guide, "How Lambda handles errors and retries
-with asynchronous invocation".)
+Two services retry, each its own failures. EventBridge retries an event that does not reach the target's service, by the
+target's retry policy; then the event goes to the target's dead-letter queue. An event goes there at once if the call is
+forbidden or the target is missing. Lambda retries the function after it has accepted the event: twice after an error of
+the function, and for up to six hours while the function is throttled. Then the event goes to the function's failure
+destination, never to the target's queue. (EventBridge User Guide, "How EventBridge retries delivering events"; Lambda
+Developer Guide, "How Lambda handles errors and retries with asynchronous invocation".)
 """
 
 import contextlib

@@ -96,7 +96,7 @@ class PollLoop:
                 except InterruptedWaitError:
                     raise
                 except Exception as error:
-                    # This is a defect of the local run. To go on could pass over records that were in hand.
+                    # This is a defect of the local run. If it went on, records in hand could be skipped.
                     self._crash = error
                     self._problem(f"the loop broke: {error!r}")
                     return

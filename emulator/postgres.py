@@ -23,13 +23,13 @@ SERVER_SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
-    # A killed server loses nothing, since the system keeps its page cache. A power cut ends a local run anyway.
+    # A killed server loses no data: the operating system keeps its page cache. A power cut ends a local run anyway.
     "fsync": "off",
     "max_wal_size": "4GB",
     # Parallel workers share memory through files of the data folder, and not of /dev/shm, of which a container has
     # 64 MB: the index of a large version needs more (PostgreSQL, "Resource Consumption", and Docker's --shm-size).
     "dynamic_shared_memory_type": "mmap",
-    # About the settings of RDS for its smallest instances.
+    # Close to what RDS sets for its smallest instances.
     "max_connections": "60",
 }
 

@@ -107,7 +107,7 @@ def goes_with_the_run(path: Path) -> None:
 
 
 def has_gone(path: Path) -> None:
-    """Takes `goes_with_the_run` back."""
+    """Undoes `goes_with_the_run`."""
     _watchdog.tell(f"gone {path.absolute()}")
 
 
@@ -194,7 +194,7 @@ class ServiceProcess:
 
     @property
     def ended(self) -> str | None:
-        """Tells of a process that ended before it was stopped."""
+        """Returns a message about a process that ended before it was stopped, or None."""
         process = self._process
         if process is None or process.poll() is None:
             return None

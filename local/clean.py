@@ -38,6 +38,6 @@ def _is_over(folder: Path) -> bool:
             return False
         with (folder / LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (BlockingIOError, FileNotFoundError):  # a run is at work in it, or has just made it
+    except (BlockingIOError, FileNotFoundError):  # a run uses it, or has just made it
         return False
     return True

@@ -61,7 +61,7 @@ def _opened(dump: Path) -> Iterator[Iterable[bytes]]:
         if start.startswith(GZIP_MAGIC):
             with gzip.open(file) as unpacked:
                 yield unpacked
-        elif start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # PowerShell's `>` writes this
+        elif start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # PowerShell's `>` writes UTF-16
             with dump.open(encoding="utf-16", newline="") as text:
                 yield (line.encode() for line in text)
         elif b"\0" in start:
@@ -198,7 +198,7 @@ def _note(databases: dict[bytes, int], names: Iterable[bytes], number: int) -> N
 
 
 def _without_default_expressions(code: bytes) -> bytes:
-    """Removes `DEFAULT (…)`, which is only for rows to come."""
+    """Removes `DEFAULT (…)`, which only matters for later rows."""
     while found := _DEFAULT_EXPRESSION.search(code):
         depth, end = 1, found.end()
         while depth and end < len(code):

@@ -20,8 +20,8 @@ UNKNOWN_CUSTOMER, UNKNOWN_PRODUCT = 999_999_999, "NO_SUCH_PRODUCT"
 
 
 def make_events(shop: Shop, dataset: Dataset, n: int, seed: int = 1) -> list[Event]:
-    """Generates `n` visits: mostly customers who look at what they may like, and some unusual visits as every shop
-    has."""
+    """Generates `n` visits: most are of customers who look at items that they may like, some are unusual, as in every
+    shop."""
     dice = random.Random(seed)  # noqa: S311  (a made-up visitor, not a secret)
     fields = {column: field for field, column in dataset.event_features.items()}
     items = sorted(shop.item_names)

@@ -60,7 +60,7 @@ def note_model(folder: Path, version: Path, made_of: Any) -> None:
 
 
 def disk_is_full(folder: Path) -> bool:
-    """Returns True if too little space is left there, so that a failure may come from that."""
+    """Returns True if so little space is left in the folder that it may be the cause of a failure."""
     with contextlib.suppress(OSError):
         return shutil.disk_usage(folder).free < FULL_BYTES
     return False

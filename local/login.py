@@ -52,7 +52,9 @@ class Tls:
         if self.mode in ("DISABLED", "PREFERRED"):
             return None
         context = ssl.create_default_context(cafile=self.ca or None)
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Authorities that servers make for themselves lack extensions.
+        context.verify_flags &= (
+            ~ssl.VERIFY_X509_STRICT
+        )  # The certificates of authorities that servers generate themselves lack extensions.
         context.check_hostname = self.mode == "VERIFY_IDENTITY"
         context.verify_mode = ssl.CERT_REQUIRED if self.verifies else ssl.CERT_NONE
         return context

@@ -85,7 +85,7 @@ def _checked(given: argparse.Namespace) -> Options:
             raise LocalRunError(f"{option} {path}: expected a file, found none")
     stack = read_stack(given.stack, _overrides(given, source))
     spec = dataset_file.load(ROOT / stack.config.get("recommender:dataset_file", "dataset.toml"))
-    if source:  # asked last, when all other options are right
+    if source:  # the password is asked for last, when all other options are right
         source = settled(source)
         stack = read_stack(given.stack, _overrides(given, source))
     return Options(
@@ -121,8 +121,8 @@ def _check_together(given: argparse.Namespace) -> None:
 
 def _overrides(given: argparse.Namespace, source: Login | None) -> dict[str, object]:
     """Returns the settings that differ on this machine from the stack's own configuration."""
-    # The Lambda processes run in this very environment, which has the functions' packages.
-    # Somebody watches, so the delivery stream buffers records for a second, and a stack's own for longer.
+    # The Lambda processes run in this environment, which has the functions' packages. The delivery stream buffers
+    # records for one second only, because somebody waits for the result.
     overrides: dict[str, object] = {
         "common.bundle_dependencies": False,
         "stream.processor_buffer_seconds": 1,

@@ -82,7 +82,7 @@ def running_services(folder: Path, region: str) -> Iterator[Cloud]:
         cloud.event_rules.stop()
         for engine, instance in cloud.databases.items():
             instance.server.stop()
-            # The data is nearly all of a run's size, and the passwords end with the run. The logs beside it stay.
+            # The data is most of a run's size, and its passwords are of no use after the run. The logs beside it stay.
             shutil.rmtree(folder / engine / "data", ignore_errors=True)
         ministack.stop()
 
@@ -109,7 +109,7 @@ def terminated_as_interrupt() -> Iterator[None]:
 
     try:
         before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # This is not the main thread: its owner handles signals.
+    except ValueError:  # Only the main thread can handle signals.
         yield
         return
     try:

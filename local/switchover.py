@@ -1,4 +1,4 @@
-"""A second model version is published while events flow, is served, and is rolled back."""
+"""Publishes a second model version while events flow, waits until it is served, and rolls it back."""
 
 import threading
 from collections import deque
@@ -18,10 +18,10 @@ MIN_EVENTS = 60
 AFTER_ROLLBACK = 10
 """The last events, which are sent when the first version is back."""
 EPOCHS = 5
-"""A few epochs: the second version has to be another model, not a better one."""
+"""The epochs of the second version. They are few: it has to be another model, not a better one."""
 FLOW_SECONDS = 0.2
 FLOW_PARTS = 100
-"""While the second version is made, this share of the events is put, every so many seconds."""
+"""While the second version is made, one of this many parts of the events is put every `FLOW_SECONDS`."""
 
 
 class Switchover:

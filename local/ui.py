@@ -18,7 +18,7 @@ class Stage:
     _status: object = None
     result: str = ""
     remark: str = ""
-    """A remark that the reader must not miss, on a line of its own."""
+    """A warning, shown on a line of its own."""
 
     def say(self, text: str) -> None:
         """Shows the current step of the stage."""

@@ -16,9 +16,9 @@ WATCH_SECONDS = 2.0
 
 @contextlib.contextmanager
 def watched(folder: Path, cloud: Cloud) -> Iterator[None]:
-    """Raises `LocalRunError` where the run cannot go on, whatever it waits for, or fails with for that reason.
+    """Raises `LocalRunError` if the run cannot go on, in place of what the run waits for or fails with.
 
-    Only inside `running_services`, which turns SIGTERM into an exception.
+    Use it inside `running_services`, which turns SIGTERM into an exception.
     """
     found, over = threading.Event(), threading.Event()
 

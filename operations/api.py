@@ -20,9 +20,10 @@ from operations import run_note
 from operations.run_note import NoRunError
 
 KEY_VARIABLE, TOKEN_VARIABLE = "RECOMMENDER_API_KEY", "RECOMMENDER_API_TOKEN"
-"""Variables that hold a key or a token of an API that asks for one; a command line would show it to everybody."""
+"""The variables with the key or the token for an API that requires one; other users of a machine can see command
+lines."""
 SECONDS = 35
-"""API Gateway answers within 30, or says that it could not."""
+"""Seconds that an answer may take; API Gateway itself gives up after 30."""
 
 
 class ApiError(Exception):
@@ -39,7 +40,8 @@ class Answer:
 
 
 class Client:
-    """Asks one API. `url` is the stack's output `api_url`; a key, else a token, else a signature says who asks.
+    """Sends requests to one API. `url` is the stack's output `api_url`. A request carries a key, else a token, else a
+    signature.
 
     `signer` is botocore's session with the credentials and the region to sign with (default: AWS's usual variables).
     """

@@ -54,8 +54,8 @@ class FailedEvent:
 
     @property
     def is_an_outages(self) -> bool:
-        """True if the event failed with its whole batch: all of Firehose's codes mean that, except a single
-        record's."""
+        """True if the event failed together with its whole batch. All of Firehose's codes mean that, except the one of
+        a single record."""
         return self.code in OUTAGE or (self.code.startswith("Lambda.") and self.code != "Lambda.ProcessingFailedStatus")
 
     def would_fail(self) -> str | None:

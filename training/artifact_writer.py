@@ -18,7 +18,8 @@ from contracts import artifacts as contract
 from contracts import attributes
 from contracts.columns import Column, Kind
 from training import onnx_export, report, scoring, similar
-from training.data import EntityTable, RatingData
+from training.data import RatingData
+from training.entities import EntityTable
 from training.exclusion import excluded
 from training.fit import Inputs, Settings
 from training.history import History
@@ -28,7 +29,7 @@ from training.plots import draw
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model trained on all of the data, and what was measured on the way."""
+    """A model that is trained on all of the data, with its metrics."""
 
     data: RatingData
     inputs: Inputs
@@ -40,9 +41,9 @@ class TrainedModel:
 def write(
     trained: TrainedModel, folder: Path, history: History | None = None, names: Mapping[str, str] | None = None
 ) -> contract.Manifest:
-    """Writes every file but the manifest into the folder, and returns the manifest that goes with them.
+    """Writes every file but the manifest into the folder, and returns the manifest.
 
-    For the report: `history` are earlier versions with their metrics, `names` what items are called.
+    For the report, `history` are earlier versions with their metrics, and `names` item ids with the items' names.
     """
     data, items = trained.data, scoring.item_vectors(trained.model, trained.inputs)
     everyone = np.arange(len(data.users))
@@ -83,7 +84,7 @@ def write(
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """sha256 of every file in the folder but the manifest, by relative path."""
+    """Returns the sha256 of every file in the folder but the manifest, by relative path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in paths}
     return {name: contract.file_sha256(path) for name, path in names.items() if name != contract.MANIFEST}
@@ -95,13 +96,13 @@ def _check_finite(*tables: npt.NDArray[np.float32]) -> None:
 
 
 def _norms(vectors: npt.NDArray[np.float32]) -> list[float]:
-    """[least, greatest] length."""
+    """Returns the smallest and the greatest length."""
     lengths = np.linalg.norm(vectors, axis=1)
     return [float(lengths.min()), float(lengths.max())]
 
 
 def _embeddings(ids: Sequence[str], vectors: npt.NDArray[np.float32]) -> bytes:
-    """Nine significant digits bring a float32 back exactly."""
+    """Returns vectors as CSV. Nine significant digits give back the same 32-bit float."""
     rows = (
         (key, "[" + ",".join(f"{number:.9g}" for number in vector) + "]")
         for key, vector in zip(ids, vectors, strict=True)
@@ -118,7 +119,7 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 
 
 def in_stock(data: RatingData) -> npt.NDArray[np.bool_]:
-    """(n_items,) A stock that is missing is not managed, and the item can be had."""
+    """Returns (n_items,). A missing stock is not managed, so the item counts as in stock."""
     stock = data.dataset.items.in_stock
     return ~(data.items.columns[stock] <= 0) if stock else np.ones(len(data.items), dtype=bool)
 
@@ -131,7 +132,7 @@ def _catalog(data: RatingData) -> Iterable[tuple[str, str, str, str]]:
 
 
 def _attributes(data: RatingData) -> Iterable[dict[str, attributes.Value]]:
-    """The attributes of each item, in the order of the ids."""
+    """Returns the attributes of each item, in the order of the ids."""
     there, names = set(data.items.rows.column_names), data.dataset.catalogue_names
     columns = {column: name for column, name in names.items() if name in there}
     for batch in data.items.rows.select(list(columns.values())).to_batches():
@@ -147,7 +148,7 @@ def _users(data: RatingData, recent: npt.NDArray[np.int64]) -> Iterable[tuple[st
 
 
 def _similar(data: RatingData, vectors: npt.NDArray[np.float32], similarity: str) -> dict[str, bytes]:
-    """No file for a catalogue in which the load finds them more quickly."""
+    """Returns no file for a catalogue in which the load finds them faster."""
     if len(vectors) > similar.MOST_ITEMS:
         return {}
     found = similar.nearest(vectors, in_stock(data), similarity)
@@ -165,7 +166,7 @@ def _ids(data: RatingData, items: Iterable[int]) -> str:
 
 
 def _checkpoint(trained: TrainedModel) -> bytes:
-    """Weights and settings only: `torch.load(…, weights_only=True)` reads it."""
+    """Returns the checkpoint, with weights and settings only: `torch.load(…, weights_only=True)` reads it."""
     buffer = io.BytesIO()
     torch.save({"weights": trained.model.state_dict(), "settings": asdict(trained.settings)}, buffer)
     return buffer.getvalue()
@@ -180,7 +181,7 @@ def _towers(trained: TrainedModel) -> dict[str, bytes]:
 
 
 def _scalers(data: RatingData) -> dict[str, bytes]:
-    """scikit-learn encoders of the raw features, for data scientists; nothing of this system reads them."""
+    """Returns scikit-learn encoders of the raw features, for data scientists; this system does not read them."""
     parts = []
     for table, entity in ((data.users, data.dataset.users), (data.items, data.dataset.items)):
         parts += [_one_hot(table, entity.features), _standard(table, entity.features)]

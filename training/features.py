@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from contracts.columns import Column, Kind
-from training.data import EntityTable
+from training.entities import EntityTable
 from training.numbers import NO_NUMBERS, Range
 
 MIN_COUNT = 3

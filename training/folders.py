@@ -1,4 +1,4 @@
-"""Folders that training reads and writes: a local path or `s3://bucket/prefix`, behind one small interface."""
+"""Folders that training reads and writes: a local path or `s3://bucket/prefix`, with the same methods."""
 
 import io
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ class Folder(Protocol):
     """A folder of files by relative path. Each method raises `TrainingError` naming the file where storage fails."""
 
     def read(self, path: str) -> bytes | None:
-        """The file's content; `None` where there is no such file."""
+        """Returns the file's content; `None` if there is no such file."""
 
     def write(self, path: str, content: bytes) -> None:
         """Writes a whole file, so that a reader sees all of it or nothing."""
@@ -23,11 +23,11 @@ class Folder(Protocol):
     def child(self, path: str) -> "Folder": ...
 
     def folders(self) -> list[str]:
-        """The names of the folders in it."""
+        """Returns the names of the folders in it."""
 
 
 def folder(location: str | Path) -> Folder:
-    """Opens a location. S3 is reached with the environment's credentials and, where set, `AWS_ENDPOINT_URL`."""
+    """Opens a location. S3 is reached with the environment's credentials and, if it is set, `AWS_ENDPOINT_URL`."""
     text = str(location)
     if not text.startswith("s3://"):
         return LocalFolder(Path(text))
@@ -110,7 +110,7 @@ class S3Folder:
 
 
 class FolderArtifacts(ArtifactBucket):
-    """The files of the version in a folder, read and checked as the functions read them from the bucket."""
+    """A version's files in a folder, which are read and checked as the functions read them from the bucket."""
 
     def __init__(self, root: Folder) -> None:
         super().__init__(str(root))

@@ -17,8 +17,8 @@ from training.folders import folder as open_folder
 def publish(folder: Path, output: str) -> str:
     """Uploads the folder to `<output>/<version>/` and returns the version.
 
-    Raises `TrainingError` where the manifest is missing, where a file is not the one that it names, and for a version
-    that could recommend nothing to anybody.
+    Raises `TrainingError` if the manifest is missing, if a file differs from the one that it names, or if the version
+    has nothing to recommend.
     """
     manifest_file = folder / contract.MANIFEST
     if not manifest_file.is_file():

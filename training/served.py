@@ -12,7 +12,8 @@ from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.serving.graph import ModelError
 from functions.shared.serving.tower import UserTower, dataset_of
 from training import onnx_export, scoring
-from training.data import EntityTable, RatingData
+from training.data import RatingData
+from training.entities import EntityTable
 from training.errors import TrainingError
 from training.fit import Inputs
 from training.folders import FolderArtifacts, folder

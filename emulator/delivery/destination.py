@@ -23,8 +23,8 @@ PROCESSING_FAILED = "processing-failed"
 
 @dataclass(frozen=True)
 class S3Object:
-    """An object to be written. Its key stays the same over all tries, so that a try that did arrive makes no second
-    one."""
+    """An object to be written. Its key is the same for all tries, so a try that succeeded unnoticed makes no second
+    object."""
 
     bucket: str
     key: str

@@ -82,7 +82,7 @@ class KinesisSource:
                     failure = error
         self._read_all = failure is None
         if failure is not None and not records:
-            raise failure  # what another shard gave is not thrown away for it: the failure comes again
+            raise failure  # records of other shards are kept; this shard's failure will come again
         return records
 
     def checkpoint(self, records: Iterable[SourceRecord]) -> None:

@@ -23,7 +23,7 @@ _KNOWN: dict[str, Collection[str]] = {
     "Route": ("apiId", "routeKey", "target", "authorizationType", "authorizerId"),
     "Stage": ("apiId", "name", "autoDeploy", "defaultRouteSettings", "accessLogSettings", "tags"),
 }  # fmt: skip
-"""Inputs that are carried out here, or of which docs/local-services.md says that they are not."""
+"""Inputs that have an effect here, or that docs/local-services.md lists as having none."""
 
 
 @realises("aws:apigatewayv2/api:Api")
@@ -40,7 +40,7 @@ def api(cloud: Cloud, resource: Resource) -> Realised:
         **({"CorsConfiguration": _capitals(cors)} if cors else {}),
     )
     id_ = made["ApiId"]
-    # By path: this machine knows no host names below the one that MiniStack listens at.
+    # By path: host names below the one that MiniStack listens at do not resolve on this machine.
     outputs = {
         "apiEndpoint": f"{cloud.aws.endpoint_url}/_aws/execute-api/{id_}",
         "executionArn": cloud.arn("execute-api", id_),
@@ -121,9 +121,10 @@ def stage(cloud: Cloud, resource: Resource) -> Realised:
 
 
 def check_calls(cloud: Cloud) -> None:
-    """Raises `LocalRunError` where a function's own policy does not let API Gateway call it: MiniStack does not ask.
+    """Raises `LocalRunError` if a function's own policy does not let API Gateway call it, which MiniStack does not
+    check.
 
-    Checked when all resources are made, for a permission may come after the route.
+    Call it when all resources are made: a permission may be registered after its route.
     """
     client = cloud.client("lambda")
     for function, source in cloud.gateway_calls:
@@ -146,12 +147,12 @@ def _remember(cloud: Cloud, function_arn: str, source_arn: str) -> None:
 
 
 def _check(resource: Resource) -> None:
-    """Raises `LocalRunError` for an input that has no effect here, and that nothing says so of."""
+    """Raises `LocalRunError` for an input that has no effect here and is not listed as such."""
     known = _KNOWN[resource.type.rsplit(":", 1)[-1]]
     if unknown := sorted(set(resource.inputs) - set(known)):
         raise LocalRunError(f"{resource}: the local run does not carry out {', '.join(unknown)}: add it to {__name__}")
 
 
 def _capitals(inputs: Any) -> dict[str, Any]:
-    """The inputs by boto3's names."""
+    """Returns the inputs under boto3's names."""
     return {name[0].upper() + name[1:]: int(value) if name == "maxAge" else value for name, value in inputs.items()}

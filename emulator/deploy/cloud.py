@@ -25,7 +25,7 @@ class Database(Protocol):
 
     @property
     def ended(self) -> str | None:
-        """Tells of a server that ended before it was stopped."""
+        """Returns a message about a server that ended before it was stopped, or None."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Cloud:
 
     @property
     def ended(self) -> str | None:
-        """Tells of a service that ended before it was stopped: nothing that needs it can go on."""
+        """Returns a message about a service that ended before it was stopped, or None. Nothing that needs it can go
+        on."""
         told = [self.aws.ended, *(instance.server.ended for instance in list(self.databases.values()))]
         return next(filter(None, told), None)
 

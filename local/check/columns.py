@@ -60,6 +60,6 @@ def _found(cursor: Any, dataset: Dataset) -> tuple[dict[str, Columns | None], li
 
 
 def _without(refused: list[str], mistakes: list[str]) -> list[str]:
-    """Drops missing columns of a statement that the server refuses: they are only the consequence."""
+    """Drops missing columns of a statement that the server refuses: they only follow from the refusal."""
     roles_refused = {line.partition(".")[0] for line in refused if ".query: " in line[:20]}
     return [line for line in mistakes if line.partition(".")[0] not in roles_refused]

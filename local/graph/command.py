@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _check_writable(path: Path) -> None:
-    """Raises `LocalRunError` before the program runs, which takes seconds."""
+    """Raises `LocalRunError` for a file that cannot be written, before the program runs, which takes seconds."""
     try:
         with path.open("a"):
             pass

@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import pytest
-
 from components import BatchPipeline, CommonArgs, Link
 from local.graph.recorder import Graph, build
 from tests.components.shared import CODE, COMMON, PLACEMENT
@@ -136,8 +134,3 @@ def test_the_job_may_write_the_data_lake_and_read_the_code_and_nothing_else_on_s
     }
     lake = "arn:aws:s3:eu-west-1:111122223333:batch-data-lake-bucket"
     assert on_s3 == {"arn:aws:s3:::code/etl/*", LOGIN, lake, f"{lake}/*"}
-
-
-def test_fewer_workers_than_glue_takes_are_refused() -> None:
-    with pytest.raises(ValueError, match="workers: expected 2 to 299, got 1"):
-        pipeline(workers=1)

@@ -1,10 +1,7 @@
 """The private network, and an existing one."""
 
-from typing import Any
-
 import pulumi
 import pulumi_aws as aws
-import pytest
 
 from components import Network, NetworkSettings
 from local.graph.recorder import build
@@ -36,21 +33,6 @@ def test_in_an_existing_vpc_nothing_is_made_but_security_groups() -> None:
     made = {node.type.rsplit(":", 1)[1] for node in graph.nodes if node.custom}
     assert made == {"SecurityGroup", "SecurityGroupEgressRule"}
     assert graph.one("SecurityGroup").inputs["vpcId"] == "vpc-1"
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"zones": 1}, "zones: expected 2 or 3, got 1"),
-        ({"zones": 4}, "zones: expected 2 or 3, got 4"),
-        ({"vpc_id": "vpc-1"}, "expected both vpc_id and subnet_ids"),
-        ({"subnet_ids": ["subnet-1", "subnet-2"]}, "expected both vpc_id and subnet_ids"),
-        ({"vpc_id": "vpc-1", "subnet_ids": ["subnet-1"]}, "subnet_ids: expected 2 or more"),
-    ],
-)
-def test_what_aws_would_reject_is_refused_at_once(settings: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        build(lambda: Network("net", {"settings": settings}))
 
 
 def test_look_ups_go_through_the_explicit_provider_of_the_component() -> None:

@@ -155,20 +155,3 @@ def test_nobody_may_write_into_the_whole_bucket(settings: dict[str, Any]) -> Non
     if settings.get("delivery"):
         expected |= {("transformation", "processing-failed/*"), ("transformation", "aws/lambda/*")}
     assert allowed == expected
-
-
-@pytest.mark.parametrize(
-    ("setting", "value"),
-    [
-        ("processor_buffer_mb", 0.1),
-        ("processor_buffer_mb", 3.5),
-        ("processor_buffer_seconds", 901),
-        ("delivery_buffer_mb", 0),
-        ("delivery_buffer_mb", 129),
-        ("delivery_buffer_seconds", -1),
-        ("stream_retention_hours", 23),
-    ],
-)
-def test_what_aws_would_reject_is_refused_at_once(setting: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{setting}: expected .* got {value:g}"):
-        recommender(**{setting: value})

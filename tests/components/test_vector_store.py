@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import pytest
-
 from components import CommonArgs, VectorStore
 from components.vector_store import IAM_USER
 from local.graph.recorder import Graph, build
@@ -73,9 +71,3 @@ def test_a_customer_managed_key_is_used_for_all_that_is_stored() -> None:
     assert graph.one("lambda/function:Function").inputs["kmsKeyArn"].endswith("key/1")
     rule = graph.one("BucketServerSideEncryptionConfiguration").inputs["rules"][0]
     assert rule["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"].endswith("key/1")
-
-
-@pytest.mark.parametrize(("setting", "value"), [("storage_gb", 19), ("backup_retention_days", 36)])
-def test_what_aws_would_reject_is_refused_at_once(setting: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"VectorStore: {setting}: expected .* got {value}"):
-        vector_store(**{setting: value})

@@ -16,7 +16,7 @@ from contracts.columns import Column, Kind
 from functions.shared.serving.graph import FeatureValue, tensor
 from functions.shared.serving.tower import UserTower
 from tests.training.worlds import CLASSIC
-from training.data import _values
+from training.entities import column_values
 
 SEPARATOR = "|"
 NO_VALUES: list[Any] = [None, {}, [], "x" * 2000]
@@ -54,7 +54,7 @@ def as_an_event_says_it(value: Any) -> list[Any]:
 
 
 def trained(column: Column, told: Any) -> Any:
-    (value,) = _values(pa.table({column.name: pa.array([told])}), column, "lake")
+    (value,) = column_values(pa.table({column.name: pa.array([told])}), column, "lake")
     return value
 
 
@@ -138,5 +138,5 @@ def test_the_parts_of_a_date_are_the_same_in_training_and_serving() -> None:
     dated = replace(CLASSIC.users, columns=(Column("joined", Kind.DATE),))
     for column in dated.features:
         (said,) = tensor(column, [served_value(column, "joined", {"key": "2020-02-29T10:00:00Z"})])
-        (told,) = _values(pa.table({"joined": ["2020-02-29"]}), column, "lake")
+        (told,) = column_values(pa.table({"joined": ["2020-02-29"]}), column, "lake")
         assert same(told, said), column.name

@@ -16,7 +16,8 @@ from tests.training import worlds
 from tests.training.conftest import Published
 from training import artifact_writer, features, onnx_export, pipeline
 from training.artifact_writer import TrainedModel
-from training.data import EntityTable, from_table
+from training.data import from_table
+from training.entities import EntityTable
 from training.fit import Settings
 
 ITEMS = 2_000

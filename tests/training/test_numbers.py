@@ -19,7 +19,8 @@ from tests.training import worlds
 from tests.training.conftest import Published
 from training import artifact_writer, numbers, pipeline
 from training.__main__ import main
-from training.data import EntityTable, from_table
+from training.data import from_table
+from training.entities import EntityTable
 from training.features import encode, fit
 from training.fit import Settings
 from training.model import ColumnEmbedding

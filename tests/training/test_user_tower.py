@@ -14,7 +14,7 @@ from tests.training import worlds
 from tests.training.conftest import Published
 from training import features, onnx_export, scoring
 from training.artifact_writer import TrainedModel
-from training.data import EntityTable
+from training.entities import EntityTable
 
 USERS = 3_000
 

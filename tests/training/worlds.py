@@ -12,7 +12,7 @@ from contracts.columns import Kind
 from contracts.dataset import Dataset
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker
 from functions.shop_seeder.sample_shop import Shop, generate
-from training.data import EntityTable
+from training.entities import EntityTable
 from training.features import Encoding
 
 CLASSIC = dataset_file.load(Path(__file__).parents[2] / "dataset.toml")

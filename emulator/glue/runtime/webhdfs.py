@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         path, self.query = unquote(url.path), {key: values[0] for key, values in parse_qs(url.query).items()}
         operation = operations.get(self.query.get("op", ""))
         try:
-            if self.query.get("op") == "GETHOMEDIRECTORY":  # Hadoop asks this without the secret
+            if self.query.get("op") == "GETHOMEDIRECTORY":  # Hadoop sends this request without the secret
                 self._json({"Path": "/"})
             elif not path.startswith(self.root):
                 self._error("AccessControlException", "this gateway is the Glue job's own")
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def _create(self, path: str) -> None:
-        if "data" not in self.query:  # the protocol's first step asks where to write
+        if "data" not in self.query:  # in the protocol's first step the client asks where to write
             place = quote(self.path.encode("latin-1"), safe=_URL_CHARACTERS)
             self._answer(307, b"", {"Location": f"http://{self.headers['Host']}{place}&data=true"})
             return
