@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from contracts import artifacts
-from contracts.events import CUSTOMER, HISTORY, IN_CART, PRODUCT, QUANTITY, SESSION
+from contracts.events import (
+    CUSTOMER,
+    HISTORY,
+    IN_CART,
+    ITEMS,
+    POSITION,
+    PRODUCT,
+    QUANTITY,
+    RECOMMENDATION_ID,
+    SESSION,
+    TYPE,
+    EventType,
+)
 from operations.put_records import put_records
 
 UNKNOWN_CUSTOMER = 999_999_999
@@ -30,6 +42,12 @@ def visits(s3: Any, bucket: str, version: str, n: int, seed: int) -> list[dict[s
         }
         for number in range(n)
     ]
+
+
+def bought(customer: str, item: str, answer: str) -> dict[str, Any]:
+    """Returns a customer's purchase of an item, which an answer, the one of this id, had brought to them."""
+    event = {SESSION: "acceptance-purchase", TYPE: EventType.PURCHASE.value, CUSTOMER: customer}
+    return event | {RECOMMENDATION_ID: answer, ITEMS: [{PRODUCT: item, POSITION: 1, QUANTITY: 1}]}
 
 
 def _ids(s3: Any, bucket: str, key: str) -> list[str]:

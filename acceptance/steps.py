@@ -4,6 +4,7 @@ text."""
 import json
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from acceptance.events import put, visits
+from acceptance.events import bought, put, visits
 from acceptance.target import AcceptanceError, Target
 from acceptance.wait import until
 from contracts import dataset_file, training_data
+from contracts.events import CUSTOMER, HISTORY, SESSION
 from operations.recommendations import Receiver
 
 EVENTS = 1_000
@@ -118,6 +120,40 @@ def thousand_events(run: Run) -> str:
     return _send(run, EVENTS)
 
 
+def purchase(run: Run) -> str:
+    """Lets a customer buy the item that was recommended first: their next visit must not bring it again."""
+    answers = run.receiver.poll().recommendations
+    answered = next(
+        (
+            id_
+            for id_, answer in answers.items()
+            if answer["strategy"] == "personalized" and answer["recommended_items"]
+        ),
+        None,
+    )
+    if answered is None:
+        raise AcceptanceError(f"answers: expected one for a known customer among {len(answers)}, found none")
+    customer, item = answers[answered][CUSTOMER], answers[answered]["recommended_items"][0]["id"]
+    began = time.monotonic()
+    _come_back(run, bought(customer, item, answered))
+    record = _come_back(run, {SESSION: "acceptance-again", CUSTOMER: customer, HISTORY: []})
+    if item in [each["id"] for each in record["recommended_items"]]:
+        raise AcceptanceError(
+            f"purchase: expected item {item} not to be recommended again, found it in the next answer"
+        )
+    return f"an item has left its buyer's recommendations {time.monotonic() - began:.0f} s later"
+
+
+def _come_back(run: Run, event: dict[str, Any]) -> dict[str, Any]:
+    """Puts an event on the stream and returns its record. Raises `AcceptanceError` if it does not come back."""
+    target = run.target
+    (number,) = put(target.client("kinesis"), target.output("event_stream_name"), [event])
+    run.events += 1
+    if run.receiver.wait_for([number], STREAM_SECONDS * target.patience):
+        raise AcceptanceError(f"event {number}: it did not come back: {run.receiver.received.reasons()}")
+    return run.receiver.received.recommendations[number]
+
+
 def recommendations_of_active(run: Run) -> str:
     """Sends a few more visits: every recommendation must be by the version that is active now."""
     return _send(run, EVENTS_AFTER_A_SWITCH)
@@ -208,6 +244,7 @@ STEPS: Sequence[tuple[str, Callable[[Run], str]]] = (
     ("catalogue", catalogue),
     ("train", train),
     ("events", thousand_events),
+    ("purchase", purchase),
     ("second version", second_version),
     ("its events", recommendations_of_active),
     ("roll back", roll_back),

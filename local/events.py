@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.dataset import Dataset
-from contracts.events import CUSTOMER, HISTORY, IN_CART, PRODUCT, QUANTITY, SESSION, partition_key
+from contracts.events import CUSTOMER, HISTORY, IN_CART, PRODUCT, QUANTITY, SESSION, TYPE, EventType, partition_key
 from emulator.errors import LocalRunError
 from local.shop import Customer, Shop
 from operations.events import EventFileError, read_checked
@@ -43,19 +43,24 @@ def _event(
     dice: random.Random, customer: Customer, fields: dict[str, str], browsed: Sequence[str], *, known: bool
 ) -> Event:
     features = {fields[column]: value for column, value in customer.features.items() if column in fields}
+    session = str(uuid.UUID(int=dice.getrandbits(128), version=4))
+    history = [
+        {
+            PRODUCT: item,
+            # Sites send numbers and texts.
+            QUANTITY: dice.choice([1, "1", "2", 3]),
+            IN_CART: dice.random() < 0.3,
+        }
+        for item in browsed
+    ]
+    type_ = EventType.CART if any(entry[IN_CART] for entry in history) else EventType.BROWSE
     return {
-        SESSION: str(uuid.UUID(int=dice.getrandbits(128), version=4)),
+        SESSION: session,
+        # Producers of earlier releases send no type.
+        **({TYPE: type_.value} if dice.random() < 0.7 else {}),
         CUSTOMER: customer.id if known else UNKNOWN_CUSTOMER,
         **features,
-        HISTORY: [
-            {
-                PRODUCT: item,
-                # Sites send numbers and texts.
-                QUANTITY: dice.choice([1, "1", "2", 3]),
-                IN_CART: dice.random() < 0.3,
-            }
-            for item in browsed
-        ],
+        HISTORY: history,
     }
 
 

@@ -39,6 +39,7 @@ def test_every_step_after_up_passes_on_this_machine(run_folder: Path) -> None:
     assert passed, text
     assert stack.gone
     assert "1,000 of 1,000 events came back by" in text
+    assert re.search(r"an item has left its buyer's recommendations \d+ s later", text)
     first, second = re.findall(r"version (\S+) is active\n", text)
     assert first != second
     assert f"50 of 50 events came back by {second}" in text

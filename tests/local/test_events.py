@@ -26,6 +26,7 @@ def test_made_events_cover_what_a_stream_brings() -> None:
     assert len({event["session_id"] for event in events}) == 400
     assert {event["customer_number"] in range(100, 140) for event in events} == {True, False}
     assert any(not event["browse_history"] for event in events)
+    assert {event.get("type") for event in events} == {None, "browse", "cart"}
     assert {item["product_code"] in SHOP.item_names for item in history} == {True, False}
     assert {type(item["quantity"]) for item in history} == {str, int}
     assert {item["in_shopping_cart"] for item in history} == {True, False}
