@@ -124,7 +124,7 @@ function drawTraffic(traffic) {
   show(
     at("failures"),
     failures.length ? bars(failures, "failures") : element("p", { class: "empty good" }, "None."),
-    traffic.failed ? element("p", {}, `${traffic.failed} failed events are kept: operations replay puts them back.`) : null,
+    traffic.failed ? element("p", {}, `Failed events that operations replay can put back: ${traffic.failed}`) : null,
   );
   show(at("records"), drawRecords(traffic.last_records));
 }

@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from emulator.program import ROOT
 from functions.shared import versions
 from local import keep
+from local.login import connected
 from tests.emulator.aws import wait_until
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -95,12 +96,16 @@ class OpenShop:
         with self.vector_store() as connection:
             return versions.active(connection)[0]
 
-    def sell_out(self, item: str, sold_out: bool = True) -> None:
-        """Changes an item's stock in the active version, as a refresh of the catalogue does."""
+    def set_stock(self, item: str, quantity: int) -> None:
+        """Sells an item out, or fills its stock up: in the shop's database, and in the active version as a refresh of
+        the catalogue does."""
+        with connected(keep.find(self.folder).login) as source, source.cursor() as cursor:
+            cursor.execute("UPDATE products SET quantityInStock = %s WHERE productCode = %s", (quantity, item))
+            source.commit()
         with self.vector_store() as connection:
             version, _ = versions.active(connection)
             statement = psycopg.sql.SQL("UPDATE {} SET in_stock = %s WHERE id = %s")
-            changed = connection.execute(statement.format(versions.tables(version).items), (not sold_out, item))
+            changed = connection.execute(statement.format(versions.tables(version).items), (quantity > 0, item))
             assert changed.rowcount == 1
 
 
