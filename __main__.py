@@ -10,8 +10,8 @@ common: components.CommonArgs = {"settings": config.common}
 if config.customer_managed_key:
     common["kms_key_arn"] = components.Key("key", {"common": common}).arn
 
-network = components.Network("network", {"common": common, "settings": config.network})
-code = components.PrivateBucket("code", {"common": common, "holds_data": False})
+placement = components.Network("network", {"common": common, "settings": config.network}).placement
+code = components.PrivateBucket("code", {"common": common, "holds_data": False}).reference
 
 source = components.SourceDatabase(
     "source",
@@ -19,8 +19,8 @@ source = components.SourceDatabase(
         "common": common,
         "settings": config.source,
         "password": config.source_password,
-        "placement": network.placement,
-        "code": code.reference,
+        "placement": placement,
+        "code": code,
     },
 )
 
@@ -29,28 +29,32 @@ batch = components.BatchPipeline(
     {
         "common": common,
         "settings": config.batch,
-        "placement": network.placement,
+        "placement": placement,
         "source": source.link,
-        "code": code.reference,
+        "code": code,
         "dataset_file": config.dataset_file,
         "training_data_name": config.load_dataset().name,
     },
 )
 
 vectors = components.VectorStore(
-    "vectors",
-    {"common": common, "settings": config.vectors, "placement": network.placement, "code": code.reference},
+    "vectors", {"common": common, "settings": config.vectors, "placement": placement, "code": code}
+)
+
+catalogue = components.CatalogRefresh(
+    "catalogue",
+    {
+        "common": common,
+        "settings": config.catalogue,
+        "placement": placement,
+        "store": vectors.link,
+        "source": source.function_link,
+        "code": code,
+    },
 )
 
 stream = components.StreamingRecommender(
-    "stream",
-    {
-        "common": common,
-        "settings": config.stream,
-        "placement": network.placement,
-        "store": vectors.link,
-        "code": code.reference,
-    },
+    "stream", {"common": common, "settings": config.stream, "placement": placement, "store": vectors.link, "code": code}
 )
 
 api = components.RecommendationApi(
@@ -58,10 +62,10 @@ api = components.RecommendationApi(
     {
         "common": common,
         "settings": config.api,
-        "placement": network.placement,
+        "placement": placement,
         "store": vectors.link,
         "events": stream.producer_link,
-        "code": code.reference,
+        "code": code,
     },
 )
 
@@ -72,8 +76,9 @@ components.Monitoring(
         "settings": config.monitoring,
         "event_stream_name": stream.event_stream_name,
         "delivery_stream_name": stream.delivery_stream_name,
-        "functions": [vectors.loader, stream.inference, stream.transformation, *api.functions],
+        "functions": [vectors.loader, catalogue.function, stream.inference, stream.transformation, *api.functions],
         "api": api.watched,
+        "catalogue": catalogue.watched,
         "dead_letter_queue_name": vectors.dead_letter_queue_name,
         "database": vectors.watched,
         "glue_job_name": batch.glue_job_name,

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from components import (
     BatchPipelineSettings,
+    CatalogRefreshSettings,
     CommonSettings,
     MonitoringSettings,
     NetworkSettings,
@@ -48,6 +49,7 @@ class Settings:
     """The password that stands under `source`, as the secret that it is."""
     batch: BatchPipelineSettings = field(default_factory=BatchPipelineSettings)
     vectors: VectorStoreSettings = field(default_factory=VectorStoreSettings)
+    catalogue: CatalogRefreshSettings = field(default_factory=CatalogRefreshSettings)
     stream: StreamingRecommenderSettings = field(default_factory=StreamingRecommenderSettings)
     api: RecommendationApiSettings = field(default_factory=RecommendationApiSettings)
     monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)

@@ -11,6 +11,7 @@ SMALL = {
     "stream": [],
     "api": [],
     "training": [],
+    "catalogue": [],
     "soak": ["--events", "5000"],
 }
 """Each benchmark with arguments that keep it to minutes; run `python -m benchmarks.<name>` by itself for more."""

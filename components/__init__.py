@@ -3,6 +3,7 @@
 from components.api_authorization import ApiKeyAuthorizer, ApiKeyAuthorizerArgs
 from components.api_settings import Authorization, RecommendationApiSettings
 from components.batch_pipeline import BatchPipeline, BatchPipelineArgs, BatchPipelineSettings, WorkerType
+from components.catalog_refresh import CatalogRefresh, CatalogRefreshArgs, CatalogRefreshSettings, WatchedRefresh
 from components.common import CommonArgs, CommonSettings
 from components.encryption import Key, KeyArgs
 from components.function import PythonFunction, PythonFunctionArgs, WatchedFunction
@@ -30,6 +31,9 @@ __all__ = [
     "BatchPipelineArgs",
     "BatchPipelineSettings",
     "BucketReference",
+    "CatalogRefresh",
+    "CatalogRefreshArgs",
+    "CatalogRefreshSettings",
     "CommonArgs",
     "CommonSettings",
     "Delivery",
@@ -65,5 +69,6 @@ __all__ = [
     "WatchedApi",
     "WatchedDatabase",
     "WatchedFunction",
+    "WatchedRefresh",
     "WorkerType",
 ]

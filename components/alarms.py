@@ -6,13 +6,24 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.catalog_refresh import WatchedRefresh
 from components.function import WatchedFunction
 from components.recommendation_api import WatchedApi
 from components.vector_store import WatchedDatabase
-from contracts.metrics import ANSWERS_FROM_MEMORY, NAMESPACE, RECORDS_FAILED, RULES_PROBLEMS, VERSION_FALLBACKS
+from contracts.metrics import (
+    ANSWERS_FROM_MEMORY,
+    CATALOG_REFRESHES,
+    NAMESPACE,
+    RECORDS_FAILED,
+    RULES_PROBLEMS,
+    VERSION_FALLBACKS,
+)
 
 THROTTLED = "ApiThrottled"
 """The metric of the API's requests over its limit."""
+
+PERIOD_SECONDS = 300
+"""The period of every alarm."""
 
 GIB = 1024**3
 BYTES_A_CONNECTION = 9_531_392
@@ -40,6 +51,8 @@ class Alarm:
     above: float | None = None
     below: pulumi.Input[float] | None = None
     periods: int = 1
+    without_data: str = "notBreaching"
+    """The verdict on a period without data (CloudWatch API Reference, PutMetricAlarm: `TreatMissingData`)."""
 
 
 def stream_alarms(event_stream: pulumi.Input[str], delivery_stream: pulumi.Input[str]) -> list[Alarm]:
@@ -90,6 +103,17 @@ def version_alarms(dead_letter_queue: pulumi.Input[str]) -> list[Alarm]:
         Alarm("version-fallbacks", f"{NAMESPACE} {VERSION_FALLBACKS}", "Sum", inference, fallback, above=0),
         Alarm("rules-problems", f"{NAMESPACE} {RULES_PROBLEMS}", "Sum", inference, rules, above=0),
     ]
+
+
+def catalogue_alarms(refresh: WatchedRefresh) -> list[Alarm]:
+    """Returns the alarm of a catalogue that is no longer fresh; none without a schedule."""
+    if not refresh["enabled"]:
+        return []
+    minutes = refresh["stale_minutes"]
+    stale = f"No refresh of the catalogue was complete for {minutes} minutes: the log of catalogue says why."
+    periods = -(-minutes * 60 // PERIOD_SECONDS)
+    metric, service = f"{NAMESPACE} {CATALOG_REFRESHES}", _service("catalog_refresh")
+    return [Alarm("catalogue-stale", metric, "Sum", service, stale, below=1, periods=periods, without_data="breaching")]
 
 
 def api_alarms(api: WatchedApi) -> list[Alarm]:

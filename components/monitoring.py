@@ -10,15 +10,18 @@ import pulumi_aws as aws
 import pulumi_random as random
 
 from components.alarms import (
+    PERIOD_SECONDS,
     THROTTLED,
     Alarm,
     api_alarms,
+    catalogue_alarms,
     database_alarms,
     function_alarms,
     max_connections,
     stream_alarms,
     version_alarms,
 )
+from components.catalog_refresh import WatchedRefresh
 from components.common import CommonArgs, Component, check_range, check_text
 from components.function import WatchedFunction
 from components.recommendation_api import WatchedApi
@@ -26,8 +29,6 @@ from components.vector_store import WatchedDatabase
 from contracts.metrics import NAMESPACE
 
 DASHBOARD_NAME_LENGTH = 255
-PERIOD_SECONDS = 300
-"""The period of every alarm."""
 
 
 class MonitoringSettings(TypedDict, total=False):
@@ -49,6 +50,7 @@ class MonitoringArgs(TypedDict):
     delivery_stream_name: pulumi.Input[str]
     functions: Sequence[WatchedFunction]
     api: WatchedApi
+    catalogue: WatchedRefresh
     dead_letter_queue_name: pulumi.Input[str]
     database: WatchedDatabase
     glue_job_name: pulumi.Input[str]
@@ -77,6 +79,7 @@ class Monitoring(Component):
             *(alarm for function in args["functions"] for alarm in function_alarms(function)),
             *version_alarms(args["dead_letter_queue_name"]),
             *api_alarms(args["api"]),
+            *catalogue_alarms(args["catalogue"]),
             *database_alarms(args["database"], connections),
         ]
         for alarm in alarms:
@@ -141,7 +144,7 @@ class Monitoring(Component):
             evaluation_periods=alarm.periods,
             comparison_operator="GreaterThanThreshold" if alarm.above is not None else "LessThanThreshold",
             threshold=alarm.above if alarm.above is not None else alarm.below,
-            treat_missing_data="notBreaching",
+            treat_missing_data=alarm.without_data,
             alarm_actions=[topic.arn],
             ok_actions=[topic.arn],
             tags=self.tags,

@@ -16,7 +16,7 @@ from components.private_bucket import BucketReference
 from components.rds import place_database
 from components.secrets import new_password
 from components.source_settings import MYSQL_PORT, SOURCE_DEFAULTS, SourceDatabaseSettings, check
-from contracts.environment import SOURCE_DB
+from contracts.environment import SOURCE_DB, SOURCE_LOGIN_URI
 
 LOGIN_KEY = "source/login.json"
 """The key of the object that holds the login. It is outside of `etl/`, which holds the job's code."""
@@ -87,6 +87,11 @@ class SourceDatabase(Component):
             "statements": [{"sid": "ReadSourceLogin", "actions": ["s3:GetObject"], "resources": [self.login_arn]}],
             "security_group_ids": [self.client_security_group_id],
         }
+
+    @property
+    def function_link(self) -> Link:
+        """Everything that a function needs to read the database: the same login, as an environment variable."""
+        return {**self.link, "variables": {SOURCE_LOGIN_URI: self.login_uri}}
 
     def _seed(
         self,

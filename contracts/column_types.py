@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from contracts.columns import KeyType, Kind
-from contracts.dataset import Dataset, Entity, quoted
+from contracts.dataset import Dataset, Entity, Rows, quoted
 
 COLUMNS_SQL = (
     "SELECT table_name AS `t`, column_name AS `c`, data_type AS `d`, column_type AS `f` "
@@ -162,18 +162,21 @@ def mistakes(dataset: Dataset, found: Mapping[str, Mapping[str, ColumnType] | No
 
     `found` is role → lower-case column name → type; None for a role whose table does not exist.
     """
+    return [line for role in ("users", "items", "ratings") for line in role_mistakes(dataset, role, found[role])]
+
+
+def role_mistakes(dataset: Dataset, role: str, columns: Mapping[str, ColumnType] | None) -> list[str]:
+    """The same of one role."""
+    rows: Rows = {"users": dataset.users, "items": dataset.items, "ratings": dataset.ratings}[role]
+    if columns is None:
+        return [f"{role}.table: no table {rows.table} in the database"]
     lines = []
-    for role, rows in (("users", dataset.users), ("items", dataset.items), ("ratings", dataset.ratings)):
-        columns = found[role]
-        if columns is None:
-            lines.append(f"{role}.table: no table {rows.table} in the database")
-            continue
-        for read in reads(dataset)[role]:
-            column = columns.get(read.column.lower())
-            if column is None:
-                lines.append(f"{read.place}: {rows.label} has no column {read.column}; it has {', '.join(columns)}")
-            elif refusal := _refusal(read, column):
-                lines.append(f"{read.place}: {rows.label}.{read.column} is {column.full.upper()}, {refusal}")
+    for read in reads(dataset)[role]:
+        column = columns.get(read.column.lower())
+        if column is None:
+            lines.append(f"{read.place}: {rows.label} has no column {read.column}; it has {', '.join(columns)}")
+        elif refusal := _refusal(read, column):
+            lines.append(f"{read.place}: {rows.label}.{read.column} is {column.full.upper()}, {refusal}")
     return lines
 
 

@@ -27,6 +27,9 @@ SOURCE_DB = DatabaseVariables(
     "SOURCE_DB_HOST", "SOURCE_DB_PORT", "SOURCE_DB_NAME", "SOURCE_DB_USER", "SOURCE_DB_PASSWORD"
 )
 
+SOURCE_LOGIN_URI = "SOURCE_LOGIN_URI"
+"""URI of the object with the login of the shop's MySQL (docs/adr/0013), such as `s3://code-bucket-0a1b2c3/source/login.json`."""
+
 ML_ARTIFACTS_BUCKET = "ML_ARTIFACTS_BUCKET"
 """Name of the bucket of ML artifacts."""
 

@@ -12,5 +12,8 @@ VERSION_FALLBACKS = "VersionFallbacks"
 RULES_PROBLEMS = "RulesProblems"
 """Calls whose rules were not those of the file, because it is gone or cannot be used."""
 
+CATALOG_REFRESHES = "CatalogRefreshes"
+"""Refreshes of the catalogue that read all items, and after which every served version was up to date."""
+
 ANSWERS_FROM_MEMORY = "AnswersFromMemory"
 """Requests that were answered by remembered popular items."""

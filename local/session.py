@@ -79,6 +79,7 @@ def running_services(folder: Path, region: str) -> Iterator[Cloud]:
             ministack.start()
             yield cloud
     finally:
+        cloud.schedules.stop()
         cloud.event_rules.stop()
         for engine, instance in cloud.databases.items():
             instance.server.stop()

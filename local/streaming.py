@@ -35,11 +35,13 @@ class Streaming:
 
     def __enter__(self) -> Self:
         self._rules.start()
+        self._deployment.cloud.schedules.start()
         for loop in (*self.streams, *self.event_sources):
             loop.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._deployment.cloud.schedules.stop()
         for loop in (*self.event_sources, *self.streams):
             loop.stop(drain=False)
         self._rules.stop()

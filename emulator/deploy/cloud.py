@@ -12,6 +12,7 @@ from emulator.event_rules import EventRules
 from emulator.glue.triggers import crawlers, fired_by_event
 from emulator.ministack import MiniStack
 from emulator.reach import Network
+from emulator.schedules import Schedules
 
 
 class Database(Protocol):
@@ -65,6 +66,7 @@ class Cloud:
 
     def __post_init__(self) -> None:
         self.event_rules = EventRules(self.aws)
+        self.schedules = Schedules(self.aws)
         self.event_rules.on_workflow(lambda name: crawlers(fired_by_event(self.glue_triggers.values(), name)))
 
     @property

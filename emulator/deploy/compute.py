@@ -1,6 +1,7 @@
 """Functions and their logs, on MiniStack: the program's own zips, under the roles that it declares."""
 
 import uuid
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -102,15 +103,18 @@ def alias(cloud: Cloud, resource: Resource) -> Realised:
 
 @realises("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
 def event_invoke_config(cloud: Cloud, resource: Resource) -> Realised:
-    destinations = resource["destinationConfig"]
-    failure = destinations["onFailure"]["destination"]
-    if destinations.keys() != {"onFailure"} or failure.split(":")[2] != "sqs":
+    destinations = resource.get("destinationConfig", {})
+    failure = destinations.get("onFailure", {}).get("destination")
+    if destinations and (destinations.keys() != {"onFailure"} or failure.split(":")[2] != "sqs"):
         raise LocalRunError(f"{resource}: expected a queue as onFailure and no other destination, found {destinations}")
+    given: dict[str, Any] = {"DestinationConfig": {"OnFailure": {"Destination": failure}}} if failure else {}
+    if age := resource.get("maximumEventAgeInSeconds"):
+        given["MaximumEventAgeInSeconds"] = int(age)
     cloud.client("lambda").put_function_event_invoke_config(
         FunctionName=resource["functionName"],
         Qualifier=resource["qualifier"],
         MaximumRetryAttempts=int(resource.get("maximumRetryAttempts", 2)),
-        DestinationConfig={"OnFailure": {"Destination": failure}},
+        **given,
     )
     return Realised(f"{resource['functionName']}:{resource['qualifier']}")
 

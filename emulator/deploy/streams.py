@@ -1,11 +1,12 @@
-"""Streams and queues on MiniStack, and the resources that the run itself carries out: delivery streams and event
-rules."""
+"""Streams and queues on MiniStack, and the resources that the run itself carries out: delivery streams, event
+rules and schedules."""
 
 import time
 
 from emulator.deploy.cloud import Cloud
 from emulator.deploy.resource import Realised, Resource, realises
 from emulator.errors import LocalRunError
+from emulator.schedules import read_schedule
 
 _ACTIVE_SECONDS = 30
 
@@ -60,6 +61,15 @@ def event_target(cloud: Cloud, resource: Resource) -> Realised:
     with cloud.lock:
         cloud.event_rules.add_target(resource.inputs)
     return Realised(f"{resource['rule']}-{resource.physical_name('targetId')}")
+
+
+@realises("aws:scheduler/schedule:Schedule")
+def schedule(cloud: Cloud, resource: Resource) -> Realised:
+    name = resource.physical_name(limit=64)
+    arn = cloud.arn("scheduler", f"schedule/default/{name}")
+    with cloud.lock:
+        cloud.schedules.add(read_schedule(name, arn, resource.inputs))
+    return Realised(name, {"name": name, "arn": arn})
 
 
 @realises("aws:sqs/queue:Queue")

@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.artifacts import MANIFEST, ManifestError, read_manifest, version_moment
 from functions.embedding_loader import iam_user, load, reader, trial
-from functions.shared import environment, versions
+from functions.shared import environment, loader_lock, versions
 from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.database import Connection, KeptConnection
 from functions.shared.deadline import Deadline
@@ -116,7 +116,7 @@ def _load(version: str, settings: environment.Storage, kept: KeptConnection, dea
     connection = kept.get(deadline.at)
     # So that the server ends what it does for this function soon after the function itself was killed.
     connection.execute("SET client_connection_check_interval = '5s'")
-    with load.one_loader_at_a_time(connection):
+    with loader_lock.one_at_a_time(connection):
         if version in versions.loaded(connection):
             return {"loaded_now": False, **_status(connection)}
         stages = load.load(connection, bucket, published)

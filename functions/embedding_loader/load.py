@@ -14,7 +14,6 @@ from psycopg.types.json import Jsonb
 
 from contracts.artifacts import (
     ITEM_EMBEDDINGS,
-    MAX_EXCLUDED_ITEMS,
     MAX_SIMILAR_ITEMS,
     SCORE_DIGITS,
     USER_EMBEDDINGS,
@@ -23,22 +22,15 @@ from contracts.artifacts import (
     read_manifest,
 )
 from contracts.dataset import Serving
-from contracts.events import MAX_HISTORY, NOTED
 from functions.embedding_loader import reader, search_quality, trial
-from functions.shared import versions
+from functions.shared import precomputed, versions
 from functions.shared.artifact_bucket import ArtifactBucket, Published
 from functions.shared.database import Connection
-from functions.shared.environment import MAX_RECOMMENDATIONS
 from functions.shared.serving import exclusions
 from functions.shared.serving.graph import ModelError
 from functions.shared.serving.tower import dataset_of, serving_of
 from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, pack_rows
 
-LOCK = 0x5EC0
-"""The advisory lock that a loader holds, so that two of them work one after the other."""
-
-POPULAR_ITEMS = (1 + len(NOTED)) * MAX_EXCLUDED_ITEMS + MAX_HISTORY + MAX_RECOMMENDATIONS
-"""The number of popular items that are kept. A full list is left even if all that can be excluded are among them."""
 VERSIONS_KEPT = 3
 """The number of latest published versions that are kept, whichever was active."""
 ACTIVE_BEFORE_KEPT = 2
@@ -47,7 +39,6 @@ ACTIVE_BEFORE_KEPT = 2
 HNSW_M = 16
 HNSW_EF_CONSTRUCTION = 200
 """Longer to build than pgvector's 64, and ahead of it in queries at equal recall (docs/vector-store.md)."""
-SIMILAR_EF_SEARCH = 40
 
 _TABLES = """
 CREATE TABLE {items} (
@@ -86,43 +77,29 @@ _POPULAR = """
 CREATE TABLE {popular_items} AS
 SELECT (row_number() OVER (ORDER BY popularity DESC, id))::int AS rank, id, popularity
 FROM (
-    SELECT i.id, coalesce(c.popularity, 0)::real AS popularity
-    FROM {items} i LEFT JOIN item_catalog c USING (id) WHERE i.in_stock
-) in_stock
-ORDER BY rank LIMIT {popular};
+    SELECT id, popularity, count(*) FILTER (WHERE in_stock) OVER (ORDER BY popularity DESC, id) AS n_in_stock
+    FROM (
+        SELECT i.id, i.in_stock, coalesce(c.popularity, 0)::real AS popularity
+        FROM {items} i LEFT JOIN item_catalog c USING (id)
+    ) item
+) counted
+WHERE n_in_stock <= {popular}
+ORDER BY rank;
 ALTER TABLE {popular_items} ADD PRIMARY KEY (rank);
 ANALYZE {popular_items}
 """
+"""Sold-out items keep their place among those in stock: they may come back before the next training."""
 
 # What the version's own file has no row of. CREATE TABLE AS may run in parallel workers, INSERT … SELECT may not.
-_SIMILAR = """
-CREATE TEMPORARY TABLE found_similar ON COMMIT DROP AS
-SELECT q.id, n.nearest
-FROM {items} q CROSS JOIN LATERAL (
-    SELECT coalesce(json_agg(
-        json_build_array(near.id, round(near.distance::numeric, {digits})) ORDER BY near.distance, near.id
-    ), '[]')::text AS nearest
-    FROM (
-        SELECT i.id, i.embedding {operator} q.embedding AS distance FROM {items} i
-        WHERE i.in_stock AND i.id <> q.id ORDER BY i.embedding {operator} q.embedding LIMIT {similar}
-    ) near
-) n
-WHERE NOT EXISTS (SELECT FROM {similar_items} s WHERE s.id = q.id);
+_SIMILAR = (
+    "CREATE TEMPORARY TABLE found_similar ON COMMIT DROP AS"  # noqa: S608
+    + precomputed.NEAREST
+    + """WHERE NOT EXISTS (SELECT FROM {similar_items} s WHERE s.id = q.id);
 INSERT INTO {similar_items} SELECT id, nearest FROM found_similar;
 ALTER TABLE {similar_items} ADD PRIMARY KEY (id);
 ANALYZE {similar_items}
 """
-
-
-@contextmanager
-def one_loader_at_a_time(connection: Connection) -> Iterator[None]:
-    """Waits for another loader, for as long as the connection's `lock_timeout`."""
-    connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
+)
 
 
 def prepare(connection: Connection) -> None:
@@ -167,8 +144,7 @@ def build(connection: Connection, manifest: Manifest, stages: dict[str, float]) 
     with _stage(stages, "popular"):
         _run(connection, _POPULAR, manifest)
     with _stage(stages, "similar"):
-        connection.execute(f"SET LOCAL hnsw.ef_search = {SIMILAR_EF_SEARCH}")
-        connection.execute("SET LOCAL hnsw.iterative_scan = strict_order")
+        precomputed.set_search(connection)
         # The planner takes a search for cheaper than it is, and would leave all of them to one process.
         for cost in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
             connection.execute(f"SET LOCAL {cost} = 0")
@@ -296,7 +272,7 @@ def _run(connection: Connection, statements: str, manifest: Manifest) -> None:
             dim=sql.Literal(manifest.dim),
             m=sql.Literal(HNSW_M),
             ef=sql.Literal(HNSW_EF_CONSTRUCTION),
-            popular=sql.Literal(POPULAR_ITEMS),
+            popular=sql.Literal(precomputed.POPULAR_ITEMS),
             similar=sql.Literal(MAX_SIMILAR_ITEMS),
             digits=sql.Literal(SCORE_DIGITS),
         )

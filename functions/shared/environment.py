@@ -13,6 +13,7 @@ from contracts.environment import (
     MODEL_INFERENCE_FUNCTION,
     RECOMMENDATION_LIMIT,
     SOURCE_DB,
+    SOURCE_LOGIN_URI,
     VECTOR_DB,
     VECTOR_DB_AUTH,
     DatabaseVariables,
@@ -20,6 +21,7 @@ from contracts.environment import (
 
 READS = {
     "api_key_authorizer": (API_KEYS_SECRET,),
+    "catalog_refresh": (*VECTOR_DB, ML_ARTIFACTS_BUCKET, SOURCE_LOGIN_URI),
     "embedding_loader": (*VECTOR_DB, ML_ARTIFACTS_BUCKET),
     "event_intake": (EVENT_STREAM_NAME,),
     "model_inference": (*VECTOR_DB, ML_ARTIFACTS_BUCKET),
@@ -30,6 +32,7 @@ READS = {
 """Function → the variables that it reads in its default set-up."""
 
 OPTIONAL = {
+    "catalog_refresh": (VECTOR_DB_AUTH,),
     "embedding_loader": (VECTOR_DB_AUTH,),
     "model_inference": (VECTOR_DB_AUTH,),
     "recommendation_api": (VECTOR_DB_AUTH,),
@@ -93,6 +96,11 @@ def _database(environ: Mapping[str, str], names: DatabaseVariables, *, by_passwo
         user=_text(environ, names.user),
         password=_text(environ, names.password) if by_password else None,
     )
+
+
+def source_login_uri(environ: Mapping[str, str] = os.environ) -> str:
+    """Returns the URI of the object with the login of the shop's MySQL. Raises `SettingError`."""
+    return _text(environ, SOURCE_LOGIN_URI)
 
 
 def stream(environ: Mapping[str, str] = os.environ) -> Stream:

@@ -57,6 +57,14 @@ INSERT INTO recommender.active_version (version) VALUES (%s)
 ON CONFLICT (only_row) DO UPDATE SET version = excluded.version, since = now()
 """
 
+_SERVED_NEXT = """
+SELECT m.version, m.manifest
+FROM recommender.model_version m
+JOIN recommender.active_version a ON true JOIN recommender.model_version active ON active.version = a.version
+WHERE (m.published_at, m.loaded_at) >= (active.published_at, active.loaded_at)
+ORDER BY m.version <> a.version, m.published_at, m.loaded_at
+"""
+
 _BEFORE = """
 SELECT version, manifest FROM recommender.model_version
 WHERE activated_at IS NOT NULL AND version NOT IN (SELECT version FROM recommender.active_version)
@@ -113,7 +121,10 @@ class VersionTables:
     """(id, nearest): JSON of the nearest items in stock, [[id, distance], …], nearest first; a text of JSON is read
     twice as fast as arrays are"""
     popular_items: sql.Identifier
-    """(rank, id, popularity): items in stock, the most popular first"""
+    """(rank, id, popularity): the most popular items first, sold out ones among them"""
+    item_sources: sql.Identifier
+    """(id, digest, embedded): what the last refresh of the catalogue read of an item in the shop's database, and
+    whether a refresh added it; the first refresh of a version makes the table"""
     users: sql.Identifier
     """(id, embedding)"""
     recent_items: sql.Identifier
@@ -127,7 +138,7 @@ def schema_name(version: str) -> str:
 
 def tables(version: str) -> VersionTables:
     schema = schema_name(version)
-    names = ("items", "similar_items", "popular_items", "users", "recent_items")
+    names = ("items", "similar_items", "popular_items", "item_sources", "users", "recent_items")
     return VersionTables(sql.Identifier(schema), *(sql.Identifier(schema, name) for name in names))
 
 
@@ -191,6 +202,15 @@ def manifest(connection: Connection, version: str) -> str:
     if row is None:
         raise _unknown(connection, version)
     return str(row[0])
+
+
+def served_next(connection: Connection) -> list[tuple[str, str]]:
+    """Returns (version, manifest) of the active version, and of those published after it; nothing before the first
+    load."""
+    try:
+        return connection.execute(_SERVED_NEXT).fetchall()
+    except psycopg.errors.UndefinedTable:
+        return []
 
 
 def before(connection: Connection) -> list[tuple[str, str]]:

@@ -1,10 +1,18 @@
 """Computes the cost of a stack while nothing happens: every resource of the graph is priced, or listed as free."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from local.cost.prices import Price, Prices, UnknownPriceError
 from local.graph.recorder import Graph, Node
+
+_REFRESH = ".catalog_refresh."
+REFRESH_SECONDS = 1.0
+"""Seconds of a refresh of the catalogue of some 10,000 items of which few have changed (docs/catalogue.md has measured
+times)."""
+LOGGED_KB_A_REFRESH = 2.0
+"""Kilobytes that a refresh logs, with the platform's own lines."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ def lines(graph: Graph, prices: Prices) -> list[Line]:
             continue
         for line in _price(node, prices):
             counted.setdefault(line.item, []).append(line)
-    return [_sum(group) for _, group in sorted(counted.items())]
+    return [*(_sum(group) for _, group in sorted(counted.items())), *_refreshes(graph, prices)]
 
 
 def _sum(group: list[Line]) -> Line:
@@ -77,6 +85,25 @@ def _endpoint(node: Node, prices: Prices) -> Iterator[Line]:
     if node.inputs.get("vpcEndpointType") == "Interface":
         zones, price = len(node.inputs["subnetIds"]), prices["interface_endpoint"]
         yield Line("Interface endpoints", _number(zones, "zone"), zones * prices.hours * price.amount, str(price))
+
+
+def _refreshes(graph: Graph, prices: Prices) -> Iterator[Line]:
+    """Yields what the schedule's calls of the catalogue's refresh cost."""
+    for schedule in graph.of("scheduler/schedule:Schedule"):
+        if schedule.inputs["state"] != "ENABLED":
+            continue
+        minutes = int(re.findall(r"\d+", schedule.inputs["scheduleExpression"])[0])
+        runs = prices.hours * 60 / minutes
+        function = next(node for node in graph.of("lambda/function:Function") if _REFRESH in node.inputs["handler"])
+        seconds = runs * REFRESH_SECONDS * float(function.inputs["memorySize"]) / 1024
+        logged = runs * LOGGED_KB_A_REFRESH / 1024 / 1024
+        calls, requests, duration, logs, traces = (
+            prices[name] for name in ("scheduler_calls", "lambda_requests", "lambda_arm64", "logs", "traces")
+        )
+        yield Line("Refresh: calls", f"{runs:,.0f}", runs / 1e6 * (calls.amount + requests.amount), str(calls))
+        yield Line("Refresh: duration", f"{seconds:,.0f} GB-seconds", seconds * duration.amount, str(duration))
+        yield Line("Refresh: logs", f"{1024 * logged:,.0f} MB", logged * logs.amount, str(logs))
+        yield Line("Refresh: X-Ray", f"{runs:,.0f} traces", runs / 1e6 * traces.amount, str(traces))
 
 
 def _each(item: str, price_name: str) -> Callable[[Node, Prices], Iterator[Line]]:

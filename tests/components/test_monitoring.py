@@ -23,6 +23,7 @@ def monitoring(instance_class: str = "db.t4g.micro", **settings: Any) -> Graph:
         "delivery_stream_name": "delivery",
         "functions": [{"label": "loader", "name": "loader-1", "timeout_seconds": 900}],
         "api": {"id": "api-1", "latency_ms": 800, "access_log_name": "access"},
+        "catalogue": {"enabled": True, "stale_minutes": 15},
         "dead_letter_queue_name": "dead",
         "database": {"identifier": "db", "instance_class": instance_class, "storage_gb": 20},
         "glue_job_name": "job",
@@ -51,6 +52,7 @@ def test_every_way_in_which_it_fails_has_an_alarm(graph: Graph) -> None:
         "Latency",
         "ApiThrottled",
         "AnswersFromMemory",
+        "CatalogRefreshes",
     }
     rule = json.loads(graph.one("EventRule", "glue-failure").inputs["eventPattern"])
     assert "FAILED" in rule["detail"]["state"]
@@ -61,7 +63,9 @@ def test_every_alarm_says_why_and_rings_on_the_topic(graph: Graph) -> None:
     for alarm in graph.of("MetricAlarm"):
         assert len(alarm.inputs["alarmDescription"]) > 40, alarm.name
         assert alarm.inputs["alarmActions"] == [topic], alarm.name
-        assert alarm.inputs["treatMissingData"] == "notBreaching", alarm.name
+        # Of the catalogue alone it is bad news to hear nothing.
+        missing = "breaching" if alarm.name == "monitoring-catalogue-stale" else "notBreaching"
+        assert alarm.inputs["treatMissingData"] == missing, alarm.name
 
 
 def test_a_functions_duration_is_measured_against_its_own_timeout(graph: Graph) -> None:

@@ -208,6 +208,7 @@ ENCRYPTED_BY = {
     "rds/instance:Instance": "kmsKeyId",
     "sns/topic:Topic": "kmsMasterKeyId",
     "sqs/queue:Queue": "kmsMasterKeyId",
+    "scheduler/schedule:Schedule": "kmsKeyArn",
     "secretsmanager/secret:Secret": "kmsKeyId",
     "athena/workgroup:Workgroup": "configuration.resultConfiguration.encryptionConfiguration.kmsKeyArn",
 }
@@ -265,7 +266,10 @@ def test_nothing_is_of_one_partition_alone(
         assert set(re.findall(r"\barn:([\w-]*):", inputs)) <= {partition}, node.urn
         assert set(re.findall(r"[\w.-]*amazonaws[\w.-]*", inputs)) <= {
             # The same in each partition, as is S3's gateway endpoint; the logs' key policy names the suffix.
-            *(f"{name}.amazonaws.com" for name in ("apigateway", "cloudwatch", "events", "firehose", "glue", "lambda")),
+            *(
+                f"{name}.amazonaws.com"
+                for name in ("apigateway", "cloudwatch", "events", "firehose", "glue", "lambda", "scheduler")
+            ),
             "com.amazonaws.eu-west-1.s3",
             f"logs.eu-west-1.{suffix}",
             endpoint,

@@ -100,6 +100,7 @@ TYPES = {
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _of("bucket"),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _of("bucket"),
     "aws:s3/bucketVersioning:BucketVersioning": _of("bucket"),
+    "aws:scheduler/schedule:Schedule": _of("name groupName", "name", 64, "scheduler:schedule/default/{name}"),
     "aws:secretsmanager/secret:Secret": _of("name", "name", 512, "secretsmanager:secret:{name}"),
     "aws:secretsmanager/secretVersion:SecretVersion": _of("secretId secretString"),
     "aws:sns/topic:Topic": _of("name fifoTopic", "name", 256, "sns:{name}"),

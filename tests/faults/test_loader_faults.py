@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from functions.embedding_loader.load import LOCK
+from functions.shared.loader_lock import LOCK
 from tests.emulator.aws import wait_until
 from tests.faults.system import System
 from tests.local.harness import publish, version_name

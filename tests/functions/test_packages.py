@@ -31,6 +31,7 @@ except Exception as error:
 
 EVENTS: dict[str, dict[str, object]] = {
     "api_key_authorizer": {"identitySource": ["key"]},
+    "catalog_refresh": {},
     "embedding_loader": {"action": "status"},
     "event_intake": {"routeKey": "POST /v1/events"},
     "model_inference": {"limit": 1, "requests": [{"id": "1", "user": {}, "items": []}]},

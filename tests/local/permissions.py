@@ -23,9 +23,11 @@ from emulator.event_source.failure import send_failure
 from emulator.event_source.kinesis_event import Batch
 from emulator.program import read_stack
 from local import glue_stage
+from local.login import Login
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming
 from operations.api import Client
+from tests.databases import execute
 from tests.emulator.aws import wait_until
 from tests.local.harness import EVENT, QUICK, impatient, publish, version_name
 
@@ -86,6 +88,21 @@ class System:
             answer = Client(self.deployment.output("api_url")).ask(path, body=body)
         if answer.status != 200:
             raise LocalRunError(f"{answer.json}\n{aws.function_logs(self.deployment.function(function)[0])}")
+
+    def refresh_with_new_item(self) -> None:
+        """Has the schedule call the refresh, which needs the item tower for a product that is new."""
+        login = self.deployment.database("mysql")
+        assert login is not None
+        code = f"N{next(self.numbers)}"
+        row = f"('{code}', 'New', 'Ships', '1:10', 'A vendor', '', 5, 10, 20)"
+        execute(
+            Login(login.server.host, login.server.port, login.database, login.username, login.password),
+            [f"INSERT INTO products VALUES {row}"],
+        )
+        name, _ = self.deployment.function("catalog_refresh")
+        result = self.deployment.cloud.schedules.call(self.deployment.cloud.arn("lambda", f"function:{name}"))
+        if result.error:
+            raise LocalRunError(result.error)
 
     def fail_a_record(self) -> None:
         stream = self.streaming.streams[0]

@@ -1,0 +1,137 @@
+"""Refreshes of the catalogue: seconds and rows written, beside the bare read of the table and the bare COPY of keys.
+
+python -m benchmarks.catalogue [--sizes 100000]
+"""
+
+import argparse
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from psycopg import sql
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import shop
+from contracts.artifacts import ITEM_TOWER, Manifest
+from emulator.mariadb import MariaDB
+from functions.catalog_refresh.login import SourceLogin, connected
+from functions.catalog_refresh.refresh import Report, refresh
+from functions.catalog_refresh.source import SourceItems
+from functions.shared import versions
+from functions.shared.database import Connection
+from functions.shared.deadline import Deadline
+from functions.shop_seeder.sample_shop.sql import TABLES
+from tests.functions.worlds import DATASET, item_tower
+
+PRODUCTS = """
+INSERT INTO products
+SELECT CONCAT('I', seq), CONCAT('Name of item ', seq), 'Ships', '1:10', 'A vendor', '', MOD(seq, 100) + 1, seq / 100, 20
+FROM seq_{first}_to_{last}
+"""
+CHANGED = "UPDATE products SET buyPrice = buyPrice + 1 WHERE MOD(CRC32(productCode), {share}) = 0"
+HOURS = 24 * 3600.0
+
+
+class Artifacts:
+    """The bucket, which is asked for the item tower alone."""
+
+    def read(self, manifest: Manifest, name: str) -> bytes:
+        return item_tower(manifest.dim)
+
+
+class Source:
+    """A shop's products in MariaDB."""
+
+    def __init__(self, server: MariaDB) -> None:
+        self.login = SourceLogin(server.host, server.port, "shop", "benchmark", shop.PASSWORD)
+
+    def execute(self, *statements: str) -> None:
+        login = {"host": self.login.host, "port": self.login.port, "user": self.login.user}
+        with pymysql.connect(**login, password=self.login.password, autocommit=True) as made, made.cursor() as cursor:
+            for statement in ("CREATE DATABASE IF NOT EXISTS shop", "USE shop", *statements):
+                cursor.execute(statement)
+
+    def fill(self, size: int) -> None:
+        self.execute("DROP TABLE IF EXISTS products", TABLES["products"], PRODUCTS.format(first=0, last=size - 1))
+
+
+@contextmanager
+def source() -> Iterator[Source]:
+    with tempfile.TemporaryDirectory(prefix="recommender-benchmark-") as folder:
+        server = MariaDB(Path(folder), user="benchmark", password=shop.PASSWORD)
+        server.start()
+        try:
+            yield Source(server)
+        finally:
+            server.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100_000])
+    sizes = parser.parse_args().sizes
+    console = Console()
+    with source() as products, shop.database() as (_, where), shop.connection(where) as connection:
+        for size in sizes:
+            products.fill(size)
+            digests = {ITEM_TOWER: "0" * 64}
+            manifest, _ = shop.load_version(connection, shop.clustered(size), digests, DATASET.to_dict())
+            console.print(_table(connection, products, manifest, size))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    console.print(f"most memory of this process, the vectors' making included: {peak:,.0f} MB")
+
+
+def _table(connection: Connection, products: Source, manifest: Manifest, size: int) -> Table:
+    table = Table("", "seconds", "rows written", title=f"{size:,} items of {shop.DIM} dimensions")
+    tables = versions.tables(manifest.version)
+
+    def row(name: str, work: Callable[[], Report | None]) -> None:
+        start = time.perf_counter()
+        report = work()
+        seconds = time.perf_counter() - start
+        counts = sum(report.versions[manifest.version].values()) if report else 0
+        table.add_row(name, f"{seconds:.1f}", f"{counts:,}" if report else "")
+
+    def refreshed() -> Report:
+        bucket: Any = Artifacts()
+        report = refresh(connection, bucket, products.login, Deadline(time.monotonic() + HOURS))
+        assert report.complete
+        assert not report.problems, report.problems
+        return report
+
+    row("bare read of the table", lambda: _read(products))
+    row("bare COPY of keys and digests", lambda: _copy(connection, size))
+    row("100 %: all attributes are new", refreshed)
+    row("0 %", refreshed)
+    connection.execute(sql.SQL("DROP TABLE {}").format(tables.item_sources))
+    row("the first refresh of a version, 0 %", refreshed)
+    products.execute(CHANGED.format(share=1000))
+    row("0.1 % changed", refreshed)
+    products.execute(PRODUCTS.format(first=size, last=size + size // 1000 - 1))
+    row("0.1 % new", refreshed)
+    return table
+
+
+def _read(products: Source) -> None:
+    with connected(products.login) as made:
+        for _ in SourceItems(made, DATASET).raw():
+            pass
+
+
+def _copy(connection: Connection, size: int) -> None:
+    connection.execute("CREATE TEMPORARY TABLE keys (id text, digest bigint)")
+    with connection.cursor() as cursor, cursor.copy("COPY keys FROM STDIN (FORMAT binary)") as copy:
+        copy.set_types(["text", "int8"])
+        for number in range(size):
+            copy.write_row((f"I{number}", number))
+    connection.execute("DROP TABLE keys")
+
+
+if __name__ == "__main__":
+    main()
