@@ -11,10 +11,11 @@ element.
 from enum import StrEnum
 from functools import cache
 
-FEW = 5_000
+FEW = 2_000
 """A filter that so many items match is answered by looking at all of them; one that more match, by the index of
 vectors, whose search goes on until enough of what it passes matches (pgvector's README, "Filtering" and "Iterative
-Index Scans": an approximate index is slow where little matches, an exact scan where much does)."""
+Index Scans": an approximate index is slow where little matches, an exact scan where much does; docs/rules.md has what
+was measured)."""
 
 
 class Kind(StrEnum):
