@@ -6,7 +6,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
 from training import linear
@@ -53,10 +52,12 @@ def baselines(data: RatingData, parts: Split) -> Baselines:
         found[f"{POPULARITY}, {RECENT_DAYS:g} days"] = Tuned(_recent_popularity(data, parts.test))
     found["item-kNN"] = _best(_neighbours, _NEIGHBOURS, data, tune, parts.test)
     notes = []
-    if len(data.items) <= linear.EASE_MAX_ITEMS:
+    if len(data.items) <= linear.FACTORED_MAX_ITEMS:
         found |= _ease(data, tune, parts.test)
+        if len(data.items) > linear.EASE_MAX_ITEMS:
+            notes.append(f"EASE is of {linear.FACTORS} factors: {len(data.items):,} items")
     else:
-        notes.append(f"EASE is left out: {len(data.items):,} items, {linear.EASE_MAX_ITEMS:,} at most")
+        notes.append(f"EASE is left out: {len(data.items):,} items, {linear.FACTORED_MAX_ITEMS:,} at most")
     return Baselines(found, tuple(notes))
 
 
@@ -140,7 +141,7 @@ def _ease(data: RatingData, tune: Cases, test: Cases) -> dict[str, Tuned]:
 def _fitted_ease(
     data: RatingData,
     test: Cases,
-    weights: npt.NDArray[np.float32],
+    weights: linear.Ease,
     only_liked: bool,
     regularisation: float,
     fade: float,
@@ -150,30 +151,30 @@ def _fitted_ease(
 
 
 def _ease_settings(data: RatingData, scored: int) -> Iterator[tuple[bool, float]]:
-    """Yields as many settings as the work allows, at least one: an inverse takes n³ operations, to score a user history
-    × items."""
-    history = len(data.user) / len(data.users)
-    work = len(data.items) ** 3 + 2.0 * scored * history * len(data.items)
+    """Yields as many settings as the work allows, at least one: an inverse takes n³ operations, factors take passes
+    over the ratings; to score a user takes history (or factors) × items."""
+    history, n_items = len(data.user) / len(data.users), len(data.items)
+    if n_items <= linear.EASE_MAX_ITEMS:
+        work = n_items**3 + 2.0 * scored * history * n_items
+    else:
+        work = linear.FACTORS * (20.0 * len(data.user) + 10.0 * linear.FACTORS * n_items + 2.0 * scored * n_items)
     liked = (True, False) if (~data.liked).any() else (True,)
     settings = [(only, regularisation) for regularisation in EASE_REGULARISATIONS for only in liked]
     yield from settings[: max(1, int(TUNE_WORK / work))]
 
 
-def _ease_weights(data: RatingData, cases: Cases, only_liked: bool, regularisation: float) -> npt.NDArray[np.float32]:
-    return linear.ease_weights(rating_matrix(data, _chosen(data, cases, only_liked)), regularisation)
+def _ease_weights(data: RatingData, cases: Cases, only_liked: bool, regularisation: float) -> linear.Ease:
+    return linear.ease(rating_matrix(data, _chosen(data, cases, only_liked)), regularisation)
 
 
-def _fading(data: RatingData, cases: Cases, weights: npt.NDArray[np.float32], only_liked: bool, fade: float) -> Scorer:
-    return _scorer(linear.fading_matrix(data, _chosen(data, cases, only_liked), fade), weights, cases)
+def _fading(data: RatingData, cases: Cases, weights: linear.Ease, only_liked: bool, fade: float) -> Scorer:
+    seen = linear.fading_matrix(data, _chosen(data, cases, only_liked), fade)
+    return lambda chunk: weights.score(seen[cases.user[chunk]])
 
 
 def _chosen(data: RatingData, cases: Cases, only_liked: bool) -> Flags:
     return cases.known & data.liked if only_liked else cases.known
 
 
-def _scorer(seen: sparse.csr_matrix, weights: npt.NDArray[np.float32] | sparse.csr_matrix, cases: Cases) -> Scorer:
-    def score(chunk: Indices) -> Scores:
-        scored = seen[cases.user[chunk]] @ weights
-        return np.asarray(scored.todense() if sparse.issparse(scored) else scored, dtype=np.float32)
-
-    return score
+def _scorer(seen: sparse.csr_matrix, weights: sparse.csr_matrix, cases: Cases) -> Scorer:
+    return lambda chunk: (seen[cases.user[chunk]] @ weights).toarray().astype(np.float32)

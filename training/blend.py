@@ -3,20 +3,20 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from training import scoring, teacher
 from training.baselines import EASE, FADING_EASE, Baselines, sample
 from training.data import RatingData
 from training.fit import Inputs, Settings
-from training.histories import Split, histories
-from training.joined import Joined, Model
+from training.histories import Flags, Indices, Split, histories
 from training.linear_part import LinearPart
-from training.metrics import rank
+from training.metrics import Scores, rank
 from training.model import TwoTower
-from training.teacher import Teacher
+from training.teacher import Lesson, Teacher
 
-SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-"""The shares of the linear part that are tried. The towers keep a fifth at least: who has no history, and what nobody
-has rated, is theirs."""
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+"""The shares of the linear part that are tried. The towers keep a fifth at least: who has no history is theirs."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,11 @@ class Blend:
     reason: str = ""
     share: float = 0.0
     validation: dict[str, float] = field(default_factory=dict)
-    """Share → validation NDCG."""
+    """Share → the mean validation NDCG of it and its neighbours."""
+
+    def lesson(self, data: RatingData, known: Flags) -> Lesson | None:
+        """The teacher's answers where it knows the `known` ratings."""
+        return None if self.teacher is None else Lesson(self.teacher, data, known)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -39,7 +43,7 @@ def find_teacher(data: RatingData, parts: Split, rivals: Baselines, settings: Se
     reason = ""
     if settings.similarity != "cosine":
         reason = "a linear part needs the similarity cosine"
-    elif settings.linear_dim < 2:
+    elif settings.linear_dim < 1:
         reason = "linear_dim leaves no number for a linear part"
     elif ease is None:
         reason = "EASE, which teaches the linear part, is left out"
@@ -53,16 +57,21 @@ def find_teacher(data: RatingData, parts: Split, rivals: Baselines, settings: Se
 def choose(
     towers: TwoTower, part: LinearPart, inputs: Inputs, data: RatingData, parts: Split, settings: Settings
 ) -> tuple[float, dict[str, float]]:
-    """The share with the best validation NDCG, and that of every share."""
+    """The share with the best validation NDCG, and that of every share.
+
+    A share's is the mean with that of its neighbours: between two of them a few cases decide, by chance.
+    """
     cases = sample(parts.validation, settings.seed)
     history = histories(data, cases.known)
+    by_towers = scoring.scorer(towers, inputs, history, cases.user)
+    by_part = scoring.linear_scorer(part, history, cases.user)
 
-    def ndcg(model: Model) -> float:
-        return float(rank(scoring.scorer(model, inputs, history, cases.user), cases, data).ndcg.mean())
+    def ndcg(share: float) -> float:
+        def score(chunk: Indices) -> Scores:
+            return (1.0 - share) * by_towers(chunk) + share * by_part(chunk)
 
-    found = {share: ndcg(joined(towers, part, share)) for share in SHARES}
-    return max(found, key=found.__getitem__), {f"{share:g}": value for share, value in found.items()}
+        return float(rank(score, cases, data).ndcg.mean())
 
-
-def joined(towers: TwoTower, part: LinearPart, share: float) -> Model:
-    return Joined(towers, part, share).eval() if share else towers
+    found = np.pad([ndcg(share) for share in SHARES], 1, mode="edge")
+    means = dict(zip(SHARES, (found[:-2] + found[1:-1] + found[2:]) / 3, strict=True))
+    return max(means, key=means.__getitem__), {f"{share:g}": float(mean) for share, mean in means.items()}

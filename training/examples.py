@@ -27,7 +27,8 @@ class Batch:
     """`user`, `target`, `weight` (n,); `known`, `recent` (n, at most MAX_RECENT_ITEMS) items, most recent first, -1 for
     none.
 
-    `known` is the user's history before the target; `recent` what of it the model is shown.
+    `known` is the user's history before the target; `recent` what of it the model is shown. `left_out` (n, k) are no
+    wrong answers, -1 for none: the history, and without a time all else that the user rated, liked or not.
     """
 
     user: Tensor
@@ -35,6 +36,7 @@ class Batch:
     weight: Tensor
     known: Tensor
     recent: Tensor
+    left_out: Tensor
 
 
 class Examples:
@@ -45,6 +47,7 @@ class Examples:
         chosen = known & (data.liked | (disliked_weight > 0))
         self._user, self._item, self._looked_at = data.user[chosen], data.item[chosen], data.looked_at[chosen]
         self._weight = np.where(data.liked[chosen], 1.0, disliked_weight).astype(np.float32)
+        self._rated = _Rated(data.user[known], data.item[known], len(data.users))
 
     def __len__(self) -> int:
         return len(self._user)
@@ -68,8 +71,15 @@ class Examples:
             hidden = random.random(known.shape) < forget.items
             hidden |= (random.random(len(rows)) < forget.history)[:, None]
             recent = _packed(np.where(hidden, -1, known))
-            arrays = (user[rows], item[rows], self._weight[order][rows], known, recent)
+            left_out = known if self._ordered else self._rated.others(user[rows], item[rows])
+            arrays = (user[rows], item[rows], self._weight[order][rows], known, recent, left_out)
             yield Batch(*map(torch.from_numpy, arrays))
+
+    def endless(self, size: int, forget_items: float, seed: int) -> Iterator[Batch]:
+        """All examples again and again, each time in another order; without an end, unless there is no example."""
+        random = np.random.default_rng(seed)
+        while len(self):
+            yield from self.batches(size, Forget(forget_items, 0.0), random)
 
 
 class _Past:
@@ -92,6 +102,22 @@ class _Past:
 
     def _at(self, position: Indices, there: Flags) -> Indices:
         return np.where(there, self._item[np.where(there, position, 0)], -1)
+
+
+class _Rated:
+    """All that each user rated: what is never asked for but the one item that is the answer."""
+
+    def __init__(self, user: Indices, item: Indices, n_users: int) -> None:
+        self._item = np.append(item, -1)  # never empty
+        self._start = np.searchsorted(user, np.arange(n_users + 1))
+
+    def others(self, user: Indices, answer: Indices) -> Indices:
+        """(n, the most that one of them rated) items without the answer, -1 for none."""
+        count = np.diff(self._start)[user]
+        position = np.arange(count.max(initial=1))
+        there = position < count[:, None]
+        items = self._item[np.where(there, self._start[user][:, None] + position, 0)]
+        return np.where(there & (items != answer[:, None]), items, -1)
 
 
 def _packed(recent: Indices) -> Indices:

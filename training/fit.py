@@ -117,8 +117,10 @@ class Trainer:
         self.model = TwoTower(inputs.shape, rated)
         self.average = TwoTower(inputs.shape, rated)
         self.average.load_state_dict(self.model.state_dict())
+        self._weights: list[Tensor] = list(self.model.parameters())
+        self._averages: list[Tensor] = list(self.average.parameters())
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            self._weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.curve = Curve()
         self.epoch = 0
@@ -166,13 +168,12 @@ class Trainer:
         loss = self._loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        torch.nn.utils.clip_grad_norm_(self._weights, 5.0, foreach=True)
         self.optimizer.step()
         self.steps += 1
         decay = min(EMA_DECAY, self.steps / (10.0 + self.steps))
         with torch.no_grad():
-            for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(now, 1.0 - decay)
+            torch._foreach_lerp_(self._averages, self._weights, 1.0 - decay)
         return float(loss.detach())
 
     def _loss(self, batch: Batch) -> Tensor:
@@ -188,7 +189,7 @@ class Trainer:
         if step.log_drawn is not None:
             logits = logits - step.log_drawn
         # What the user knows already is never recommended, so it is no wrong answer either.
-        hidden = step.among(batch.known)
+        hidden = step.among(batch.left_out)
         told = torch.log_softmax(logits.masked_fill(hidden, -1e9), dim=-1)
         losses = functional.nll_loss(told, step.place[batch.target], reduction="none")
         if self.lesson is not None and step.log_drawn is None:

@@ -3,8 +3,7 @@
 With unit vectors t of the towers and l of the linear part, and the share w of the linear part, v = [√(1-w) t, √w l] has
 length 1. The cosine of an item and a user is then (1-w) times that of the towers plus w times that of the linear part.
 
-An item that nobody has rated has no linear part. One more number, which only such items have, keeps their length at 1;
-without it the cosine would scale up their towers' part.
+An item that nobody has rated has both parts by its features.
 """
 
 from collections.abc import Sequence
@@ -13,28 +12,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.content import Content
 from training.linear_part import LinearPart
 from training.model import ItemTower, TwoTower, UserTower
 
 
 class JoinedItems(nn.Module):
-    """Has the interface of `ItemTower`, and returns (n, dim + linear dim + 1)."""
+    """Has the interface of `ItemTower`, and returns (n, dim + linear dim)."""
 
-    def __init__(self, tower: ItemTower, linear: LinearPart, share: float) -> None:
+    def __init__(self, tower: ItemTower, linear: LinearPart, content: Content, share: float) -> None:
         super().__init__()
-        self.tower, self.linear, self.share = tower, linear, share
+        self.tower, self.linear, self.content, self.share = tower, linear, content, share
 
     def forward(self, features: Sequence[Tensor], items: Tensor) -> Tensor:
-        return self._join(self.tower(features, items), *self.linear.items(items))
+        linear = torch.where(self.linear.rated[items] > 0, self.linear.items(items), self.content(features))
+        return self._join(self.tower(features, items), linear)
 
     def unseen(self, features: Sequence[Tensor]) -> Tensor:
-        vectors = self.tower.unseen(features)
-        nothing = torch.zeros_like(vectors[:, :1])
-        return self._join(vectors, nothing.expand(-1, self.linear.dim), nothing + 1.0)
+        """(n, dim) the vectors of items of these features that no training has seen."""
+        return self._join(self.tower.unseen(features), self.content(features))
 
-    def _join(self, tower: Tensor, linear: Tensor, unrated: Tensor) -> Tensor:
-        own, other = (1.0 - self.share) ** 0.5, self.share**0.5
-        return torch.cat([own * tower, other * linear, other * unrated], dim=-1)
+    def _join(self, tower: Tensor, linear: Tensor) -> Tensor:
+        return torch.cat([(1.0 - self.share) ** 0.5 * tower, self.share**0.5 * linear], dim=-1)
 
 
 class JoinedUsers(nn.Module):
@@ -47,19 +46,18 @@ class JoinedUsers(nn.Module):
     def forward(self, features: Sequence[Tensor], recent: Tensor, mask: Tensor) -> Tensor:
         own, other = (1.0 - self.share) ** 0.5, self.share**0.5
         tower = self.tower(features, recent[:, :, : self.dim] / own, mask)
-        linear = self.linear.users(recent[:, :, self.dim : -1] / other, mask)
-        joined = torch.cat([own * tower, other * linear, torch.zeros_like(tower[:, :1])], dim=-1)
-        return functional.normalize(joined, dim=-1)
+        linear = self.linear.users(recent[:, :, self.dim :] / other, mask)
+        return functional.normalize(torch.cat([own * tower, other * linear], dim=-1), dim=-1)
 
 
 class Joined(nn.Module):
     """A trained model of both parts; `share` is the linear part's, above 0 and below 1."""
 
-    def __init__(self, towers: TwoTower, linear: LinearPart, share: float) -> None:
+    def __init__(self, towers: TwoTower, linear: LinearPart, content: Content, share: float) -> None:
         super().__init__()
-        self.items = JoinedItems(towers.items, linear, share)
+        self.items = JoinedItems(towers.items, linear, content, share)
         self.users = JoinedUsers(towers.users, linear, towers.dim, share)
-        self.dim = towers.dim + linear.dim + 1
+        self.dim = towers.dim + linear.dim
 
 
 Model = TwoTower | Joined

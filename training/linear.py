@@ -1,15 +1,21 @@
 """Linear models of items by items: their nearest neighbours, and EASE. None holds more than it says it does."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 from scipy.linalg import lapack
+from sklearn.utils.extmath import randomized_svd
 
 from training.data import RatingData
 from training.histories import Flags
 
 EASE_MAX_ITEMS = 8_000
 """EASE inverts an items × items matrix, in its place: 0.5 GB of so many, and as much for the weights."""
+FACTORED_MAX_ITEMS = 200_000
+"""EASE of so many items is computed from `FACTORS` factors of the ratings: 1.2 GB at most while they are found."""
+FACTORS = 256
 BLOCK = 256
 """Items whose neighbours are looked for at once: memory is bounded by BLOCK × items, also where one user likes all."""
 
@@ -61,3 +67,50 @@ def ease_weights(liked: sparse.csr_matrix, regularisation: float) -> npt.NDArray
     weights /= -np.diag(weights).copy()
     weights[np.diag_indices(n_items)] = 0.0
     return weights
+
+
+@dataclass(frozen=True)
+class Ease:
+    """Weights of items by items: `right` (n_items, n_items) itself, or `left @ right` without its diagonal `own`.
+
+    `left` is (n_items, FACTORS), `right` (FACTORS, n_items), `own` (n_items,).
+    """
+
+    right: npt.NDArray[np.float32]
+    left: npt.NDArray[np.float32] | None = None
+    own: npt.NDArray[np.float32] | None = None
+
+    def score(self, seen: sparse.csr_matrix, items: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.float32]:
+        """(n, n_items), or of the `items` alone, for histories `seen` (n, n_items)."""
+        right = self.right if items is None else self.right[:, items]
+        if self.left is None or self.own is None:
+            return np.asarray(seen @ right, dtype=np.float32)
+        themselves = seen.multiply(self.own).tocsr()
+        return np.asarray((seen @ self.left) @ right - (themselves if items is None else themselves[:, items]))
+
+
+def ease(liked: sparse.csr_matrix, regularisation: float) -> Ease:
+    """EASE, whole where the catalogue is small enough, else of factors. Raises `ArithmeticError` for a regularisation
+    that is too small."""
+    if liked.shape[1] <= EASE_MAX_ITEMS:
+        return Ease(ease_weights(liked, regularisation))
+    return factored_ease(liked, regularisation)
+
+
+def factored_ease(liked: sparse.csr_matrix, regularisation: float) -> Ease:
+    """EASE where the Gram matrix of the ratings X is V S² Vᵀ of X's largest singular values, and what is left of its
+    diagonal. The inverse by Woodbury's identity: with D that diagonal and the regularisation,
+    (D + V S² Vᵀ)⁻¹ = D⁻¹ - A M Aᵀ, where A = D⁻¹ V and M = (S⁻² + Vᵀ A)⁻¹.
+    """
+    _, singular, vectors = randomized_svd(liked, min(FACTORS, *liked.shape), n_iter=4, random_state=0)
+    there = singular > 1e-4 * singular[0]
+    singular, items = singular[there].astype(np.float64), vectors[there].T.astype(np.float64)
+    rest = np.asarray(liked.multiply(liked).sum(0)).ravel() - ((items * singular) ** 2).sum(1)
+    diagonal = np.maximum(rest, 0.0) + regularisation
+    scaled = items / diagonal[:, None]
+    middle = np.linalg.inv(np.diag(singular**-2) + items.T @ scaled)
+    left = scaled @ np.linalg.cholesky((middle + middle.T) / 2)
+    kept = (left**2).sum(1)  # the diagonal of A M Aᵀ
+    right = (left / (1.0 / diagonal - kept)[:, None]).T
+    own = (left * right.T).sum(1)
+    return Ease(right.astype(np.float32), left.astype(np.float32), own.astype(np.float32))

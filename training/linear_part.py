@@ -5,7 +5,6 @@ items' (as in ELSA: Vančura et al., "Scalable Linear Shallow Autoencoder for Co
 taught by EASE's own answers, and by the ratings themselves.
 """
 
-from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch.nn import functional
 from contracts.artifacts import MAX_RECENT_ITEMS
 from training.catalogue import Catalogue
 from training.data import RatingData
-from training.examples import Batch, Examples, Forget
+from training.examples import Batch, Examples
 from training.fit import MAX_LOG_SCALE, Settings
 from training.histories import Flags
 from training.teacher import Lesson
@@ -46,9 +45,9 @@ class LinearPart(nn.Module):
     def dim(self) -> int:
         return self.ids.embedding_dim
 
-    def items(self, items: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, dim) unit vectors, and (n, 1) which of the items nobody has rated."""
-        return functional.normalize(self.ids(items), dim=-1) * self.rated[items], 1.0 - self.rated[items]
+    def items(self, items: Tensor) -> Tensor:
+        """(n, dim) unit vectors; zeros of an item that nobody has rated."""
+        return functional.normalize(self.ids(items), dim=-1) * self.rated[items]
 
     def users(self, recent: Tensor, mask: Tensor) -> Tensor:
         """(batch, dim) unit vectors from those of recent items (batch, n, dim), latest first; without any, zeros."""
@@ -59,12 +58,13 @@ class LinearPart(nn.Module):
 
 def fit(data: RatingData, known: Flags, lesson: Lesson, settings: Settings) -> LinearPart:
     """Teaches a part what EASE knows of the `known` ratings."""
-    catalogue = Catalogue(np.bincount(data.item[known], minlength=len(data.items)), len(data.items))
+    catalogue = Catalogue(np.bincount(data.item[known], minlength=len(data.items)), settings.candidates)
     torch.manual_seed(settings.seed)
-    part = LinearPart(settings.linear_dim - 1, lesson.teacher.fade, catalogue.rated)
+    part = LinearPart(settings.linear_dim, lesson.teacher.fade, catalogue.rated)
     optimizer = torch.optim.Adam(part.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.01, 1.0 - step / STEPS))
-    for batch in islice(_batches(Examples(data, known, settings.disliked_weight), settings), STEPS):
+    examples = Examples(data, known, settings.disliked_weight)
+    for batch in islice(examples.endless(settings.batch, settings.forget_items, settings.seed), STEPS):
         loss = _loss(part, batch, catalogue, lesson)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -73,21 +73,16 @@ def fit(data: RatingData, known: Flags, lesson: Lesson, settings: Settings) -> L
     return part.eval()
 
 
-def _batches(examples: Examples, settings: Settings) -> Iterator[Batch]:
-    """All examples again and again."""
-    random = np.random.default_rng(settings.seed)
-    while len(examples):
-        yield from examples.batches(settings.batch, Forget(settings.forget_items, 0.0), random)
-
-
 def _loss(part: LinearPart, batch: Batch, catalogue: Catalogue, lesson: Lesson) -> Tensor:
     """Cross-entropy with EASE's answers, and with what was rated; what the user knows already is no answer."""
     step = catalogue.step(batch.target, batch.recent)
-    vectors, _ = part.items(step.items)
+    vectors = part.items(step.items)
     users = part.users(functional.embedding(step.place[batch.recent], vectors), (batch.recent >= 0).float())
-    logits = part.log_scale.clamp(max=MAX_LOG_SCALE).exp() * users @ vectors.T
-    hidden = step.among(batch.known)
-    told = torch.log_softmax(logits.masked_fill(hidden, -1e9), dim=-1)
-    losses = TOLD * functional.nll_loss(told, step.place[batch.target], reduction="none")
-    losses = losses + (1.0 - TOLD) * lesson.loss(told, batch.known, step.items, hidden)
+    candidates, hidden = step.items[: step.n_candidates], step.among(batch.left_out)
+    logits = part.log_scale.clamp(max=MAX_LOG_SCALE).exp() * users @ vectors[: step.n_candidates].T
+    logits = logits.masked_fill(hidden, -1e9)
+    drawn = logits if step.log_drawn is None else logits - step.log_drawn
+    told = functional.cross_entropy(drawn, step.place[batch.target], reduction="none")
+    taught = lesson.loss(torch.log_softmax(logits, dim=-1), batch.known, candidates, hidden)
+    losses = TOLD * told + (1.0 - TOLD) * taught
     return (losses * batch.weight).sum() / batch.weight.sum()

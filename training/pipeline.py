@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +11,26 @@ import numpy as np
 
 from contracts import artifacts as contract
 from contracts.dataset import Dataset
-from training import artifact_writer, linear_part, scoring, served
+from training import artifact_writer, new_items, recipe, served
 from training.baselines import baselines
-from training.blend import Blend, choose, find_teacher, joined
 from training.data import RatingData, load
 from training.errors import TrainingError
 from training.evaluate import as_served, evaluate
-from training.fit import Curve, Inputs, Settings, Trainer
+from training.fit import Inputs, Settings
 from training.gate import Verdict, judge
-from training.histories import Cases, Flags, Split, histories, split
+from training.histories import Cases, Flags, split
 from training.history import published
 from training.joined import Model
-from training.metrics import rank
-from training.model import TwoTower
 from training.publish import publish
-from training.teacher import Lesson
 
 DEFAULT_WORK = Path(".build/training")
 
+CHOICE, TEST, NEW_ITEMS, FINAL = "choice", "test", "new items", "final"
+"""The stages of a run: settings are chosen, a model of them is tested, another without a tenth of the items, and one is
+made to be served."""
+
 Progress = Callable[[str, int, int], None]
-"""Called with the stage ("test", "final"), the epoch and the epochs at most."""
+"""Called with the stage, the epoch and the epochs at most."""
 
 Note = Callable[[str], None]
 """Called before training starts, with a line for each thing that was read otherwise than it is written."""
@@ -124,48 +124,39 @@ def train(
     active: served.Served | None = None,
     force: bool = False,
 ) -> artifact_writer.TrainedModel:
-    """Measures a model that was trained without the held-out ratings, then trains the one to serve on all ratings."""
+    """Finds a recipe on the validation items, measures a model of it on the test items, and makes the one to serve."""
     inputs, parts = Inputs(data, settings), split(data, settings.seed)
     rivals = baselines(data, parts)
-    blend = find_teacher(data, parts, rivals, settings)
-    lesson = _lesson(blend, data, parts.train)
-    towers, curve = _test_run(data, parts, inputs, settings, lesson, work, progress)
-    tested: Model = towers
-    if lesson is not None:
-        part = linear_part.fit(data, parts.train, lesson, settings)
-        share, tried = choose(towers, part, inputs, data, parts, settings)
-        tested, blend = joined(towers, part, share), replace(blend, share=share, validation=tried)
-    evaluation = evaluate(served.of(tested, inputs, data), data, parts, rivals)
-    epochs = curve.best_epoch or settings.epochs
-    everything = np.ones(len(data.user), dtype=bool)
-    lesson = _lesson(blend, data, everything)
-    final_towers = Trainer(data, everything, inputs, settings, lesson).run(
-        epochs,
-        on_epoch=lambda now: progress("final", len(now.loss), epochs),
-        checkpoint=None if work is None else work / "final.pt",
-    )
-    final: Model = final_towers
-    if lesson is not None and blend.share:
-        final = joined(final_towers, linear_part.fit(data, everything, lesson, settings), blend.share)
+
+    def told(stage: str, epochs: int) -> recipe.OnEpoch:
+        return lambda curve: progress(stage, len(curve.loss), epochs)
+
+    def checkpoint(stage: str) -> Path | None:
+        return None if work is None else work / f"{stage}.pt"
+
+    found = recipe.find(data, parts, rivals, inputs, settings, told(CHOICE, settings.epochs), checkpoint(CHOICE))
+
+    def make(stage: str, known: Flags) -> Model:
+        return found.make(data, known, inputs, told(stage, found.epochs), checkpoint(stage))
+
+    evaluation = evaluate(served.of(make(TEST, parts.test.known), inputs, data), data, parts, rivals)
+    evaluation["new_items"] = new_items.measure(lambda known: make(NEW_ITEMS, known), data, inputs, settings.seed)
+    final = make(FINAL, np.ones(len(data.user), dtype=bool))
     if active is not None:
         evaluation["as_served"] = as_served(served.of(final, inputs, data), active, data, parts.test)
-    verdict = judge(evaluation, cut_short=curve.best_epoch == settings.epochs)
+    verdict = judge(evaluation, cut_short=found.curve.best_epoch == settings.epochs)
     metrics = {
         **evaluation,
         "gate": {"passed": verdict.passed, "reason": verdict.reason, "forced": force and not verdict.passed},
         "training": {
-            **asdict(curve),
-            "epochs": epochs,
+            **asdict(found.curve),
+            "epochs": found.epochs,
             "settings": asdict(settings),
             "ratings": len(data.user),
-            "linear_part": blend.to_dict(),
+            "linear_part": found.blend.to_dict(),
         },
     }
     return artifact_writer.TrainedModel(data, inputs, final, settings, metrics)
-
-
-def _lesson(blend: Blend, data: RatingData, known: Flags) -> Lesson | None:
-    return None if blend.teacher is None else Lesson(blend.teacher, data, known)
 
 
 def evaluate_version(data: str, dataset: Dataset, location: str, seed: int = Settings.seed) -> dict[str, Any]:
@@ -176,31 +167,6 @@ def evaluate_version(data: str, dataset: Dataset, location: str, seed: int = Set
     ratings = load(data, dataset)
     parts = split(ratings, seed)
     return evaluate(served.load(location), ratings, parts, baselines(ratings, parts))
-
-
-def _test_run(
-    data: RatingData,
-    parts: Split,
-    inputs: Inputs,
-    settings: Settings,
-    lesson: Lesson | None,
-    work: Path | None,
-    progress: Progress,
-) -> tuple[TwoTower, Curve]:
-    cases = parts.validation
-    known = histories(data, cases.known)
-
-    def validate(model: TwoTower) -> float:
-        return float(rank(scoring.scorer(model, inputs, known, cases.user), cases, data).ndcg.mean())
-
-    trainer = Trainer(data, parts.train, inputs, settings, lesson)
-    model = trainer.run(
-        settings.epochs,
-        validate if len(cases.user) else None,
-        lambda now: progress("test", len(now.loss), settings.epochs),
-        None if work is None else work / "test.pt",
-    )
-    return model, trainer.curve
 
 
 def _digest(data: RatingData, settings: Settings) -> str:

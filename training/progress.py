@@ -12,7 +12,12 @@ from training import pipeline
 from training.evaluate import standing
 from training.metrics import ERROR, figure
 
-STAGES = {"test": "Training (to be tested)", "final": "Training (to be served)"}
+STAGES = {
+    pipeline.CHOICE: "Training (settings)",
+    pipeline.TEST: "Training (to be tested)",
+    pipeline.NEW_ITEMS: "Training (without some items)",
+    pipeline.FINAL: "Training (to be served)",
+}
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from training.exclusion import excluded
 from training.history import History
 from training.metrics import NDCG, K
 from training.scoring import Vectors
-from training.tables import compared, item_names, misses, sessions, where
+from training.tables import compared, item_names, misses, new_items, sessions, where
 
 EXAMPLES = 6
 SHOWN = 5
@@ -66,6 +66,7 @@ the recommendations would be items that the user has rated.</p>
 ± is a standard error. Gini: 0 where every item is recommended as often, 1 where one has all recommendations.
 Coverage: share of the catalogue that anybody is recommended. Novelty: mean of −log₂(popularity), in bits.</small></p>
 {sessions(metrics["sessions"])}
+{new_items(metrics["new_items"])}
 {where(metrics["where"], metrics["lift_over_best"]["baseline"])}
 {_history([(version, metrics), *history])}
 <h2>Metrics against baselines</h2>{_image(plots["plots/metrics.png"])}

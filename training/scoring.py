@@ -8,6 +8,7 @@ from training.data import RatingData
 from training.fit import Inputs
 from training.histories import Histories, Indices, histories
 from training.joined import Model
+from training.linear_part import LinearPart
 from training.metrics import CHUNK, Scorer, Scores
 
 Vectors = npt.NDArray[np.float32]
@@ -44,5 +45,19 @@ def scorer(model: Model, inputs: Inputs, history: Histories, users: Indices) -> 
     def score(chunk: Indices) -> Scores:
         vectors: Scores = user_vectors(model, inputs, items, users[chunk], history.recent(users[chunk])) @ items.T
         return vectors
+
+    return score
+
+
+@torch.inference_mode()
+def linear_scorer(part: LinearPart, history: Histories, users: Indices) -> Scorer:
+    """The same by the linear part alone."""
+    items = part.items(torch.arange(len(part.rated)))
+
+    @torch.inference_mode()
+    def score(chunk: Indices) -> Scores:
+        recent = torch.from_numpy(history.recent(users[chunk]))
+        scores: Scores = (part.users(items[recent.clamp(min=0)], (recent >= 0).float()) @ items.T).numpy()
+        return scores
 
     return score

@@ -42,6 +42,21 @@ def sessions(results: Sequence[Mapping[str, Any]]) -> str:
     return f"<h2>New visitors</h2><p>{about}</p>" + _table(["items", "features", NDCG, f"recall@{K}"], rows)
 
 
+def new_items(found: Mapping[str, Any]) -> str:
+    """The figures of items that the measured model had never seen."""
+    if not found["items"] or not found["all"]["cases"]:
+        return ""
+    about = (
+        f"{found['items']} items were held out of a training, with all their ratings, and embedded by the item tower "
+        f"from their features: {found['all']['cases']} cases. An order of them by lot has {found['chance']:.4f}."
+    )
+    rows = [
+        ("", [name, *(_number(figure(found[part], metric)) for metric in (NDCG, f"recall@{K}"))])
+        for part, name in (("all", "among all items"), ("new", "among the new ones"))
+    ]
+    return f"<h2>New items</h2><p>{about}</p>" + _table(["", NDCG, f"recall@{K}"], rows)
+
+
 def where(parts: Sequence[Mapping[str, Any]], best: str) -> str:
     """Returns the groups of cases; one where the model is ahead or behind by two standard errors is coloured."""
     rows = []

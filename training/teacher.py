@@ -6,10 +6,12 @@ beside the one right answer of each example learns from less data.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,6 +23,9 @@ from training.metrics import CHUNK
 
 SHARPNESS = (3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 50.0)
 """By how much EASE's scores are multiplied to be the logits of a softmax."""
+NOTICED = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)
+"""Weights that are tried of the logarithm of an item's ratings below liked: it is looked at more than EASE of
+likes knows (sample shop, eight splits: +.003 of validation NDCG, +.007 of the test's)."""
 
 
 @dataclass(frozen=True)
@@ -31,39 +36,49 @@ class Teacher:
     regularisation: float
     fade: float
     sharpness: float
+    noticed: float
 
 
 class Lesson:
-    """Answers as a teacher that knows the `known` ratings. It holds items × items numbers."""
+    """Answers as a teacher that knows the `known` ratings."""
 
     def __init__(self, teacher: Teacher, data: RatingData, known: Flags) -> None:
         self.teacher = teacher
         chosen = known & data.liked if teacher.only_liked else known
-        self._weights = torch.from_numpy(linear.ease_weights(rating_matrix(data, chosen), teacher.regularisation))
+        self._ease, self._n_items = linear.ease(rating_matrix(data, chosen), teacher.regularisation), len(data.items)
+        not_liked = np.bincount(data.item[known & ~data.liked], minlength=self._n_items)
+        self.noticed = torch.from_numpy(np.log1p(not_liked).astype(np.float32))
 
-    def scores(self, recent: Tensor) -> Tensor:
-        """(n, n_items) for histories (n, at most MAX_RECENT_ITEMS), most recent first, -1 for none."""
-        faded = (recent >= 0) * self.teacher.fade ** torch.arange(recent.shape[1], dtype=torch.float32)
-        return functional.embedding_bag(recent.clamp(min=0), self._weights, per_sample_weights=faded, mode="sum")
+    def scores(self, recent: Tensor, items: Tensor | None = None) -> Tensor:
+        """(n, n_items), or of the `items`, for histories (n, at most MAX_RECENT_ITEMS), latest first, -1 for none."""
+        history = recent.numpy()
+        row, age = np.nonzero(history >= 0)
+        faded = (self.teacher.fade**age).astype(np.float32)
+        seen = sparse.csr_matrix((faded, (row, history[row, age])), shape=(len(history), self._n_items))
+        return torch.from_numpy(self._ease.score(seen, None if items is None else items.numpy()))
 
     def loss(self, told: Tensor, recent: Tensor, items: Tensor, hidden: Tensor) -> Tensor:
         """(n,) cross-entropy of the teacher's probabilities and a model's log-probabilities `told` (n, len(items)).
 
         `hidden` (n, len(items)) are no answers: the user knows them already.
         """
-        logits = self.teacher.sharpness * self.scores(recent)[:, items]
+        logits = self.teacher.sharpness * self.scores(recent, items) + self.teacher.noticed * self.noticed[items]
         wanted = torch.softmax(logits.masked_fill(hidden, -torch.inf), dim=-1)
         losses: Tensor = -(wanted * told.masked_fill(hidden, 0.0)).sum(1)
         return losses
 
 
 def find(data: RatingData, cases: Cases, setting: Mapping[str, Any]) -> Teacher:
-    """With the sharpness by which the cases' held-out items are the likeliest."""
-    lesson = Lesson(Teacher(**setting, sharpness=1.0), data, cases.known)
-    history, left_out, losses = histories(data, cases.known), excluded_from(data, cases), np.zeros(len(SHARPNESS))
+    """With the sharpness and the weight of ratings below liked by which the cases' held-out items are the likeliest."""
+    lesson = Lesson(Teacher(**setting, sharpness=1.0, noticed=0.0), data, cases.known)
+    history, left_out = histories(data, cases.known), excluded_from(data, cases)
+    losses = dict.fromkeys(product(SHARPNESS, NOTICED), 0.0)
     for begin in range(0, len(cases.user), CHUNK):
         user, item = cases.user[begin : begin + CHUNK], torch.from_numpy(cases.item[begin : begin + CHUNK])
         scores = lesson.scores(torch.from_numpy(history.recent(user)))
         scores[left_out[user].nonzero()] = -torch.inf
-        losses += [float(functional.cross_entropy(by * scores, item, reduction="sum")) for by in SHARPNESS]
-    return Teacher(**setting, sharpness=SHARPNESS[int(losses.argmin())])
+        for by, of in losses:
+            logits = by * scores + of * lesson.noticed
+            losses[by, of] += float(functional.cross_entropy(logits, item, reduction="sum"))
+    sharpness, noticed = min(losses, key=lambda setting: losses[setting])
+    return Teacher(**setting, sharpness=sharpness, noticed=noticed)

@@ -61,6 +61,25 @@ def test_ease_takes_two_matrices_of_items_whatever_one_account_likes() -> None:
     assert peak < 2.2 * 8 * 2_000**2, f"{peak / 1e6:.0f} MB"
 
 
+def test_ease_of_all_factors_is_ease_and_of_a_few_ranks_alike() -> None:
+    data = films()
+    parts = split(data, 7)
+    liked = seen = rating_matrix(data, parts.validation.known & data.liked)
+    whole, factored = ease_weights(liked, 100.0), linear.factored_ease(liked, 100.0)
+    assert np.abs(seen @ whole - factored.score(seen)).max() < 1e-4
+    some = np.array([3, 50, 148])
+    assert np.allclose(factored.score(seen, some), factored.score(seen)[:, some], atol=1e-6)
+
+
+def test_ease_of_factors_takes_memory_by_items_not_by_pairs_of_items() -> None:
+    liked = sparse.random(2_000, 20_000, 0.001, "csr", np.float32, np.random.default_rng(1))
+    tracemalloc.start()
+    linear.factored_ease(liked, 100.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 20_000 * linear.FACTORS * 8, f"{peak / 1e6:.0f} MB; the pairs alone are 1,600 MB"
+
+
 def films(dataset: Dataset = worlds.FILMS) -> RatingData:
     return from_table(worlds.films(n_users=150, n_films=150, mean=30), dataset, "films")
 
@@ -117,7 +136,7 @@ def test_settings_are_those_of_the_best_validation_ndcg_where_there_is_work_for_
 
 
 def test_what_is_too_large_for_ease_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "EASE_MAX_ITEMS", 100)
+    monkeypatch.setattr(linear, "FACTORED_MAX_ITEMS", 100)
     data = films()
     found = baselines(data, split(data, 7))
     assert "EASE" not in found.by_name

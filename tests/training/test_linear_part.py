@@ -9,7 +9,7 @@ import torch
 from functions.shop_seeder.sample_shop import generate
 from tests.training import worlds
 from tests.training.conftest import Published
-from training import blend, linear, linear_part, pipeline, scoring, teacher
+from training import blend, content, linear, linear_part, pipeline, scoring, teacher
 from training.artifact_writer import TrainedModel
 from training.baselines import EASE, baselines
 from training.data import RatingData, from_table
@@ -33,8 +33,9 @@ def joined(data: RatingData, share: float) -> tuple[Joined, Inputs]:
     rated = torch.from_numpy(np.bincount(data.item, minlength=len(data.items)) > 0)
     rated[3] = False
     torch.manual_seed(1)
-    towers, part = TwoTower(inputs.shape, rated), linear_part.LinearPart(31, 0.9, rated)
-    return Joined(towers, part, share).eval(), inputs
+    towers, part = TwoTower(inputs.shape, rated), linear_part.LinearPart(32, 0.9, rated)
+    network = content.Content(inputs.shape.item_encodings, 32)
+    return Joined(towers, part, network, share).eval(), inputs
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
@@ -49,15 +50,17 @@ def test_a_score_is_the_towers_and_the_linear_parts_by_their_shares(shop: Rating
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     with torch.inference_mode():
         tower_items = model.items.tower(inputs.items, torch.arange(len(shop.items))).numpy()
-        linear_items, unrated = model.items.linear.items(torch.arange(len(shop.items)))
+        linear_items = model.items.linear.items(torch.arange(len(shop.items))).numpy()
+        by_features = model.items.unseen(inputs.items).numpy()
     weights = (recent >= 0) * 0.9 ** np.arange(recent.shape[1])
-    sums = (weights[:, :, None] * linear_items.numpy()[np.maximum(recent, 0)]).sum(1)
+    tower_items[3], linear_items[3] = by_features[3, :32] / (1 - share) ** 0.5, by_features[3, 32:] / share**0.5
+    sums = (weights[:, :, None] * linear_items[np.maximum(recent, 0)]).sum(1)
     sums /= np.linalg.norm(sums, axis=1, keepdims=True)
     by_towers = scoring.user_vectors(model_of_towers(model), inputs, tower_items, users, recent) @ tower_items.T
-    expected = (1 - share) * by_towers + share * sums @ linear_items.numpy().T
+    expected = (1 - share) * by_towers + share * sums @ linear_items.T
     assert np.abs(vectors @ items.T - expected).max() < 1e-5
-    assert unrated.numpy().nonzero()[0].tolist() == [3]
-    assert (linear_items[3] == 0).all()
+    assert (items[3] == by_features[3]).all(), "an item that nobody has rated lies where its features say"
+    assert (items[4] != by_features[4]).any()
 
 
 def model_of_towers(model: Joined) -> TwoTower:
@@ -74,7 +77,7 @@ def test_the_part_ranks_nearly_as_well_as_the_ease_that_taught_it(shop: RatingDa
     part = linear_part.fit(shop, parts.train, Lesson(found, shop, parts.train), Settings())
     recent = histories(shop, parts.validation.known).recent(parts.validation.user)
     with torch.inference_mode():
-        items, _ = part.items(torch.arange(len(shop.items)))
+        items = part.items(torch.arange(len(shop.items)))
         scores = (part.users(items[np.maximum(recent, 0)], torch.from_numpy(recent >= 0).float()) @ items.T).numpy()
     by_part = rank(lambda chunk: scores[chunk], parts.validation, shop).ndcg
     by_ease = rank(rivals.by_name[EASE].scorer, parts.validation, shop).ndcg
@@ -106,7 +109,17 @@ def test_without_a_linear_part_the_towers_are_served_and_the_reason_is_told(
     shop: RatingData, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], reason: str
 ) -> None:
     if not changes:
-        monkeypatch.setattr(linear, "EASE_MAX_ITEMS", 10)
+        monkeypatch.setattr(linear, "FACTORED_MAX_ITEMS", 10)
     trained = pipeline.train(shop, replace(Settings(epochs=1), **changes))  # type: ignore[arg-type]
     assert isinstance(trained.model, TwoTower)
     assert trained.metrics["training"]["linear_part"]["reason"] == reason
+
+
+def test_a_catalogue_too_large_for_the_whole_matrix_has_a_linear_part_taught_by_factors(
+    shop: RatingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear, "EASE_MAX_ITEMS", 100)
+    trained = pipeline.train(shop, Settings(epochs=8, candidates=80))
+    assert isinstance(trained.model, Joined)
+    assert trained.metrics["baselines"]["notes"] == [f"EASE is of 256 factors: {len(shop.items)} items"]
+    assert standing(trained.metrics).startswith("Not behind:"), standing(trained.metrics)

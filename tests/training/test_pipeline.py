@@ -34,7 +34,7 @@ def embeddings(folder: Path) -> bytes:
     return (folder / contract.ITEM_EMBEDDINGS).read_bytes() + (folder / contract.USER_EMBEDDINGS).read_bytes()
 
 
-@pytest.mark.parametrize("killed_in", ["test", "final"])
+@pytest.mark.parametrize("killed_in", [pipeline.CHOICE, pipeline.TEST, pipeline.FINAL])
 def test_a_killed_run_goes_on_and_gives_the_bytes_of_one_that_was_not_killed(
     lake: str, tmp_path: Path, killed_in: str
 ) -> None:

@@ -1,0 +1,72 @@
+"""How a model is made of ratings: what validation chose, the same for the model that is measured and the one served."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from training import content, linear_part, scoring
+from training.baselines import Baselines
+from training.blend import Blend, choose, find_teacher
+from training.data import RatingData
+from training.fit import Curve, Inputs, Settings, Trainer
+from training.histories import Cases, Flags, Split, histories
+from training.joined import Joined, Model
+from training.metrics import rank
+from training.model import TwoTower
+
+OnEpoch = Callable[[Curve], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The epochs of training, and how the linear part joins the towers."""
+
+    settings: Settings
+    curve: Curve
+    blend: Blend
+
+    @property
+    def epochs(self) -> int:
+        return self.curve.best_epoch or self.settings.epochs
+
+    def make(self, data: RatingData, known: Flags, inputs: Inputs, on_epoch: OnEpoch, checkpoint: Path | None) -> Model:
+        """Trains a model on the `known` ratings; goes on from the checkpoint if there is one."""
+        lesson = self.blend.lesson(data, known)
+        towers = Trainer(data, known, inputs, self.settings, lesson).run(
+            self.epochs, on_epoch=on_epoch, checkpoint=checkpoint
+        )
+        if lesson is None:
+            return towers
+        part = linear_part.fit(data, known, lesson, self.settings)
+        return Joined(towers, part, content.fit(part, inputs, data, known, self.settings), self.blend.share).eval()
+
+
+def find(
+    data: RatingData,
+    parts: Split,
+    rivals: Baselines,
+    inputs: Inputs,
+    settings: Settings,
+    on_epoch: OnEpoch,
+    checkpoint: Path | None,
+) -> Recipe:
+    """Trains on what comes before the validation items, and chooses by them."""
+    blend = find_teacher(data, parts, rivals, settings)
+    lesson = blend.lesson(data, parts.train)
+    trainer = Trainer(data, parts.train, inputs, settings, lesson)
+    validate = _validation(data, parts.validation, inputs) if len(parts.validation.user) else None
+    towers = trainer.run(settings.epochs, validate, on_epoch, checkpoint)
+    if lesson is not None:
+        part = linear_part.fit(data, parts.train, lesson, settings)
+        share, tried = choose(towers, part, inputs, data, parts, settings)
+        blend = replace(blend, share=share, validation=tried)
+    return Recipe(settings, trainer.curve, blend)
+
+
+def _validation(data: RatingData, cases: Cases, inputs: Inputs) -> Callable[[TwoTower], float]:
+    known = histories(data, cases.known)
+
+    def validate(model: TwoTower) -> float:
+        return float(rank(scoring.scorer(model, inputs, known, cases.user), cases, data).ndcg.mean())
+
+    return validate
