@@ -178,6 +178,26 @@ def test_a_filter_leaves_a_full_list_of_what_matches(path: str, shop: World) -> 
     assert get(path, ("filter", "vendor:a\0b")).ids == get(path, ("filter", 'vendor:"\\')).ids == []
 
 
+PLAIN = st.text(max_size=20) | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(["line", "vendor", "productLine"]) | st.text(max_size=20),
+    value=PLAIN | st.lists(PLAIN, max_size=3),
+    diversity=st.floats(-1, 2),
+)
+def test_whatever_a_filter_holds_it_is_answered_or_refused(
+    shop: World, name: str, value: Any, diversity: float
+) -> None:
+    answered = [
+        post({"items": ["I1"], "filter": {name: value}, "diversity": diversity}),
+        post({"filter": {name: value}, "explain": True}),
+        get("/v1/items/I1/similar", ("filter", f"{name}:{value}".encode(errors="replace")), ("diversity", diversity)),
+    ]
+    assert {each.status for each in answered} <= {200, 400}
+
+
 def test_what_many_items_match_is_searched_by_the_index_of_vectors(
     shop: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
