@@ -68,7 +68,8 @@ def test_features_and_attributes_are_those_of_the_lake(spark: SparkSession, shop
     run(spark, shop_database, GAMES + "[quality]\nmax_rejected = 1.0\n", lake)
     spec, today = parse(GAMES), date(2026, 11, 28)
     column_of = {name: column for column, name in spec.catalogue_names.items()}
-    written = {row["id"]: {column_of[name]: value for name, value in row.items()} for row in items(lake, "games")}
+    lake_rows = [{column_of[name]: value for name, value in row.items()} for row in items(lake, "games")]
+    written = {row["id"]: row for row in lake_rows}
     assert set(written) == {1, 2, 3}, "4 has a boolean of 7, and the last a key that no integer of the lake holds"
     url = f"jdbc:mysql://{shop_database.host}:{shop_database.port}/{shop_database.database}"
     login = {"url": url, "username": shop_database.username, "password": shop_database.password}
