@@ -35,7 +35,6 @@ def service(where: Database, schema: sql.Identifier) -> FastAPI:
     ).format(schema)
     app = FastAPI()
 
-    @app.get("/v1/recommendations")
     def recommendations(
         customer: str | None = None,
         items: Annotated[list[str] | None, Query()] = None,
@@ -48,4 +47,5 @@ def service(where: Database, schema: sql.Identifier) -> FastAPI:
         found = connection.execute(nearest, {"vector": vector, "seen": seen, "limit": limit})
         return Answer(items=[Item(id=id_, score=score) for id_, score in found])
 
+    app.add_api_route("/v1/recommendations", recommendations)
     return app
