@@ -55,9 +55,9 @@ def test_a_resource_with_hooks_starts_no_server_beside_which_every_fork_is_told_
         opts = refusing("hooked", lambda old, new: "never asked")
         pulumi_aws.s3.Bucket("after", bucket=pulumi_aws.s3.Bucket("hooked", opts=opts).id)
 
-    mocks = Forking()
+    mocks, before = Forking(), list(_CallbackServicer._servicers)  # other tests' engines have theirs
     run(program, mocks, MockMonitor(mocks), read_stack("dev"))
-    assert _CallbackServicer._servicers == []
+    assert _CallbackServicer._servicers == before
     assert capfd.readouterr() == ("", "")
 
 

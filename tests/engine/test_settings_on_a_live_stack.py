@@ -11,6 +11,7 @@ from pulumi.automation import CommandError
 import settings
 from components.api_settings import API_DEFAULTS
 from components.batch_pipeline import BATCH_DEFAULTS
+from components.catalog_refresh import CATALOG_REFRESH_DEFAULTS
 from components.common import COMMON_DEFAULTS
 from components.network import NETWORK_DEFAULTS
 from components.source_settings import SOURCE_DEFAULTS
@@ -31,6 +32,7 @@ DEFAULTS = {
     "vectors": VECTOR_STORE_DEFAULTS,
     "stream": STREAM_DEFAULTS,
     "api": API_DEFAULTS,
+    "catalogue": CATALOG_REFRESH_DEFAULTS,
 }
 
 CHANGED: dict[str, Any] = {
@@ -83,6 +85,9 @@ NOT_ALONE = {
     "source.options": "with the host",
     "api.jwt_issuer": "with `authorization: jwt`, which the component's own tests set",
     "api.jwt_audience": "with the issuer",
+    "api.domain_name": "with `certificate_arn`, which the component's own tests set",
+    "api.certificate_arn": "with the domain",
+    "api.hosted_zone_id": "with the domain",
     "source.trial": "made or not made, as is the sample shop",
     "source.sample_shop": "made or not made",
 }

@@ -84,7 +84,7 @@ def kept_up(folder: Path) -> Run:
         second = use(folder, "local --folder")
     finally:
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=200)
     assert "0 files read; 0 events put back" in replayed.stdout, output + replayed.stderr
     assert re.search(
         r"╭─ customer 103, (.|\n)*looked at +\d{4} .*S10_1015(.|\n)*recommended \(personalized\)", sent.stdout
@@ -167,7 +167,7 @@ def test_an_interrupted_run_stops_its_services(run_folder: Path, signum: signal.
         lambda: any("mariadbd" in line for line in left_running(run_folder)) or process.poll() is not None, seconds=280
     )
     process.send_signal(signum)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=200)
     assert process.returncode == 130, output
     assert "stopped; logs in" in output
     assert left_running(run_folder) == []

@@ -21,8 +21,10 @@ _COLUMN: Mapping[Exclude, LiteralString] = {Exclude.RATED: "bought_or_rated", Ex
 _LOCK = 0x5EC1
 """The advisory lock of who makes the table: two that make it at once would fail."""
 
+_IS_MISSING = (
+    "SELECT to_regnamespace('recommender') IS NOT NULL AND to_regclass('recommender.customer_items') IS NULL"
+)
 _TABLE = """
-CREATE SCHEMA IF NOT EXISTS recommender;
 CREATE TABLE IF NOT EXISTS recommender.customer_items (
     customer        text PRIMARY KEY,
     bought          jsonb NOT NULL,
@@ -87,8 +89,11 @@ _IS_STILL_EXCLUDED: LiteralString = (
 
 
 def prepare(connection: Connection) -> None:
-    """Makes the table if it is missing, as it is beside versions that an earlier release loaded."""
-    if connection.execute("SELECT to_regclass('recommender.customer_items')").fetchone() != (None,):
+    """Makes the table if it is missing beside the registry, as it is where an earlier release loaded the versions.
+
+    Without a registry nothing is served, and its schema is the loader's to make.
+    """
+    if connection.execute(_IS_MISSING).fetchone() != (True,):
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
