@@ -21,9 +21,7 @@ _COLUMN: Mapping[Exclude, LiteralString] = {Exclude.RATED: "bought_or_rated", Ex
 _LOCK = 0x5EC1
 """The advisory lock of who makes the table: two that make it at once would fail."""
 
-_IS_MISSING = (
-    "SELECT to_regnamespace('recommender') IS NOT NULL AND to_regclass('recommender.customer_items') IS NULL"
-)
+_IS_MISSING = "SELECT to_regnamespace('recommender') IS NOT NULL AND to_regclass('recommender.customer_items') IS NULL"
 _TABLE = """
 CREATE TABLE IF NOT EXISTS recommender.customer_items (
     customer        text PRIMARY KEY,
