@@ -55,6 +55,7 @@ REPLACES: dict[str, tuple[Any, set[str]]] = {
     "source.sample_shop_seed": (2, {INVOCATION}),
     "stream.delivery": ("event_source", {DELIVERY}),
     "stream.shards": (0, set()),
+    "catalogue.enabled": (False, set()),
     "customer_managed_key": (True, {DATABASE, INVOCATION}),
     "network.cidr_block": ("10.50.0.0/16", {DATABASE, SUBNETS, INVOCATION}),
 }
