@@ -69,7 +69,7 @@ def main(arguments: Sequence[str]) -> int:
             note = run_note.read(chosen.run)
             os.environ.update(note["environment"])
             bucket = note["artifacts_bucket"]
-        print(_act(chosen, boto3.client("s3"), bucket))
+        print(_act(chosen, boto3.Session().client("s3"), bucket))
     except (RulesError, NoRulesError, NoRunError, OSError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -59,7 +59,7 @@ def _main(name: str, arguments: Sequence[str]) -> int:
     try:
         if chosen.run:
             os.environ.update(run_note.read(chosen.run)["environment"])
-        client = boto3.client("lambda")
+        client = boto3.Session().client("lambda")
         loader = chosen.loader or find_loader(client)
         status = act(client, loader, ACTIONS[name], getattr(chosen, "version", None))
     except (VersionError, NoRunError, ClientError, BotoCoreError) as error:

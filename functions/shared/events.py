@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from contracts.events import MAX_HISTORY, RECOMMENDED, TYPE, EventType
+from contracts.events import MAX_DEPTH, MAX_HISTORY, RECOMMENDED, TYPE, EventType
 
 
 class RecordError(ValueError):
@@ -71,12 +71,26 @@ def decode(data: bytes) -> tuple[EventType, Visit | Act, dict[str, Any]]:
         # Every value is decoded: what only skips over values does not look whether they are UTF-8, and one bad byte
         # would spoil the call for the whole batch.
         values = _objects.decode(data)
+        # Few events have as many brackets as that, and only they are walked through.
+        if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_deeper(values, MAX_DEPTH):
+            raise RecordError("not_json")
         event_type = _type(values)
         return event_type, _checked(data, event_type, TYPE in values), values
     except msgspec.ValidationError:
         raise RecordError("wrong_shape") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise RecordError("not_json") from None
+
+
+def _is_deeper(values: Any, levels: int) -> bool:
+    """Returns True if there are more than so many levels of objects and lists; no recursion, which would end itself."""
+    level = [values]
+    for _ in range(levels):
+        children = (each for parent in level for each in (parent.values() if isinstance(parent, dict) else parent))
+        level = [child for child in children if isinstance(child, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _type(values: dict[str, Any]) -> EventType:

@@ -81,6 +81,9 @@ def test_any_bytes_and_any_json_cost_no_other_record(poison: list[bytes]) -> Non
         b'{"session_id":"s","browse_history":[],"n":1e999}',
         b'{"session_id":"s","browse_history":[],"n":NaN}',
         b'{"session_id":"s","browse_history":[],"n":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        # Deeper than one decoder takes, and than one that adds a few levels of its own (9,998 of Python 3.13's 10,000).
+        b'{"session_id":"s","browse_history":[],"n":' + b"[" * 9998 + b"]" * 9998 + b"}",
+        b'{"session_id":"s","browse_history":[],"n":' + b"[" * 100 + b"]" * 100 + b"}",
         b'{"session_id":"s"}',
         b'{"browse_history":[]}',
         b'{"session_id":"s","browse_history":{}}',
@@ -105,6 +108,11 @@ def test_a_malformed_event_fails_alone(poison: bytes) -> None:
     service = Recommender()
     assert [result for result, _ in deliver(service, GOOD, poison, GOOD)] == ["Ok", "ProcessingFailed", "Ok"]
     assert len(service.calls) == 1
+
+
+def test_an_event_of_a_hundred_levels_is_good() -> None:
+    deep = b'{"session_id":"s","browse_history":[],"n":' + b"[" * 99 + b"]" * 99 + b"}"
+    assert [result for result, _ in deliver(Recommender(), deep, GOOD)] == ["Ok", "Ok"]
 
 
 def test_an_event_that_inference_refuses_fails_alone() -> None:
