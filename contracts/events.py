@@ -79,8 +79,9 @@ MAX_PARTITION_KEY = 256
 MAX_HISTORY = 1000
 """The most entries of `browse_history`. An event with more is refused: no person looks at so many items in a visit."""
 MAX_DEPTH = 100
-"""The most levels of objects and lists within each other. An event with more is refused: decoders end at depths of their
-own (Python 3.13 at 10,000, Jackson, which Spark reads JSON with, at 1,000), and what one takes fails another's batch."""
+"""The most levels of objects and lists within each other. An event with more is refused: decoders end at depths of
+their own (Python 3.13 at 10,000; Jackson, by which Spark reads JSON, at 1,000), and one's good event fails another's
+batch."""
 MAX_ID_CHARACTERS = 512
 """The most characters of a product code, a customer number or a session id; a longer id counts as unknown.
 (PostgreSQL's index takes 2,704 bytes, and a character of UTF-8 has four at most.)"""
