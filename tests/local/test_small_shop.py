@@ -14,7 +14,7 @@ TABLES = (
     "CREATE TABLE customers (customerNumber INT PRIMARY KEY, city TEXT, state TEXT, postalCode TEXT, country TEXT,"
     " creditLimit DECIMAL(10,2))",
     "CREATE TABLE products (productCode VARCHAR(20) PRIMARY KEY, productName TEXT, productLine TEXT, productScale TEXT,"
-    " quantityInStock INT, buyPrice DOUBLE, MSRP DOUBLE)",
+    " productVendor TEXT, quantityInStock INT, buyPrice DOUBLE, MSRP DOUBLE)",
     "CREATE TABLE ratings (customerNumber INT, productCode VARCHAR(20), productRating INT)",
 )
 
@@ -32,7 +32,7 @@ def shop(shop_database: Login, monkeypatch: pytest.MonkeyPatch) -> str:
             "INSERT INTO customers VALUES "
             + ", ".join(f"({n}, 'Köln', NULL, '1', 'Germany', 10)" for n in range(1, 5)),
             "INSERT INTO products VALUES "
-            + ", ".join(f"('ä{n}', 'Thing {n}', 'a', '1:1', {'NULL' if n % 2 else 3}, 1, 2)" for n in range(8)),
+            + ", ".join(f"('ä{n}', 'Thing {n}', 'a', '1:1', 'V', {'NULL' if n % 2 else 3}, 1, 2)" for n in range(8)),
         ],
     )
     monkeypatch.setenv("SOURCE_PASSWORD", PASSWORD)

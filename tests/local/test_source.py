@@ -26,8 +26,9 @@ CREATE TABLE `customers` (`customerNumber` int PRIMARY KEY, `city` varchar(50), 
 insert into `customers` values (1, 'Besançon; it''s
 use `far`, far away', NULL, '25000', 'France', '100.50');
 CREATE TABLE `products` (`productCode` varchar(15) PRIMARY KEY, `productName` text, `productLine` varchar(50),
-  `productScale` varchar(10), `quantityInStock` smallint, `buyPrice` decimal(10,2), `MSRP` decimal(10,2));
-insert into `products` values ('S1', 'Car', 'Cars', '1:10', 3, '1.5', '2.5');
+  `productScale` varchar(10), `productVendor` varchar(50), `quantityInStock` smallint,
+  `buyPrice` decimal(10,2), `MSRP` decimal(10,2));
+insert into `products` values ('S1', 'Car', 'Cars', '1:10', 'Acme', 3, '1.5', '2.5');
 """
 
 

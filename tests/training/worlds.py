@@ -1,5 +1,6 @@
 """Rating data for the tests: the sample shop, and a film site with tastes that drift, popular films and genres."""
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def write(table: pa.Table, dataset: Dataset, root: Path) -> Path:
     """Writes the table as the ETL job does, and returns what `--data` takes."""
     folder, files = root / dataset.name, []
     keys = np.asarray(table[dataset.training_names["users", dataset.users.key]].to_pylist(), dtype=object)
-    groups = np.array([hash(key) % dataset.buckets for key in keys]) if dataset.buckets else keys
+    groups = np.array([zlib.crc32(str(key).encode()) % dataset.buckets for key in keys]) if dataset.buckets else keys
     for value in sorted(set(groups)):
         part = table.filter(pa.array(groups == value))
         if not dataset.buckets:  # Spark keeps the partition's column in the path only
