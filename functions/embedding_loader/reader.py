@@ -92,7 +92,9 @@ def _checked_similar(bucket: ArtifactBucket, manifest: Manifest, items: Hashes) 
     """Yields the ids. Raises `ManifestError` where a row names an item that the version does not have."""
     for id_, _, similar in similar_items(bucket, manifest):
         ids = [id_.encode(), *(near.encode() for near in similar)]
-        known = np.isin(np.fromiter(map(hash, ids), np.int64), items)
+        hashes = np.fromiter(map(hash, ids), np.int64)
+        # `items` is sorted; `np.isin` would sort it anew for each row.
+        known = items[np.searchsorted(items, hashes).clip(max=len(items) - 1)] == hashes
         if not known.all():
             found = ids[int(known.argmin())].decode()
             raise ManifestError(f"{SIMILAR_ITEMS}: {id_!r}: expected items of {ITEM_EMBEDDINGS}, found {found!r}")
