@@ -150,6 +150,9 @@ def test_a_wrong_query_is_named_with_what_was_expected(
     assert answered.json["detail"] == f"{field}: expected {expected}, found {found}"
 
 
+DEEP = '{"features": {"city": ' + "[" * 300 + "]" * 300 + "}}"
+
+
 def test_a_wrong_body_is_named_field_by_field(shop: Any) -> None:
     answered = post({"customer": 1.5, "items": [7], "features": {"city": {}}, "limit": "5", "colour": "red"})
     assert {error["field"] for error in answered.json["errors"]} == {
@@ -159,7 +162,7 @@ def test_a_wrong_body_is_named_field_by_field(shop: Any) -> None:
         "limit",
         "colour",
     }
-    for body in ("", "[]", "{", "nul", '"text"', "[" * 5000):
+    for body in ("", "[]", "{", "nul", '"text"', "[" * 5000, "[" * 300 + "]" * 300, DEEP):
         assert post(body).status == 400
     assert post("{}", headers={"content-type": "text/plain"}).status == 415
     assert post("e30=", isBase64Encoded=True).status == 200

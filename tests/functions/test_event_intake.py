@@ -18,6 +18,13 @@ from tests.fuzz.values import JSON, NUMBERS, TEXTS
 GOOD = {"session_id": "s", "browse_history": [{"product_code": "S10_1678", "quantity": "1"}], "extra": [1, 2.50]}
 
 
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 class Kinesis:
     """boto3's client as far as the intake calls it, with Kinesis' limits. `refuse` says which tries it throttles."""
 
@@ -90,6 +97,8 @@ def test_events_go_on_the_stream_as_they_came_and_are_answered_in_order(kinesis:
         ({"session_id": "s", "type": "rating", "items": [{"product_code": "a"}]}, "events[0].items[0].rating"),
         ({**GOOD, "type": "browse", "recommendation_id": 7}, "events[0].recommendation_id"),
         ({**GOOD, "filler": "x" * MAX_RECORD_BYTES}, "events[0]"),
+        ({**GOOD, "deep": nested(300)}, "events[0]"),
+        ({**GOOD, "browse_history": [{"product_code": nested(300)}]}, "events[0]"),
     ],
 )  # fmt: skip
 def test_an_event_that_the_stream_cannot_process_is_refused_alone(kinesis: Kinesis, event: Any, field: str) -> None:
@@ -134,6 +143,7 @@ def test_a_body_over_one_call_of_kinesis_is_put_in_several(kinesis: Kinesis) -> 
         ({}, "events"),
         ({"events": [GOOD], "more": 1}, "more"),
         ([GOOD], "body"),
+        (nested(300), "body"),
         ("{", "body"),
     ],
 )

@@ -43,7 +43,11 @@ class Schema:
     def errors(self, value: Any, field: str = "") -> list[FieldError]:
         """Returns what is wrong with a value, nothing if it is right. `field` is the name of the value itself."""
         # Each once: two parts of a schema may say the same of a field.
-        return list(dict.fromkeys(itertools.islice(self._errors(value, field), MAX_ERRORS)))
+        try:
+            return list(dict.fromkeys(itertools.islice(self._errors(value, field), MAX_ERRORS)))
+        except ValueError:
+            # jsonschema-rs tells of no value that has more than 255 levels: "Recursion limit reached".
+            return [FieldError(field or WHOLE, "fewer lists and objects within each other", "more than are checked")]
 
     def _errors(self, value: Any, field: str) -> Iterator[FieldError]:
         for error in self._validator.iter_errors(value):
