@@ -10,6 +10,7 @@ from contracts.events import (
     CUSTOMER,
     EVENT_ID,
     ITEMS,
+    NOTED,
     POSITION,
     PRODUCT,
     QUANTITY,
@@ -27,8 +28,6 @@ from operations.recommendations import Record
 
 FOLLOWED = 20
 """The most answers that are followed, each of another customer."""
-NOTED = (EventType.PURCHASE, EventType.RATING)
-"""The events by which the chosen item is noted, by turns."""
 ANSWER_KEYS = {"recommended_items", "similar_items", "model_version", "strategy", EVENT_ID}
 
 
@@ -55,7 +54,8 @@ class FollowUps:
     def run(self, answers: Sequence[Record]) -> str:
         """Follows some of the answers, and says what became of it. Raises `LocalRunError` if an item that was bought or
         rated is recommended to its customer again, though the shop does not want it."""
-        followed = [_Followed(answer, NOTED[n % 2]) for n, answer in enumerate(_choose(answers))]
+        # By turns the chosen item is bought and rated.
+        followed = [_Followed(answer, NOTED[n % len(NOTED)]) for n, answer in enumerate(_choose(answers))]
         acts = [act for each in followed for act in self._acts(each)]
         self.missing += self._streaming.send(acts)
         told = ", ".join(f"{count} {type_}s" for type_, count in Counter(act[TYPE] for act in acts).items())

@@ -9,8 +9,8 @@ import torch
 from contracts.artifacts import MAX_SIMILAR_ITEMS
 
 MOST_ITEMS = 200_000
-"""The most items for which the nearest ones are computed here. The work grows with the square of the items, so for more
-the load's search of the index is faster."""
+"""The most items for which the nearest ones are computed here: the work grows with the square of the items, that of the
+load's search of its index does not. Where the two meet was not measured."""
 BLOCK_NUMBERS = 2**25
 """Scores held at once: 128 MiB, whatever the size of the catalogue."""
 
