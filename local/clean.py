@@ -29,7 +29,8 @@ def earlier_runs() -> list[Path]:
 def describe(folders: list[Path]) -> str:
     files = (path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     size = sum(path.stat().st_blocks for path in files) * 512
-    return f"{len(folders)} earlier runs in {tempfile.gettempdir()}, {size / 1e6:,.0f} MB"
+    runs = "run" if len(folders) == 1 else "runs"
+    return f"{len(folders)} earlier {runs} in {tempfile.gettempdir()}, {size / 1e6:,.0f} MB"
 
 
 def _is_over(folder: Path) -> bool:

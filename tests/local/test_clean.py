@@ -21,4 +21,4 @@ def test_runs_that_are_over_are_named_and_removed_and_nothing_else(
         assert clean.earlier_runs() == [over]
         assert __main__.main(["clean"]) == 0
         assert sorted(tmp_path.iterdir()) == sorted([somebodys, given, under_way])
-    assert f"removed 1 earlier runs in {tmp_path}, 3 MB" in capsys.readouterr().out
+    assert f"removed 1 earlier run in {tmp_path}, 3 MB" in capsys.readouterr().out
