@@ -53,7 +53,8 @@ class Receiver:
         """Waits until every event came back or `timeout` seconds are over, and returns the ids still missing.
 
         The wait also ends when as many failures arrived as events are missing. Poll once before sending, because only
-        failures that arrive after this call began are counted.
+        failures that arrive after this call began are counted. A failure that names its event (an event source's; the
+        documents of Firehose name none) counts only if that event is missing.
         """
         deadline = time.monotonic() + timeout
         before = len(self.received.failures)
@@ -61,7 +62,8 @@ class Receiver:
             received = self.poll()
             missing = set(event_ids) - received.recommendations.keys()
             progress(len(event_ids) - len(missing))
-            if len(missing) <= len(received.failures) - before or time.monotonic() > deadline:
+            failed = [line for line in received.failures[before:] if line.get("sequenceNumber") in {None, *missing}]
+            if len(missing) <= len(failed) or time.monotonic() > deadline:
                 return missing
             time.sleep(0.2)
 

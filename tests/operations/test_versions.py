@@ -14,11 +14,15 @@ STATUS = {"active": "v2", "loaded": ["v1", "v2", "v3"], "pinned": ["v1"]}
 
 
 class Lambda:
-    """boto3's client for Lambda."""
+    """boto3's session, and its client for Lambda."""
 
     def __init__(self, *functions: str) -> None:
         self.functions = functions
         self.called: list[tuple[str, Any]] = []
+
+    def client(self, service: str) -> "Lambda":
+        assert service == "lambda"
+        return self
 
     def get_paginator(self, _: str) -> "Lambda":
         return self
@@ -38,7 +42,7 @@ def test_a_command_asks_the_loader_and_shows_what_is_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = Lambda("vectors-loader-1", "stream-inference-1")
-    monkeypatch.setattr(boto3, "client", lambda _: client)
+    monkeypatch.setattr(boto3, "Session", lambda: client)
     assert operations.main(["versions"]) == 0
     assert operations.main(["activate", "v2", "--loader", "another"]) == 0
     assert operations.main(["pin", "v1"]) == 0
