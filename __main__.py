@@ -15,13 +15,7 @@ code = components.PrivateBucket("code", {"common": common, "holds_data": False})
 
 source = components.SourceDatabase(
     "source",
-    {
-        "common": common,
-        "settings": config.source,
-        "password": config.source_password,
-        "placement": placement,
-        "code": code,
-    },
+    {"common": common, "settings": config.source, "password": config.db_password, "placement": placement, "code": code},
 )
 
 batch = components.BatchPipeline(

@@ -45,8 +45,8 @@ class Settings:
     common: CommonSettings = field(default_factory=CommonSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     source: SourceDatabaseSettings = field(default_factory=SourceDatabaseSettings)
-    source_password: pulumi.Output[str] | None = None
-    """The password that stands under `source`, as the secret that it is."""
+    db_password: pulumi.Output[str] | None = None
+    """The password of the source database's user, which stands under `source`, as a secret."""
     batch: BatchPipelineSettings = field(default_factory=BatchPipelineSettings)
     vectors: VectorStoreSettings = field(default_factory=VectorStoreSettings)
     catalogue: CatalogRefreshSettings = field(default_factory=CatalogRefreshSettings)
@@ -68,7 +68,7 @@ class SourceSection(SourceDatabaseSettings, total=False):
 
 KEYS: dict[str, Any] = {**typing.get_type_hints(Settings), "source": SourceSection}
 """Key of the configuration → the type of its value."""
-del KEYS["source_password"]
+del KEYS["db_password"]
 
 
 def load(config: pulumi.Config | None = None) -> Settings:
@@ -87,7 +87,7 @@ def load(config: pulumi.Config | None = None) -> Settings:
     if mistakes:
         raise SettingsError("\n".join(mistakes))
     if "password" in values.get("source", {}):
-        values["source_password"] = pulumi.Output.secret(values["source"].pop("password"))
+        values["db_password"] = pulumi.Output.secret(values["source"].pop("password"))
     return Settings(**values)
 
 

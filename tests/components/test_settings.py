@@ -117,7 +117,7 @@ def test_what_the_program_wires_is_no_setting() -> None:
 def test_a_password_stays_secret() -> None:
     def program() -> None:
         loaded = settings.load()
-        pulumi.export("password", loaded.source_password)
+        pulumi.export("password", loaded.db_password)
         pulumi.export("source", loaded.source)
 
     config = {"recommender:source": json.dumps({"host": "db", "username": "u", "password": "p"})}
