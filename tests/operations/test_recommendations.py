@@ -1,4 +1,4 @@
-"""What came back from a stream: a wait ends when every event is accounted for, and not before."""
+"""The receiver of recommendations: a wait ends when every event is accounted for, and not before."""
 
 import base64
 import json
