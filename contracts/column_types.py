@@ -11,22 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from contracts.columns import KeyType, Kind
-from contracts.dataset import Dataset, Entity, Rows, quoted
+from contracts.dataset import Dataset, Entity
+from contracts.source_rows import Rows, quoted
 
 COLUMNS_SQL = (
     "SELECT table_name AS `t`, column_name AS `c`, data_type AS `d`, column_type AS `f` "
     "FROM information_schema.columns WHERE table_schema = DATABASE()"
 )
 """Every column of the database: table, column, data type ("int"), full type ("int(10) unsigned")."""
-
-PROTOCOL_TYPES = {
-    0: "decimal", 1: "tinyint", 2: "smallint", 3: "int", 4: "float", 5: "double", 7: "timestamp", 8: "bigint",
-    9: "mediumint", 10: "date", 11: "time", 12: "datetime", 13: "year", 15: "varchar", 16: "bit", 245: "json",
-    246: "decimal", 247: "enum", 248: "set", 249: "text", 250: "text", 251: "text", 252: "text", 253: "varchar",
-    254: "char", 255: "geometry",
-}  # fmt: skip
-"""Types of result columns by number (MySQL Internals, "Protocol::ColumnType"), for a `query`, which has no schema."""
-BINARY_CHARSET = 63
 
 
 class Family(StrEnum):
@@ -186,15 +178,6 @@ def schema_columns(
     """Selects, from a database's columns (table → lower-case name → type), those of each role that names a table."""
     roles = {"users": dataset.users, "items": dataset.items, "ratings": dataset.ratings}
     return {role: schema.get(rows.table, schema.get(rows.table.lower())) for role, rows in roles.items() if rows.table}
-
-
-def result_type(code: int, charset: int, scale: int, unsigned: bool) -> ColumnType:
-    """Returns a result column's type from the fields of MySQL's protocol."""
-    name = PROTOCOL_TYPES.get(code, "unknown")
-    if name in ("char", "varchar", "text") and charset == BINARY_CHARSET:
-        name = {"char": "binary", "varchar": "varbinary", "text": "blob"}[name]
-    arguments = f"(65,{scale})" if name == "decimal" else ""
-    return ColumnType(name, f"{name}{arguments}{' unsigned' if unsigned else ''}")
 
 
 def expression(read: Read, column: ColumnType) -> str:

@@ -12,40 +12,12 @@ from typing import Any
 
 from contracts.columns import Column, DatePart, KeyType, Kind
 from contracts.events import EventType
+from contracts.source_rows import Rows
 
 COUNT = "quantity"
 """The training data's column of purchases where the source has none: each row counts as one."""
 BUCKET = "bucket"
 """The partition's name in the training data where there are buckets."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """The source of a role's rows: a table, with or without an SQL condition, or one SQL statement."""
-
-    table: str = ""
-    """The table's name, for instance `customers`; empty where `query` is given."""
-    where: str = ""
-    """An SQL condition on the table's rows, for instance `customer_id > 0`; empty: all rows."""
-    query: str = ""
-    """One SELECT statement; empty where `table` is given."""
-
-    @property
-    def label(self) -> str:
-        """The name in messages: the table's, or "the query"."""
-        return self.table or "the query"
-
-    @property
-    def sql(self) -> str:
-        """The SQL after `FROM` in a statement for MySQL."""
-        if self.query:
-            return f"({self.query}\n) AS source_rows"  # the query's last line may end in a comment
-        if self.where:
-            return f"(SELECT * FROM {quoted(self.table)} WHERE {self.where}\n) AS source_rows"  # noqa: S608
-        return quoted(self.table)
-
-    def rows_to_dict(self) -> dict[str, str]:
-        return {key: value for key in ("table", "where", "query") if (value := getattr(self, key))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,17 +163,13 @@ class Dataset:
         The training data is one flat table, whose names know no case and only letters, digits and `_`. A name that
         two tables have gets its table's role in front.
         """
-        wanted = {place: re.sub(r"\W", "_", place[1]).lstrip("_") or "column" for place in self._training_columns()}
+        wanted = {place: _plain(place[1]) for place in self._training_columns()}
         seen = [name.lower() for name in wanted.values()]
         taken = {BUCKET}
         clash = {place for place, name in wanted.items() if seen.count(name.lower()) > 1 or name.lower() in taken}
         names: dict[tuple[str, str], str] = {}
         for place in sorted(wanted, key=lambda place: place in clash):
-            name = f"{place[0]}_{wanted[place]}" if place in clash else wanted[place]
-            while name.lower() in taken:
-                name += "_"
-            taken.add(name.lower())
-            names[place] = name
+            names[place] = _take(f"{place[0]}_{wanted[place]}" if place in clash else wanted[place], taken)
         return {place: names[place] for place in wanted}
 
     @cached_property
@@ -213,13 +181,7 @@ class Dataset:
         training = self.training_names
         taken = {name.lower() for name in training.values()}
         names = {column: name for (role, column), name in training.items() if role == "items"}
-        for column in self.items.only_shown:
-            name = re.sub(r"\W", "_", column).lstrip("_") or "column"
-            while name.lower() in taken:
-                name += "_"
-            taken.add(name.lower())
-            names[column] = name
-        return names
+        return names | {column: _take(_plain(column), taken) for column in self.items.only_shown}
 
     def _training_columns(self) -> Iterator[tuple[str, str]]:
         for role, entity in (("users", self.users), ("items", self.items)):
@@ -250,9 +212,17 @@ class Dataset:
         }
 
 
-def quoted(name: str) -> str:
-    """A table's or column's name as MySQL has it."""
-    return "`" + name.replace("`", "``") + "`"
+def _plain(column: str) -> str:
+    """Returns a column's name with no characters but letters, digits and `_`."""
+    return re.sub(r"\W", "_", column).lstrip("_") or "column"
+
+
+def _take(name: str, taken: set[str]) -> str:
+    """Adds a name, in lower case, to those that are taken. Returns it with as many `_` behind it as make it new."""
+    while name.lower() in taken:
+        name += "_"
+    taken.add(name.lower())
+    return name
 
 
 def _entity_to_dict(entity: Entity) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from pyspark.sql import types as T  # noqa: N812
 from contracts import column_types
 from contracts.column_types import ColumnType
 from contracts.columns import KeyType
-from contracts.dataset import Dataset, Rows, quoted
+from contracts.dataset import Dataset
+from contracts.source_rows import Rows, quoted
 
 FETCH_ROWS = 10_000
 """Rows that a reader holds at a time. Without it MySQL's driver loads a whole result into memory."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import pymysql.cursors
 
-from contracts.dataset import Dataset, Entity, quoted
+from contracts.dataset import Dataset, Entity
+from contracts.source_rows import quoted
 from local.login import Login as Login
 from local.login import connected
 

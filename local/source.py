@@ -10,8 +10,9 @@ from pathlib import Path
 from pymysql.cursors import Cursor
 
 from contracts.columns import KeyType
-from contracts.dataset import Dataset, quoted
+from contracts.dataset import Dataset
 from contracts.mysql_columns import read_schema
+from contracts.source_rows import quoted
 from emulator.errors import LocalRunError
 from local import dump as dump_file
 from local.check import columns

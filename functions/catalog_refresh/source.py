@@ -11,8 +11,9 @@ import msgspec
 from contracts import column_types, features
 from contracts.attributes import MAX_TEXT_CHARACTERS, attributes, to_json
 from contracts.column_types import ColumnType, Read, Use
-from contracts.dataset import Dataset, quoted
+from contracts.dataset import Dataset
 from contracts.mysql_columns import read_schema, result_columns
+from contracts.source_rows import quoted
 from functions.catalog_refresh.login import SourceError
 from functions.shared.serving.requests import storable
 

@@ -7,8 +7,9 @@ import pymysql
 
 from contracts import column_types
 from contracts.column_types import ColumnType
-from contracts.dataset import Dataset, Rows
+from contracts.dataset import Dataset
 from contracts.mysql_columns import read_schema, result_columns
+from contracts.source_rows import Rows
 from emulator.errors import LocalRunError
 from local.login import Login
 

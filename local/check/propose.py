@@ -11,7 +11,7 @@ from typing import Any
 import pymysql
 
 from contracts.column_types import Family
-from contracts.dataset import quoted
+from contracts.source_rows import quoted
 from emulator.errors import LocalRunError
 from local.check.names import (
     ITEM_WORDS,

@@ -6,8 +6,8 @@ from itertools import product
 from typing import Any
 
 from contracts.column_types import ColumnType, Family
-from contracts.dataset import quoted
 from contracts.mysql_columns import read_columns
+from contracts.source_rows import quoted
 from local.check.names import ITEM_WORDS, RATING_WORDS, USER_WORDS, first_of, named, singular
 
 MOST_JOINS = 2

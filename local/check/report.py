@@ -7,7 +7,8 @@ from typing import Any
 
 from contracts.column_types import Family
 from contracts.columns import Column, KeyType, Kind
-from contracts.dataset import Dataset, Entity, Rows, quoted
+from contracts.dataset import Dataset, Entity
+from contracts.source_rows import Rows, quoted
 from local.check.columns import Columns
 
 VALUES_SHOWN = 3

@@ -11,9 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from contracts import column_types
-from contracts.column_types import ColumnType
+from contracts.column_types import ColumnType, Family
 from contracts.columns import Column, KeyType, Kind
 from contracts.dataset import Dataset, Entity, Ratings
+from contracts.mysql_columns import result_type
 from etl import tables
 from local.shop import Login
 from tests.databases import execute
@@ -210,11 +211,11 @@ def test_a_refusal_says_what_to_do() -> None:
 
 
 def test_a_result_column_has_the_type_that_a_table_would_have() -> None:
-    assert column_types.result_type(8, 63, 0, unsigned=True) == ColumnType("bigint", "bigint unsigned")
-    assert column_types.result_type(252, 63, 0, unsigned=False).family is column_types.Family.BYTES
-    assert column_types.result_type(252, 45, 0, unsigned=False).family is column_types.Family.TEXT
-    assert column_types.result_type(246, 63, 0, unsigned=False).family is column_types.Family.WHOLE
-    assert column_types.result_type(246, 63, 2, unsigned=False).family is column_types.Family.FRACTION
+    assert result_type(8, 63, 0, unsigned=True) == ColumnType("bigint", "bigint unsigned")
+    assert result_type(252, 63, 0, unsigned=False).family is Family.BYTES
+    assert result_type(252, 45, 0, unsigned=False).family is Family.TEXT
+    assert result_type(246, 63, 0, unsigned=False).family is Family.WHOLE
+    assert result_type(246, 63, 2, unsigned=False).family is Family.FRACTION
 
 
 def test_a_time_is_read_in_utc(spark: SparkSession, shop_database: Login) -> None:

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from contracts.columns import KeyType
-from contracts.dataset import Rows
+from contracts.source_rows import Rows
 from etl.mysql import Split
 from local.shop import Login
 from tests.databases import execute

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from contracts.columns import KeyType, Kind
-from contracts.dataset import quoted
+from contracts.source_rows import quoted
 from local.__main__ import main
 from local.login import Login
 from tests.databases import execute
