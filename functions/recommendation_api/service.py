@@ -80,7 +80,7 @@ class Service:
         request = read_request(raw, where, asked.get("diversity"))
         try:
             version, labels, (answer,) = self._run(
-                lambda store, model: recommend(store, model.tower, [request], limit, rules), where
+                lambda store, model: recommend(store, model.tower, [request], limit, rules), where, asks_known=True
             )
         except _AwayError:
             return self._from_memory(asked, where, {*items, *exclude}, rules)
@@ -97,7 +97,9 @@ class Service:
         if storable(item):
             try:
                 version, labels, found_items = self._run(
-                    lambda store, _: similar(store, item, limit, exclude, where, rules, diversity), where
+                    lambda store, _: similar(store, item, limit, exclude, where, rules, diversity),
+                    where,
+                    asks_known=True,
                 )
             except _AwayError as away:
                 raise _unavailable("the vector store does not answer") from away
@@ -128,7 +130,7 @@ class Service:
         return {"status": "ok", "model_version": version}
 
     def _run(
-        self, work: Callable[[Store, Model], Result], where: Where | None = None
+        self, work: Callable[[Store, Model], Result], where: Where | None = None, asks_known: bool = False
     ) -> tuple[str, Sequence[str], Result]:
         """Returns the version, the labels that its answers show of an item, and what the work gives.
 
@@ -140,10 +142,12 @@ class Service:
 
         def serve(store: Store, model: Model) -> tuple[Model, list[str], Result | None, Sequence[Found] | None]:
             unknown = sorted(set(where or ()) - model.filters) if model.filters else []
+            if unknown:
+                store.known((), {})  # a version that is active by now may have the attributes
             return model, unknown, None if unknown else work(store, model), self._popular_to_remember(store)
 
         try:
-            version, (model, unknown, result, popular) = self._inference.run(serve, self._deadline)
+            version, (model, unknown, result, popular) = self._inference.run(serve, self._deadline, asks_known)
         except (DatabaseUnavailableError, NoActiveVersionError, *CONNECTION_ERRORS) as error:
             self._memory.away_until = time.monotonic() + AWAY_SECONDS
             raise _AwayError from error

@@ -97,6 +97,10 @@ class NoActiveVersionError(RuntimeError):
         super().__init__("vector store: no model version is active: publish one, its manifest starts the load")
 
 
+class NotActiveError(RuntimeError):
+    """The version that was taken for the active one is not, or no longer."""
+
+
 class UnknownVersionError(ValueError):
     """A version that is not loaded."""
 

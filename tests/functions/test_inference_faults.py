@@ -46,24 +46,25 @@ def test_before_the_first_version_inference_fails_and_says_so(store: Store) -> N
         infer(request())
 
 
+@pytest.mark.parametrize("before", ["known", "nearest"])
 def test_a_version_dropped_in_the_middle_of_a_batch_is_answered_from_the_new_one(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, before: str
 ) -> None:
     for version, seed in ((V[0], 1), (V[1], 2)):
         world(version, seed=seed).publish(store.s3, store.bucket)
     load(store.bucket, V[0])
     infer(request())
-    look_up = Tables.items
+    look_up = getattr(Tables, before)
 
-    def dropped_before(self: Tables, wanted: Any) -> Any:
+    def dropped_before(self: Tables, *given: Any) -> Any:
         if self._version == V[0] and act("status")["active"] == V[0]:
             load(store.bucket, V[1])
             monkeypatch.setattr(loading, "VERSIONS_KEPT", 1)
             monkeypatch.setattr(loading, "ACTIVE_BEFORE_KEPT", 0)
             assert loading.drop_old(store.connection) == [V[0]]
-        return look_up(self, wanted)
+        return look_up(self, *given)
 
-    monkeypatch.setattr(Tables, "items", dropped_before)
+    monkeypatch.setattr(Tables, before, dropped_before)
     answer = infer(request(customer_number=100, items=["I1"]))
     assert answer["model_version"] == V[1]
     shop = world(V[1], seed=2)

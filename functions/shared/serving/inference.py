@@ -78,17 +78,20 @@ class Inference:
         self.fallback: Fallback | None = None
         """Set by `answer` if another version than the active one answered."""
 
-    def run(self, work: Callable[[store.Store, Model], Answer], deadline: Deadline) -> tuple[str, Answer]:
+    def run(
+        self, work: Callable[[store.Store, Model], Answer], deadline: Deadline, asks_known: bool = False
+    ) -> tuple[str, Answer]:
         """Returns the version that answered, and what the work gives for its tables and its model.
 
-        The work may run more than once. Raises `DatabaseUnavailableError`, `NoActiveVersionError`, `ManifestError` or
+        A work that asks for `Store.known` before all else needs no statement of its own for the active version. The
+        work may run more than once. Raises `DatabaseUnavailableError`, `NoActiveVersionError`, `ManifestError` or
         psycopg's error where nothing can be answered before the deadline.
         """
         while True:
             try:
                 connection = self._connection.get(deadline.at)
                 with ended_at(connection, deadline.at):
-                    return self._serve(connection, work, deadline)
+                    return self._serve(connection, work, deadline, asks_known)
             except CONNECTION_ERRORS:
                 # The server went away, refuses, or took too long: on a new connection, while there is time.
                 self._connection.drop()
@@ -108,7 +111,7 @@ class Inference:
             tables.note(acts)
             return recommend(tables, model.tower, good, limit, rules)
 
-        version, found = self.run(work, deadline)
+        version, found = self.run(work, deadline, asks_known=bool(good))
         responses = iter(found)
         return {
             "model_version": version,
@@ -116,19 +119,26 @@ class Inference:
         }
 
     def _serve(
-        self, connection: Connection, work: Callable[[store.Store, Model], Answer], deadline: Deadline
+        self, connection: Connection, work: Callable[[store.Store, Model], Answer], deadline: Deadline, asks_known: bool
     ) -> tuple[str, Answer]:
         """Answers from the active version; if it cannot be served, from the last earlier one that can."""
         self.fallback = None
         failures: dict[str, Exception] = {}
         if self._avoided and time.monotonic() < self._avoided.until:
             failures[self._avoided.version] = self._avoided.error
+        elif asks_known and self._latest is not None:
+            try:
+                model = self._models[self._latest]
+                return self._latest, work(_tables(connection, model, must_be_active=True), model)
+            except CONNECTION_ERRORS:
+                raise
+            except Exception:  # noqa: S110  another version is active, or this one is gone: what follows finds out
+                pass
         while True:
             active, version, manifest_text = self._choose(connection, failures)
             try:
                 model = self._model(version, manifest_text)
-                tables = store.Store(connection, version, model.manifest.similarity, model.manifest.dim, model.serving)
-                answer = work(tables, model)
+                answer = work(_tables(connection, model), model)
             except CONNECTION_ERRORS:
                 raise
             except Exception as error:  # whatever is wrong with a version, events are answered from another
@@ -167,6 +177,11 @@ class Inference:
         while len(self._models) > MODELS_KEPT:
             self._models.pop(next(iter(self._models)))
         return model
+
+
+def _tables(connection: Connection, model: Model, must_be_active: bool = False) -> store.Store:
+    manifest = model.manifest
+    return store.Store(connection, manifest.version, manifest.similarity, manifest.dim, model.serving, must_be_active)
 
 
 def _read(raw_requests: list[Any]) -> tuple[list[Act], list[Request], list[dict[str, Any] | None]]:

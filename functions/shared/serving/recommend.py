@@ -8,11 +8,12 @@ from typing import Any
 from contracts.artifacts import MAX_RECENT_ITEMS, SCORE_DIGITS
 from contracts.events import PRODUCT, Strategy
 from contracts.rules import Where
+from functions.shared.serving.lookups import Item, Near, User
 from functions.shared.serving.requests import Request
 from functions.shared.serving.rules import NO_RULES, RulesInForce
 from functions.shared.serving.search import Wanted, lists
 from functions.shared.serving.selection import Chosen, Selection
-from functions.shared.serving.store import Found, Item, Near, Store, User
+from functions.shared.serving.store import Found, Store
 from functions.shared.serving.tower import UserTower
 from functions.shared.vectors import Vectors
 
@@ -47,12 +48,13 @@ def recommend(
 ) -> list[dict[str, Any]]:
     """Returns an answer for each request, in order.
 
-    It takes at most five statements for any number of requests, and those that `search.lists` adds for rules and
-    filters.
+    It takes at most four statements for any number of requests, and those that `search.lists` adds for rules and
+    filters. Raises `NotActiveError` as `Store.known`.
     """
-    users = store.users({request.customer for request in requests if request.customer})
-    items = store.items(_wanted_items(requests, users))
-    plans = [_plan(request, users, items) for request in requests]
+    customers = {request.customer for request in requests if request.customer}
+    known = store.known(customers, _wanted_items(requests))
+    items = known.items
+    plans = [_plan(request, known.users, items) for request in requests]
     _compute_vectors(store, tower, plans, items)
     wanted = [
         Wanted(plan.vector, plan.hidden, plan.request.customer, plan.request.where, plan.request.diversity)
@@ -71,8 +73,9 @@ def similar(
     """Returns the items in stock that are most similar to one; `None` if the version lacks it.
 
     The list that is kept for the item is the answer, unless a rule or a filter changes it: then they are searched for.
+    Raises `NotActiveError` as `Store.known`.
     """
-    found = store.items({item: True}).get(item)
+    found = store.known((), {item: True}).items.get(item)
     if found is None:
         return None
     if where or rules != NO_RULES or diversity:
@@ -84,14 +87,9 @@ def similar(
     return Selection([Chosen(Found(near.id, store.score(near.distance), in_stock[near.id])) for near in shown[:limit]])
 
 
-def _wanted_items(requests: Sequence[Request], users: Mapping[str, User]) -> dict[str, bool]:
-    """Returns each item whose vector is needed → True if its similar items are needed too."""
-    wanted: dict[str, bool] = {}
-    for request in requests:
-        wanted.update(dict.fromkeys((item for item in request.session if item not in wanted), False))
-        user = users.get(request.customer or "")
-        if user:
-            wanted.update(dict.fromkeys((item for item in user.recent_items if item not in wanted), False))
+def _wanted_items(requests: Sequence[Request]) -> dict[str, bool]:
+    """Returns each item of a session → True if its similar items are needed beside its vector."""
+    wanted = {item: False for request in requests for item in request.session}
     for request in requests:
         wanted.update(dict.fromkeys(request.similar_to, True))
     return wanted

@@ -18,7 +18,8 @@ from contracts.artifacts import MAX_RECENT_ITEMS, has_length
 from contracts.dataset import Serving
 from functions.shared import versions
 from functions.shared.database import Connection
-from functions.shared.serving import exclusions
+from functions.shared.serving import exclusions, lookups
+from functions.shared.serving.lookups import Item, Known, User
 from functions.shared.serving.queries import Kind, nearest, popular
 from functions.shared.serving.requests import Act
 from functions.shared.vectors import Vectors, register, unpack
@@ -30,29 +31,6 @@ MAX_SCAN_TUPLES = 1_000_000
 SCAN_MEMORY = 4
 """The limits of a search: it passes the nearest 10,000 items if all of them are excluded (pgvector's README: Iterative
 Index Scans; its defaults of 20,000 tuples and 1 work_mem end before that)."""
-
-# Parameters are sent in binary (%b): psycopg writes the text form of an array with a regular expression an element.
-
-_USERS = """
-SELECT u.id, u.embedding, r.item_ids[:{recent}]
-FROM {users} u LEFT JOIN {recent_items} r ON r.user_id = u.id
-WHERE u.id = ANY (%b::text[])
-"""
-
-# LATERAL with a LIMIT is looked up by key whatever the planner thinks of it: for thousands of ids it would scan.
-_ITEMS = """
-SELECT q.id, item.embedding, precomputed.nearest
-FROM unnest(%b::text[], %b::boolean[]) AS q (id, wants_similar)
-CROSS JOIN LATERAL (SELECT i.embedding FROM {items} i WHERE i.id = q.id LIMIT 1) item
-LEFT JOIN LATERAL (
-    SELECT s.nearest FROM {similar_items} s WHERE s.id = q.id AND q.wants_similar LIMIT 1
-) precomputed ON true
-"""
-
-# The lists of popular and of similar items are made when a version is loaded; what was sold out since is left out here.
-_IN_STOCK = """
-SELECT i.id, {attributes} FROM unnest(%b::text[]) AS q (id) JOIN {items} i ON i.id = q.id WHERE i.in_stock
-"""
 
 _EXCLUDED_COUNTS = """
 SELECT given.customer, (SELECT count(*) FROM jsonb_object_keys({excluded}))
@@ -116,30 +94,6 @@ class Asked:
 PLAIN = Asked()
 
 
-class Near(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """An item near another one. Not tracked by the garbage collector, which would look at all of a batch's."""
-
-    id: str
-    distance: float
-
-
-_nearest = msgspec.json.Decoder(list[Near])
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    vector: bytes
-    recent_items: Sequence[str]
-    """The latest first, `MAX_RECENT_ITEMS` at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    vector: bytes
-    similar: Sequence[Near]
-    """The nearest first; empty where it was not asked for."""
-
-
 def prepare(connection: Connection) -> None:
     """Readies a new connection. Raises `NoActiveVersionError` where the database has no vectors yet."""
     try:
@@ -171,12 +125,19 @@ class Store:
     """
 
     def __init__(
-        self, connection: Connection, version: str, similarity: str, dim: int, serving: Serving = DEFAULT_SERVING
+        self,
+        connection: Connection,
+        version: str,
+        similarity: str,
+        dim: int,
+        serving: Serving = DEFAULT_SERVING,
+        must_be_active: bool = False,
     ) -> None:
         self._connection = connection
         self._cursor = connection.cursor(binary=True)
         self._serving = serving
         self._version = version
+        self._must_be_active = must_be_active
         self._similarity = similarity
         properties = _asked_once(connection, version)
         self._properties = properties
@@ -188,14 +149,24 @@ class Store:
 
     def users(self, ids: Collection[str]) -> Mapping[str, User]:
         """Reads the users that the version knows."""
-        rows = self._rows(_USERS, [list(ids)]) if ids else []
-        return {id_: User(vector, recent or ()) for id_, vector, recent in rows}
+        return lookups.users_of(self._rows(lookups.USERS, [array_literal(ids)])) if ids else {}
 
     def items(self, wants_similar: Mapping[str, bool]) -> Mapping[str, Item]:
         """Reads the items that the version knows, with their similar items where the mapping says True."""
-        given = [list(wants_similar), list(wants_similar.values())]
-        rows = self._rows(_ITEMS, given) if wants_similar else []
-        return {id_: Item(vector, _nearest.decode(nearest) if nearest else ()) for id_, vector, nearest in rows}
+        given = [array_literal(wants_similar), list(wants_similar.values())]
+        return lookups.items_of(self._rows(lookups.ITEMS, given)) if wants_similar else {}
+
+    def known(self, users: Collection[str], wants_similar: Mapping[str, bool]) -> Known:
+        """Reads users with their recent items, and items, with their similar items where the mapping says True.
+
+        Raises `NotActiveError` if the version must be the active one, and is not.
+        """
+        given = [array_literal(users), array_literal(wants_similar), list(wants_similar.values())]
+        asks = users or wants_similar or self._must_be_active
+        known = lookups.known_of(self._rows(lookups.KNOWN, given)) if asks else Known()
+        if self._must_be_active and known.active != self._version:
+            raise versions.NotActiveError(self._version)
+        return known
 
     def nearest(
         self,
@@ -224,7 +195,8 @@ class Store:
 
     def in_stock(self, ids: Collection[str], with_attributes: bool = False) -> Mapping[str, Attributes | None]:
         """Returns those of the version's items that are in stock now, with their attributes."""
-        return dict(self._rows(_IN_STOCK, [list(ids)], asked=Asked(attributes=with_attributes))) if ids else {}
+        asked = Asked(attributes=with_attributes)
+        return dict(self._rows(lookups.IN_STOCK, [array_literal(ids)], asked=asked)) if ids else {}
 
     def score(self, distance: float) -> float:
         """Returns the score of an item at a distance: the larger, the better."""
@@ -334,6 +306,8 @@ def _alike_together(vectors: Vectors) -> npt.NDArray[np.intp]:
     Their searches walk the same part of the index, which the processor then has in its cache. The vectors are grouped
     around about √n of them.
     """
+    if len(vectors) == 1:
+        return np.zeros(1, dtype=np.intp)
     middles = vectors[:: max(1, math.isqrt(len(vectors)))]
     return np.argsort((vectors @ middles.T).argmax(axis=1), kind="stable")
 
