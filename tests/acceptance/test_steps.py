@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from acceptance import run as acceptance
 from acceptance.report import Report
 from emulator.program import read_stack
@@ -27,7 +25,6 @@ class Up:
         return "gone"
 
 
-@pytest.mark.timeout(600)  # Spark, two trainings and 1,100 events: a minute alone, more beside other tests
 def test_every_step_after_up_passes_on_this_machine(run_folder: Path) -> None:
     said: list[str] = []
     stack = Up()

@@ -6,7 +6,6 @@ import sys
 import venv
 from pathlib import Path
 
-import pytest
 import yaml
 
 from emulator.program import ROOT, read_stack
@@ -21,7 +20,6 @@ print(len(graph.nodes), *graph.outputs)
 """Imports only the recorder of the project's tools, which needs Pulumi's SDK alone."""
 
 
-@pytest.mark.timeout(600)
 def test_the_program_runs_with_what_requirements_txt_names_and_nothing_else(tmp_path: Path) -> None:
     venv.create(tmp_path, with_pip=True)
     python = tmp_path / "bin" / "python"

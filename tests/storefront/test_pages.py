@@ -15,8 +15,6 @@ from operations.recommendations import Receiver
 from tests.emulator.aws import wait_until
 from tests.storefront.harness import CONTRAST, PHONE, WIDE, OpenShop, items, look_at, picture, settled, visitor
 
-pytestmark = pytest.mark.timeout(1200)
-
 THEME = {product.productCode: product.theme for product in generate(seed=1).products}
 """The kind that tastes are for: in the sample shop's names and ratings, and in no column that the model reads."""
 NOT_SERVED = (

@@ -19,9 +19,6 @@ from training.fit import Settings
 from training.histories import split
 from training.metrics import rank
 
-# A run makes four trainings: a minute of one processor, which other work may share.
-pytestmark = pytest.mark.timeout(900)
-
 
 def test_a_sampled_softmax_learns_the_shop_as_well() -> None:
     data = from_table(worlds.shop_table(generate(customers=150, ratings=4_000)), worlds.CLASSIC, "shop")

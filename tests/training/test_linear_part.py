@@ -21,9 +21,6 @@ from training.metrics import rank
 from training.model import TwoTower
 from training.teacher import Lesson
 
-# A run makes four trainings: a minute of one processor, which other work may share.
-pytestmark = pytest.mark.timeout(900)
-
 
 @pytest.fixture(scope="module")
 def shop() -> RatingData:
