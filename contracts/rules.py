@@ -27,6 +27,8 @@ MAX_VALUES = 50
 MAX_ATTRIBUTES = 5
 """The most attributes of a rule's `where`, or of a filter."""
 MAX_POSITION = 100
+MAX_DAYS = 3_650
+"""The most days of a rule that leaves out what was bought."""
 MAX_TEXT = 512
 
 
@@ -45,6 +47,8 @@ class Action(StrEnum):
     """These items go down."""
     AT_MOST = "at_most"
     """A list has no more than `count` items of the same value of `attribute`."""
+    NOT_AGAIN = "not_again"
+    """Items that a customer has bought within `days` days are in none of that customer's lists."""
 
 
 Where = Mapping[str, frozenset[str]]
@@ -66,6 +70,7 @@ class Rule:
     """The place, in pin, of the first of `items`, from 1; the others follow."""
     attribute: str = ""
     count: int = 0
+    days: int = 0
 
     def concerns(self, id_: str, attributes: Mapping[str, Any] | None) -> bool:
         """Returns True if the item is one that the rule names."""
@@ -117,6 +122,7 @@ _KEYS = {
     Action.BOOST: {"items", "where", "weight"},
     Action.BURY: {"items", "where", "weight"},
     Action.AT_MOST: {"attribute", "count"},
+    Action.NOT_AGAIN: {"days"},
 }
 
 
@@ -141,7 +147,7 @@ class _RulesReader(DocumentReader):
             return
         action = rule.get("action")
         if not isinstance(action, str) or action not in list(Action):
-            self.mistake((*where, "action"), "exclude, pin, boost, bury or at_most", action)
+            self.mistake((*where, "action"), "exclude, pin, boost, bury, at_most or not_again", action)
             return
         keys = _KEYS[Action(action)]
         self.unknown_keys(where, rule, {"name", "action", *keys})
@@ -159,6 +165,8 @@ class _RulesReader(DocumentReader):
         if "attribute" in keys:
             read["attribute"] = self.short_text((*where, "attribute"), rule)
             read["count"] = self.integer((*where, "count"), rule.get("count"), 1, MAX_POSITION)
+        if "days" in keys:
+            read["days"] = self.integer((*where, "days"), rule.get("days"), 1, MAX_DAYS)
         yield Rule(**read)
 
     def where(self, place: tuple[str, ...], where: Any) -> Where:

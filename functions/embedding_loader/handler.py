@@ -121,7 +121,7 @@ def _load(version: str, settings: environment.Storage, kept: KeptConnection, dea
             return {"loaded_now": False, **_status(connection)}
         stages = load.load(connection, bucket, published)
         dropped = load.drop_old(connection, loaded_now=version)
-        load.forget_exclusions(connection)
+        load.forget_exclusions(connection, bucket.name)
         status = _status(connection)
     metrics.add_metric("VersionsLoaded", MetricUnit.Count, 1)
     metrics.add_metric("LoadMilliseconds", MetricUnit.Milliseconds, 1000 * sum(stages.values()))

@@ -5,7 +5,7 @@ So a kill at any point is harmless: nothing of the version is left, and the acti
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
@@ -28,6 +28,7 @@ from functions.shared.artifact_bucket import ArtifactBucket, Published
 from functions.shared.database import Connection
 from functions.shared.serving import exclusions
 from functions.shared.serving.graph import ModelError
+from functions.shared.serving.rules_file import RulesFile
 from functions.shared.serving.tower import dataset_of, serving_of
 from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, pack_rows
 
@@ -159,9 +160,14 @@ def drop_old(connection: Connection, loaded_now: str | None = None) -> list[str]
     return [version for version in _droppable(connection) if version != loaded_now and _drop(connection, version)]
 
 
-def forget_exclusions(connection: Connection) -> None:
-    """Drops noted purchases and ratings that no loaded version leaves out any longer."""
-    exclusions.forget(connection, [_serving(connection, version) for version in versions.loaded(connection)])
+def forget_exclusions(connection: Connection, bucket: str) -> None:
+    """Drops noted purchases and ratings that neither a loaded version leaves out any longer nor a rule; none while the
+    rules cannot be read."""
+    with closing(RulesFile(bucket)) as rules:
+        bought_days = rules.in_force().bought_days
+        if not rules.problem:
+            policies = [_serving(connection, version) for version in versions.loaded(connection)]
+            exclusions.forget(connection, policies, bought_days)
 
 
 def _serving(connection: Connection, version: str) -> Serving:

@@ -66,6 +66,8 @@ class Answering:
     def _explanation(self, items: Sequence[Mapping[str, Any]], left_out_by: Sequence[str]) -> dict[str, Any]:
         moved = {name for item in items for name in item["rules"]}
         applied = moved | set(left_out_by) | {rule.name for rule in self.rules.exclusions}
+        if self.asked.get("customer") not in (None, ""):
+            applied |= {rule.name for rule in self.rules.not_again}
         diversity = self.asked.get("diversity")
         return {
             "rules_version": self.rules.version,

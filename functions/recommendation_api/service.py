@@ -183,7 +183,10 @@ class Service:
             and not any(rule.concerns(item.id, item.attributes) for rule in rules.exclusions)
         ]
         selection = select(left, asked.get("limit", DEFAULT_LIMIT), rules, 0.0, lambda _: np.empty((0, 0), np.float32))
-        answering = Answering(self._memory.version, self._memory.labels, rules, {**asked, "diversity": 0.0})
+        # Without the database nobody knows what the customer has bought.
+        answering = Answering(
+            self._memory.version, self._memory.labels, rules, {**asked, "diversity": 0.0, "customer": None}
+        )
         return answering.of_selection(Strategy.POPULAR, selection)
 
 

@@ -25,6 +25,7 @@ from tests.functions.lambdas import LIMIT, LambdaService, act, deliver, infer, l
 from tests.functions.test_stream_records import Firehose, from_kinesis
 from tests.functions.worlds import DATASET, World, world
 
+POLICY = exclusions.Policy(Serving())
 V1, V2 = "20261101T000000Z-000001", "20261102T000000Z-000002"
 
 
@@ -178,7 +179,7 @@ def test_of_too_many_purchases_the_latest_are_kept_and_the_list_is_full(store: S
     publish(store, shop)
     bought = shop.best(shop.user("100"), 20)
     acts = [Act(EventType.PURCHASE, "100", tuple(f"gone {n}" for n in range(MAX_EXCLUDED_ITEMS)))]
-    exclusions.note(store.connection, acts, Serving())
+    exclusions.note(store.connection, acts, POLICY)
     age(store, 1)
     deliver(LambdaService(), event("purchase", *bought))
     kept, _ = noted(store)["100"]
@@ -229,7 +230,7 @@ def test_batches_that_note_the_same_customers_at_once_wait_for_each_other(store:
         with connect(store.database) as connection:
             for n in range(5):
                 item = (f"I{place}-{n}",)
-                exclusions.note(connection, [Act(EventType.PURCHASE, each, item) for each in order], Serving())
+                exclusions.note(connection, [Act(EventType.PURCHASE, each, item) for each in order], POLICY)
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(batch, range(4)))

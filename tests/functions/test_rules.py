@@ -137,7 +137,8 @@ def test_a_problem_of_the_file_is_counted_and_logged(
     assert get("/v1/popular").status == 200
     assert '"RulesProblems":[1.0]' in capsys.readouterr().out.replace(" ", "")
     (reason,) = [record.__dict__["reason"] for record in caplog.records if "reason" in record.__dict__]
-    assert reason == "rules.json: rules[0].action: expected exclude, pin, boost, bury or at_most, found 'explode'"
+    expected = "exclude, pin, boost, bury, at_most or not_again"
+    assert reason == f"rules.json: rules[0].action: expected {expected}, found 'explode'"
 
 
 def test_an_answer_explains_the_rules_that_made_it(shop: World, store: Store) -> None:
@@ -354,6 +355,7 @@ def test_every_mistake_of_the_file_is_told() -> None:
                         {"name": "a", "action": "pin", "items": [1], "position": 0, "weight": 1},
                         {"name": "b", "action": "boost", "where": {"brand": []}, "weight": "much"},
                         {"name": "c", "action": "at_most", "attribute": "brand", "count": 0},
+                        {"name": "e", "action": "not_again", "days": 3651, "items": ["I1"]},
                         "d",
                     ],
                 }
@@ -362,5 +364,5 @@ def test_every_mistake_of_the_file_is_told() -> None:
     lines = str(told_of.value).splitlines()
     assert [line.split(": ")[1] for line in lines] == [
         "rule", "rules[0]", "rules[1].weight", "rules[1].items", "rules[1].position", "rules[2].where.brand",
-        "rules[2].weight", "rules[3].count", "rules[4]", "rules", "diversity",
+        "rules[2].weight", "rules[3].count", "rules[4].items", "rules[4].days", "rules[5]", "rules", "diversity",
     ]  # fmt: skip

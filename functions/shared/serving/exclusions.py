@@ -5,6 +5,7 @@ version or a rollback loses nothing of it. What the training knew is in the vers
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import LiteralString
 
 from psycopg import sql
@@ -14,6 +15,27 @@ from contracts.dataset import Exclude, Serving
 from contracts.events import EventType
 from functions.shared.database import Connection
 from functions.shared.serving.requests import Act
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long what a customer has bought or rated is left out: as the version's dataset says, and as a rule does.
+
+    `bought_days` are the rule's; 0 where `serving` leaves out all that the rule would.
+    """
+
+    serving: Serving
+    bought_days: int = 0
+
+    @classmethod
+    def of(cls, serving: Serving, bought_days: int) -> "Policy":
+        is_longer = serving.exclude_days is not None and serving.exclude_days < bought_days
+        if not bought_days or (serving.exclude is not Exclude.NONE and not is_longer):
+            return cls(serving)
+        if serving.exclude is Exclude.RATED:
+            return cls(serving, bought_days)
+        return cls(Serving(Exclude.BOUGHT, bought_days))
+
 
 _COLUMN: Mapping[Exclude, LiteralString] = {Exclude.RATED: "bought_or_rated", Exclude.BOUGHT: "bought"}
 """A policy → the column of what it excludes."""
@@ -78,6 +100,10 @@ _NOTHING_TRAINED: LiteralString = "(SELECT NULL::text AS user_id, NULL::jsonb AS
 _NOTED: LiteralString = """
 SELECT noted.{column} AS items FROM recommender.customer_items noted WHERE noted.customer = given.customer LIMIT 1
 """
+# A rule leaves out what was bought for longer than the dataset leaves out what was rated: each has its own time.
+_NOTED_LONGER: LiteralString = """
+SELECT {rated} || {bought} AS items FROM recommender.customer_items noted WHERE noted.customer = given.customer LIMIT 1
+"""
 _NOTHING_NOTED: LiteralString = "SELECT NULL::jsonb AS items WHERE false"
 _EXCLUDED: LiteralString = "coalesce(lately.items, '{{}}') || coalesce(past.excluded, '{{}}')"
 _IS_EXCLUDED: LiteralString = "query.excluded ? i.id"
@@ -98,14 +124,14 @@ def prepare(connection: Connection) -> None:
         connection.execute(_TABLE)
 
 
-def note(connection: Connection, acts: Iterable[Act], serving: Serving) -> None:
+def note(connection: Connection, acts: Iterable[Act], policy: Policy) -> None:
     """Notes the items of purchases and ratings, in one statement. The same again changes nothing but the time.
 
     What the policy does not exclude is not kept.
     """
     noted: dict[tuple[str, EventType], dict[str, None]] = {}
     for act in acts:
-        if act.type in serving.excluding:
+        if act.type in policy.serving.excluding:
             noted.setdefault((act.customer, act.type), {}).update(dict.fromkeys(act.items))
     rows = [
         (customer, item, type_.value)
@@ -117,14 +143,20 @@ def note(connection: Connection, acts: Iterable[Act], serving: Serving) -> None:
         connection.execute(_NOTE.format(**latest), [list(values) for values in zip(*rows, strict=True)])
 
 
-def fragments(trained: sql.Composable | None, serving: Serving) -> dict[str, sql.Composable]:
+def fragments(trained: sql.Composable | None, policy: Policy) -> dict[str, sql.Composable]:
     """Returns the parts of a search by their names: the joins (`exclusions`), the object of a customer's excluded items
     (`excluded`), and whether a candidate is among them (`is_excluded`).
 
     `trained` is the version's table of what training knew; `None`: it has none.
     """
-    column, days = _COLUMN.get(serving.exclude), serving.exclude_days
+    column, days = _COLUMN.get(policy.serving.exclude), policy.serving.exclude_days
     noted = sql.SQL(_NOTHING_NOTED) if column is None else sql.SQL(_NOTED).format(column=sql.SQL(column))
+    if policy.bought_days:
+        parts = {
+            "rated": _after("noted.bought_or_rated", days or 0),
+            "bought": _after("noted.bought", policy.bought_days),
+        }
+        noted, days = sql.SQL(_NOTED_LONGER).format(**parts), None
     return {
         "exclusions": sql.SQL(_JOINS).format(trained=trained or sql.SQL(_NOTHING_TRAINED), noted=noted),
         "excluded": sql.SQL(_EXCLUDED).format(),
@@ -132,16 +164,20 @@ def fragments(trained: sql.Composable | None, serving: Serving) -> dict[str, sql
     }
 
 
-def forget(connection: Connection, policies: Iterable[Serving]) -> None:
-    """Drops what none of the policies excludes any longer: those of all versions that are loaded."""
+def forget(connection: Connection, policies: Iterable[Serving], bought_days: int = 0) -> None:
+    """Drops what no policy of a loaded version excludes any longer, nor a rule for `bought_days`."""
     kept = [serving.exclude_days for serving in policies if serving.excluding]
     days = [number for number in kept if number is not None]
     if len(days) < len(kept):
         return  # one of them excludes for ever
-    since = _since(max(days, default=0))
-    after = {column: sql.SQL(_AFTER).format(column=sql.SQL(column), since=since) for column in _COLUMN.values()}
+    longest = max([bought_days, *days])
+    after = {column: _after(column, longest) for column in _COLUMN.values()}
     for statement in _FORGET:
-        connection.execute(statement.format(since=since, **after))
+        connection.execute(statement.format(since=_since(longest), **after))
+
+
+def _after(column: LiteralString, days: int) -> sql.Composable:
+    return sql.SQL(_AFTER).format(column=sql.SQL(column), since=_since(days))
 
 
 def _since(days: int) -> sql.Composable:

@@ -129,7 +129,7 @@ class Inference:
         elif asks_known and self._latest is not None:
             try:
                 model = self._models[self._latest]
-                return self._latest, work(_tables(connection, model, must_be_active=True), model)
+                return self._latest, work(self._tables(connection, model, must_be_active=True), model)
             except CONNECTION_ERRORS:
                 raise
             except Exception:  # noqa: S110  another version is active, or this one is gone: what follows finds out
@@ -138,7 +138,7 @@ class Inference:
             active, version, manifest_text = self._choose(connection, failures)
             try:
                 model = self._model(version, manifest_text)
-                answer = work(_tables(connection, model), model)
+                answer = work(self._tables(connection, model), model)
             except CONNECTION_ERRORS:
                 raise
             except Exception as error:  # whatever is wrong with a version, events are answered from another
@@ -150,6 +150,10 @@ class Inference:
                 self.fallback = Fallback(active, failures[active])
                 self._avoid(active, failures[active])
             return version, answer
+
+    def _tables(self, connection: Connection, model: Model, must_be_active: bool = False) -> store.Store:
+        version, like, dim = model.manifest.version, model.manifest.similarity, model.manifest.dim
+        return store.Store(connection, version, like, dim, model.serving, must_be_active, self.rules.last.bought_days)
 
     def _choose(self, connection: Connection, failures: dict[str, Exception]) -> tuple[str, str, str | None]:
         """Returns the active version, the version to answer from, and its manifest (`None`: it is in memory)."""
@@ -177,11 +181,6 @@ class Inference:
         while len(self._models) > MODELS_KEPT:
             self._models.pop(next(iter(self._models)))
         return model
-
-
-def _tables(connection: Connection, model: Model, must_be_active: bool = False) -> store.Store:
-    manifest = model.manifest
-    return store.Store(connection, manifest.version, manifest.similarity, manifest.dim, model.serving, must_be_active)
 
 
 def _read(raw_requests: list[Any]) -> tuple[list[Act], list[Request], list[dict[str, Any] | None]]:

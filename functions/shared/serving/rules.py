@@ -56,6 +56,16 @@ class RulesInForce:
     def exclusions(self) -> Sequence[Rule]:
         return tuple(self._of(Action.EXCLUDE))
 
+    @cached_property
+    def not_again(self) -> Sequence[Rule]:
+        """The rules that leave out what a customer has bought."""
+        return tuple(self._of(Action.NOT_AGAIN))
+
+    @property
+    def bought_days(self) -> int:
+        """The days for which what a customer has bought is left out; 0 without such a rule. The longest counts."""
+        return max((rule.days for rule in self.not_again), default=0)
+
     @property
     def diversity(self) -> float:
         return self.rules.diversity

@@ -28,6 +28,11 @@ class RulesFile:
         self.problem: str | None = None
         """The mistake that the last check found, if any: the last good rules stay in force."""
 
+    @property
+    def last(self) -> RulesInForce:
+        """The rules of the last check."""
+        return self._rules
+
     def in_force(self) -> RulesInForce:
         if time.monotonic() >= self._next_check:
             self._check()

@@ -19,6 +19,7 @@ from contracts.dataset import Serving
 from functions.shared import versions
 from functions.shared.database import Connection
 from functions.shared.serving import exclusions, lookups
+from functions.shared.serving.exclusions import Policy
 from functions.shared.serving.lookups import Item, Known, User
 from functions.shared.serving.queries import Kind, nearest, popular
 from functions.shared.serving.requests import Act
@@ -132,10 +133,12 @@ class Store:
         dim: int,
         serving: Serving = DEFAULT_SERVING,
         must_be_active: bool = False,
+        bought_days: int = 0,
     ) -> None:
+        """`bought_days` are those of the rules (`RulesInForce.bought_days`)."""
         self._connection = connection
         self._cursor = connection.cursor(binary=True)
-        self._serving = serving
+        self._policy = Policy.of(serving, bought_days)
         self._version = version
         self._must_be_active = must_be_active
         self._similarity = similarity
@@ -222,7 +225,7 @@ class Store:
 
     def note(self, acts: Iterable[Act]) -> None:
         """Notes what customers bought or rated, so that it is left out from the next search on."""
-        exclusions.note(self._connection, acts, self._serving)
+        exclusions.note(self._connection, acts, self._policy)
 
     def can_search(self, vector: Vectors) -> bool:
         """Returns True if a vector (dim,) has a length with which distances can be computed."""
@@ -238,7 +241,7 @@ class Store:
         with_attributes = (asked.attributes or asked.kind is not Kind.PLAIN) and self._properties.has_attributes
         columns = (with_attributes, asked.vectors)
         has_exclusions = self._properties.has_exclusions
-        return _statement(template, self._version, self._similarity, limit, has_exclusions, columns, self._serving)
+        return _statement(template, self._version, self._similarity, limit, has_exclusions, columns, self._policy)
 
     def _rows(
         self, template: str, parameters: Sequence[Any], limit: int = 0, asked: Asked = PLAIN
@@ -254,7 +257,7 @@ def _statement(
     limit: int,
     has_exclusions: bool,
     columns: tuple[bool, bool],
-    serving: Serving,
+    policy: Policy,
 ) -> bytes:
     """Composes a statement. It is cached, because this costs as much as a small batch's search."""
     tables = versions.tables(version)
@@ -267,7 +270,7 @@ def _statement(
         popular_items=tables.popular_items,
         attributes=sql.SQL("i.attributes") if columns[0] else _NO_ATTRIBUTES,
         embedding=sql.SQL("i.embedding") if columns[1] else _NO_VECTOR,
-        **exclusions.fragments(tables.recent_items if has_exclusions else None, serving),
+        **exclusions.fragments(tables.recent_items if has_exclusions else None, policy),
         operator=sql.SQL(versions.DISTANCE_OPERATOR[similarity]),
         limit=sql.Literal(limit),
     )
