@@ -1,4 +1,4 @@
-"""Baselines, each tuned on the validation items of the same split as the model: what is obvious to try first."""
+"""Simple recommenders to compare the model with. Each is tuned on the validation items of the model's own split."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,18 +18,18 @@ POPULARITY, EASE, FADING_EASE = "popularity", "EASE", "EASE, fading history"
 FADES = (0.98, 0.95, 0.9, 0.8, 0.6)
 """Weights of an item of the history, relative to the item after it."""
 EASE_REGULARISATIONS = (100.0, 300.0, 30.0, 1000.0)
-"""The usual one first: it is tried where there is work for one only."""
+"""The usual value comes first. It is the only one that is tried if the work allows one."""
 TUNE_CASES = 1_000
-"""Validation items that settings are chosen by; of more, so many are drawn."""
+"""The most validation items that choose a setting. From more items, this number is drawn at random."""
 TUNE_WORK = 4e12
-"""Floating-point operations that trying settings may take, a minute or two on two cores. A limit of time would choose
-another setting on another day."""
+"""The most floating-point operations that the trial of settings may take: a minute or two on two cores. With a limit of
+time, two runs on the same data could choose different settings."""
 RECENT_DAYS = 30.0
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """A baseline with the setting of the best validation NDCG, fitted to what is known when the cases are asked."""
+    """A baseline with the setting of the best validation NDCG, fitted to the ratings that the test cases know."""
 
     scorer: Scorer
     setting: Mapping[str, Any] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Baselines:
-    """Fitted baselines by name, in the order in which they are shown. `notes` names those that were left out, with the
+    """Fitted baselines by name, in the order of the report. `notes` has a line for each one that was left out, with the
     reason."""
 
     by_name: Mapping[str, Tuned]
@@ -45,7 +45,7 @@ class Baselines:
 
 
 def baselines(data: RatingData, parts: Split) -> Baselines:
-    """Tuned on the split's validation items, fitted for its test items."""
+    """Returns the baselines, tuned on the split's validation items and fitted for its test items."""
     tune = sample(parts.validation, seed=0)
     found = {POPULARITY: Tuned(_popularity(data, parts.test))}
     if data.dated:
@@ -62,7 +62,7 @@ def baselines(data: RatingData, parts: Split) -> Baselines:
 
 
 def sample(cases: Cases, seed: int, most: int = TUNE_CASES) -> Cases:
-    """The cases, or so many of them by lot."""
+    """Returns all cases, or `most` of them drawn at random."""
     if len(cases.user) <= most:
         return cases
     some = np.sort(np.random.default_rng(seed).choice(len(cases.user), most, replace=False))
@@ -94,7 +94,7 @@ def _popularity(data: RatingData, cases: Cases) -> Scorer:
 
 
 def _recent_popularity(data: RatingData, cases: Cases) -> Scorer:
-    """Likes in the days before a case is asked; the whole popularity decides among items of as many."""
+    """Counts the likes of the `RECENT_DAYS` before a case. Items with the same count are ordered by all likes."""
     assert data.time is not None, "only asked for where ratings have a time"
     known = np.flatnonzero(cases.known & data.liked)
     known = known[np.argsort(data.time[known], kind="stable")]
@@ -121,7 +121,8 @@ def _neighbours(data: RatingData, cases: Cases, *, only_liked: bool, neighbours:
 
 
 def _ease(data: RatingData, tune: Cases, test: Cases) -> dict[str, Tuned]:
-    """EASE, and where ratings have a time EASE with a fading history: the same weights, more for what is recent."""
+    """Returns EASE. If ratings have a time, also EASE with a fading history: the same weights, but recent items count
+    more."""
     fades = (1.0, *FADES) if data.time is not None else (1.0,)
     found = {}
     for only_liked, regularisation in _ease_settings(data, len(tune.user) * len(fades)):
@@ -133,7 +134,7 @@ def _ease(data: RatingData, tune: Cases, test: Cases) -> dict[str, Tuned]:
     best = {
         name: max((key for key in found if key[2] in allowed), key=found.__getitem__) for name, allowed in named.items()
     }
-    # Both have mostly the same weights, which take an inverse.
+    # Both mostly need the same weights, and each set of weights costs an inverse.
     for_test = {key[:2]: _ease_weights(data, test, *key[:2]) for key in best.values()}
     return {name: _fitted_ease(data, test, for_test[key[:2]], *key) for name, key in best.items()}
 
@@ -151,8 +152,10 @@ def _fitted_ease(
 
 
 def _ease_settings(data: RatingData, scored: int) -> Iterator[tuple[bool, float]]:
-    """Yields as many settings as the work allows, at least one: an inverse takes n³ operations, factors take passes
-    over the ratings; to score a user takes history (or factors) × items."""
+    """Yields as many settings as `TUNE_WORK` allows, at least one.
+
+    An inverse takes n³ operations. Factors take some passes over the ratings. The scores of one user take history (or
+    factors) × items."""
     history, n_items = len(data.user) / len(data.users), len(data.items)
     if n_items <= linear.EASE_MAX_ITEMS:
         work = n_items**3 + 2.0 * scored * history * n_items

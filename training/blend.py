@@ -1,4 +1,4 @@
-"""Joins the towers and the linear part, in the share that is best on validation."""
+"""Joins the towers and the linear part, with the share that is best on validation."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,21 +16,23 @@ from training.model import TwoTower
 from training.teacher import Lesson, Teacher
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-"""The shares of the linear part that are tried. The towers keep a fifth at least: who has no history is theirs."""
+"""The shares of the linear part that are tried. The towers keep at least a fifth, because only they serve a user
+without a history."""
 
 
 @dataclass(frozen=True)
 class Blend:
-    """How the parts are joined: `share` 0 means the towers alone; without a teacher, `reason` says why."""
+    """The way to join the parts. `share` 0 means the towers alone. Without a teacher, `reason` says why there is
+    none."""
 
     teacher: Teacher | None
     reason: str = ""
     share: float = 0.0
     validation: dict[str, float] = field(default_factory=dict)
-    """Share → the mean validation NDCG of it and its neighbours."""
+    """Share → the mean validation NDCG of this share and the shares next to it."""
 
     def lesson(self, data: RatingData, known: Flags) -> Lesson | None:
-        """The teacher's answers where it knows the `known` ratings."""
+        """Returns the answers of a teacher that knows the `known` ratings; None without a teacher."""
         return None if self.teacher is None else Lesson(self.teacher, data, known)
 
     def to_dict(self) -> dict[str, Any]:
@@ -38,7 +40,7 @@ class Blend:
 
 
 def find_teacher(data: RatingData, parts: Split, rivals: Baselines, settings: Settings) -> Blend:
-    """EASE as it was tuned, where it can teach a linear part."""
+    """Makes the tuned EASE the teacher of a linear part, if it can teach one."""
     ease = rivals.by_name.get(FADING_EASE) or rivals.by_name.get(EASE)
     reason = ""
     if settings.similarity != "cosine":
@@ -57,9 +59,10 @@ def find_teacher(data: RatingData, parts: Split, rivals: Baselines, settings: Se
 def choose(
     towers: TwoTower, part: LinearPart, inputs: Inputs, data: RatingData, parts: Split, settings: Settings
 ) -> tuple[float, dict[str, float]]:
-    """The share with the best validation NDCG, and that of every share.
+    """Returns the share with the best validation NDCG, and the NDCG of every share.
 
-    A share's is the mean with that of its neighbours: between two of them a few cases decide, by chance.
+    The NDCG of a share is the mean of its own and its neighbours': the difference of two neighbours rests on a few
+    cases, so it is chance.
     """
     cases = sample(parts.validation, settings.seed)
     history = histories(data, cases.known)

@@ -1,4 +1,5 @@
-"""Training examples: predict a rated item from its user's history before it (no time: from the user's other likes)."""
+"""Training examples. The model predicts a rated item from the user's history before it; if ratings have no time, from
+the user's other likes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ from training.histories import Flags, Indices
 
 @dataclass(frozen=True)
 class Forget:
-    """Shares of the input that are hidden at random in training, so that the model learns to do without."""
+    """Shares of the input that training hides at random, so that the model also learns to predict without it."""
 
     items: float
     """Share of recent items."""
     history: float
-    """Share of examples without any recent item: a user never seen."""
+    """Share of examples without any recent item, as for a new user."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,9 @@ class Batch:
     """`user`, `target`, `weight` (n,); `known`, `recent` (n, at most MAX_RECENT_ITEMS) items, most recent first, -1 for
     none.
 
-    `known` is the user's history before the target; `recent` what of it the model is shown. `left_out` (n, k) are no
-    wrong answers, -1 for none: the history, and without a time all else that the user rated, liked or not.
+    `known` is the user's history before the target. `recent` is the part of it that the model sees. `left_out` (n, k),
+    -1 for none, are items that do not count as wrong answers: the history, and if ratings have no time, all other items
+    that the user rated, liked or not.
     """
 
     user: Tensor
@@ -40,7 +42,8 @@ class Batch:
 
 
 class Examples:
-    """The known ratings as examples; a rating below liked counts as `disliked_weight` of a liked one."""
+    """The known ratings as examples. A rating below liked has the weight `disliked_weight`; a liked one has weight
+    1."""
 
     def __init__(self, data: RatingData, known: Flags, disliked_weight: float) -> None:
         self._ordered, self._n_users = data.time is not None, len(data.users)
@@ -53,13 +56,13 @@ class Examples:
         return len(self._user)
 
     def batches(self, size: int, forget: Forget, random: np.random.Generator) -> Iterator[Batch]:
-        """All examples once, in a random order."""
+        """Yields all examples once, in a random order."""
         order = (
             np.arange(len(self._user)) if self._ordered else np.lexsort((random.random(len(self._user)), self._user))
         )
         user, item, looked_at = self._user, self._item[order], self._looked_at[order]
         past = _Past(user[looked_at], item[looked_at], self._n_users)
-        # How much of all users' histories lies before each example: where its own ends.
+        # The number of history items, of all users, before each example: the end of its own history.
         end: Indices = np.cumsum(looked_at) - looked_at
         shuffled = random.permutation(len(user))
         for begin in range(0, len(shuffled), size):
@@ -76,14 +79,14 @@ class Examples:
             yield Batch(*map(torch.from_numpy, arrays))
 
     def endless(self, size: int, forget_items: float, seed: int) -> Iterator[Batch]:
-        """All examples again and again, each time in another order; without an end, unless there is no example."""
+        """Yields all examples again and again, each time in another order. It ends only if there is no example."""
         random = np.random.default_rng(seed)
         while len(self):
             yield from self.batches(size, Forget(forget_items, 0.0), random)
 
 
 class _Past:
-    """Items of the histories, one user's after the other's."""
+    """The items of all histories, one user after the other."""
 
     def __init__(self, user: Indices, item: Indices, n_users: int) -> None:
         self._item = np.append(item, -1)  # never empty
@@ -94,7 +97,7 @@ class _Past:
         return self._at(position, position >= self._start[user][:, None])
 
     def others(self, user: Indices, end: Indices, looked_at: Flags) -> Indices:
-        """Goes round the user's history from `end` backwards, up to the example itself where that is one of them."""
+        """Reads the user's history backwards from `end`, then from its last item on; the example itself is left out."""
         first, count = self._start[user][:, None], np.diff(self._start)[user][:, None]
         position = end[:, None] - 1 - np.arange(MAX_RECENT_ITEMS)
         there = np.arange(MAX_RECENT_ITEMS) < count - looked_at[:, None]
@@ -105,14 +108,14 @@ class _Past:
 
 
 class _Rated:
-    """All that each user rated: what is never asked for but the one item that is the answer."""
+    """The items that each user rated: of these, only the target may count as an answer."""
 
     def __init__(self, user: Indices, item: Indices, n_users: int) -> None:
         self._item = np.append(item, -1)  # never empty
         self._start = np.searchsorted(user, np.arange(n_users + 1))
 
     def others(self, user: Indices, answer: Indices) -> Indices:
-        """(n, the most that one of them rated) items without the answer, -1 for none."""
+        """Returns each user's rated items without the answer: (n, the largest number of one user), -1 for none."""
         count = np.diff(self._start)[user]
         position = np.arange(count.max(initial=1))
         there = position < count[:, None]
@@ -121,7 +124,7 @@ class _Rated:
 
 
 def _packed(recent: Indices) -> Indices:
-    """Moves what is left to the front, in its order, and cuts columns that nobody needs (one stays)."""
+    """Moves the items that are not hidden to the front, in their order, and drops empty columns (one column stays)."""
     order = np.argsort(recent < 0, axis=1, kind="stable")
     longest = max(1, int((recent >= 0).sum(1).max(initial=0)))
     return np.take_along_axis(recent, order, axis=1)[:, :longest]

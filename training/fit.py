@@ -1,4 +1,4 @@
-"""Trains the two towers with a softmax over the catalogue. It stops early, and resumes after a kill where it was."""
+"""Trains the two towers with a softmax over the catalogue. Training stops early, and resumes after a kill."""
 
 import io
 import os
@@ -22,15 +22,15 @@ from training.teacher import Lesson
 
 EMA_DECAY = 0.99
 STEPS_AN_EPOCH = 60
-"""The least steps of an epoch for small data: with fewer, early stopping would end before the model has learned."""
+"""The fewest steps of an epoch on small data. With fewer, early stopping would end before the model has learned."""
 SMALLEST_BATCH = 32
 SMALL_CATALOGUE = 5_000
-"""Below this many items a step is so small that threads cost more than they bring (1,682 items, two cores that other
-work shares: 22 ms on one thread, 32 ms on two)."""
+"""With fewer items than this, a step is so small that several threads are slower than one (1,682 items, two cores that
+other work shares: 22 ms on one thread, 32 ms on two)."""
 TAUGHT = 0.5
-"""Without a time: how much EASE's answers count beside the one of the example. Likes without an order are a set, and
-EASE knows sets best (sample shop, validation NDCG: .402 with it, .378 without). With a time what comes next counts, and
-towers that were taught lose (generated films: .131 against .150)."""
+"""The weight of EASE's answers if ratings have no time; the example's own answer has the rest. Likes without an order
+are a set, and EASE predicts sets best (sample shop, validation NDCG: .402 with it, .378 without). If ratings have a
+time, the next item counts, and towers that EASE taught are worse (generated films: .131 against .150)."""
 MAX_LOG_SCALE = 4.6
 """The greatest logarithm of the softmax's inverse temperature: that of 100, as in CLIP (Radford et al., 2021)."""
 
@@ -44,26 +44,26 @@ class Settings:
     dim: int = 32
     """Numbers of the towers' vectors."""
     linear_dim: int = 32
-    """Numbers of the linear part, which come to the towers' in an item's vector; 0 for none."""
+    """Numbers of the linear part, which follow the towers' numbers in an item's vector. 0: no linear part."""
     epochs: int = 40
-    """At most; early stopping ends sooner, after about twelve of most data. Likes without a time may take longer."""
+    """The most epochs. Early stopping mostly ends after about twelve; likes without a time may take more."""
     patience: int = 6
     """Epochs without a better validation NDCG before training stops."""
     batch: int = 512
-    """At most; smaller for little data."""
+    """The most examples of a batch; small data have smaller batches."""
     learning_rate: float = 4e-3
     weight_decay: float = 0.5
     candidates: int = 20_000
-    """Items in the softmax: the whole catalogue where it has no more, else drawn anew for each step."""
+    """The most items in the softmax. A larger catalogue is sampled, anew for each step."""
     similarity: str = "cosine"
     forget_items: float = 0.15
     """Share of recent items left out at random in training."""
     forget_history: float = 0.05
-    """Share of training examples without any recent item: a user never seen."""
+    """Share of training examples without any recent item, as for a new user."""
     disliked_weight: float = 0.3
     """Weight of an example whose rating is below liked; a liked one has weight 1."""
     forget_ids: float = 0.1
-    """Share of items without an id in a training step: an item never rated."""
+    """Share of items whose id is hidden in a training step, as for a new item."""
 
 
 @dataclass
@@ -98,7 +98,7 @@ class Inputs:
 
 
 class Trainer:
-    """Trains on the `known` ratings, where they have no time also on a lesson of them. `run` may be called once."""
+    """Trains on the `known` ratings; if these have no time, also on the lesson. `run` may be called once."""
 
     def __init__(
         self, data: RatingData, known: Flags, inputs: Inputs, settings: Settings, lesson: Lesson | None = None
@@ -134,7 +134,7 @@ class Trainer:
         on_epoch: Callable[[Curve], None] = lambda curve: None,
         checkpoint: Path | None = None,
     ) -> TwoTower:
-        """Trains and returns the weights' moving average: of the best epoch where `validate` measures them."""
+        """Trains, and returns the moving average of the weights; with `validate`, that of the best epoch."""
         if checkpoint is not None and checkpoint.exists():
             self._resume(checkpoint)
         while self.epoch < epochs and not self._waited_enough():
@@ -188,7 +188,7 @@ class Trainer:
         logits = scale * users @ vectors[: step.n_candidates].T
         if step.log_drawn is not None:
             logits = logits - step.log_drawn
-        # What the user knows already is never recommended, so it is no wrong answer either.
+        # An item that the user knows is never recommended, so it does not count as a wrong answer.
         hidden = step.among(batch.left_out)
         told = torch.log_softmax(logits.masked_fill(hidden, -1e9), dim=-1)
         losses = functional.nll_loss(told, step.place[batch.target], reduction="none")

@@ -1,4 +1,4 @@
-"""Linear models of items by items: their nearest neighbours, and EASE. None holds more than it says it does."""
+"""Linear models with weights of items by items: nearest neighbours, and EASE. Each states the memory that it takes."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,13 @@ from training.data import RatingData
 from training.histories import Flags
 
 EASE_MAX_ITEMS = 8_000
-"""EASE inverts an items × items matrix, in its place: 0.5 GB of so many, and as much for the weights."""
+"""The most items for which EASE inverts the items × items matrix, in place: 0.5 GB, and 0.5 GB for the weights."""
 FACTORED_MAX_ITEMS = 200_000
-"""EASE of so many items is computed from `FACTORS` factors of the ratings: 1.2 GB at most while they are found."""
+"""The most items for which EASE is computed from `FACTORS` factors of the ratings. Finding these takes at most 1.2
+GB."""
 FACTORS = 256
 BLOCK = 256
-"""Items whose neighbours are looked for at once: memory is bounded by BLOCK × items, also where one user likes all."""
+"""Items whose neighbours are found at once. This bounds memory by BLOCK × items, even if one user likes all items."""
 
 
 def fading_matrix(data: RatingData, known: Flags, fade: float) -> sparse.csr_matrix:
@@ -29,7 +30,8 @@ def fading_matrix(data: RatingData, known: Flags, fade: float) -> sparse.csr_mat
 
 
 def neighbour_weights(liked: sparse.csr_matrix, neighbours: int, shrinkage: float) -> sparse.csr_matrix:
-    """(n_items, n_items) cosine similarity, shrunk where few users liked both, each item's nearest kept."""
+    """Returns the cosine similarity (n_items, n_items), shrunk if few users liked both items. Each item keeps its
+    nearest `neighbours`."""
     n_items = liked.shape[1]
     norms = np.sqrt(np.asarray(liked.sum(0)).ravel()) + 1e-9
     by_item, blocks = liked.T.tocsr(), []
@@ -43,14 +45,14 @@ def neighbour_weights(liked: sparse.csr_matrix, neighbours: int, shrinkage: floa
         kept = order[np.arange(len(order)) - first < neighbours]
         blocks.append((values[kept], column[kept], row[kept] + begin))
     values, column, row = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    # row i holds i's nearest items; a candidate i is scored by the liked ones among them: the transpose.
+    # Row i holds the nearest items of i. The score of i sums over those that the user liked: hence the transpose.
     return sparse.csr_matrix((values, (column, row)), shape=(n_items, n_items))
 
 
 def ease_weights(liked: sparse.csr_matrix, regularisation: float) -> npt.NDArray[np.float32]:
-    """(n_items, n_items). Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", 2019.
+    """Returns EASE's weights (n_items, n_items): Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", 2019.
 
-    The inverse by Cholesky's decomposition, in the place of the matrix (LAPACK: dpotrf, dpotri).
+    Cholesky's decomposition inverts the matrix in place (LAPACK: dpotrf, dpotri).
     """
     n_items, by_item = liked.shape[1], liked.T.tocsr()
     gram = np.empty((n_items, n_items), order="F")
@@ -62,7 +64,7 @@ def ease_weights(liked: sparse.csr_matrix, regularisation: float) -> npt.NDArray
     inverse, singular = lapack.dpotri(factor, lower=1, overwrite_c=1)
     if failed or singular:
         raise ArithmeticError(f"EASE: regularisation {regularisation:g} is too small to invert the matrix of items")
-    weights: npt.NDArray[np.float32] = inverse.astype(np.float32)  # below the diagonal; above it there is nothing yet
+    weights: npt.NDArray[np.float32] = inverse.astype(np.float32)  # LAPACK fills the part below the diagonal only
     weights += np.tril(weights, -1).T
     weights /= -np.diag(weights).copy()
     weights[np.diag_indices(n_items)] = 0.0
@@ -71,7 +73,7 @@ def ease_weights(liked: sparse.csr_matrix, regularisation: float) -> npt.NDArray
 
 @dataclass(frozen=True)
 class Ease:
-    """Weights of items by items: `right` (n_items, n_items) itself, or `left @ right` without its diagonal `own`.
+    """Weights of items by items: `right` (n_items, n_items), or with factors `left @ right` without its diagonal `own`.
 
     `left` is (n_items, FACTORS), `right` (FACTORS, n_items), `own` (n_items,).
     """
@@ -81,7 +83,7 @@ class Ease:
     own: npt.NDArray[np.float32] | None = None
 
     def score(self, seen: sparse.csr_matrix, items: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.float32]:
-        """(n, n_items), or of the `items` alone, for histories `seen` (n, n_items)."""
+        """Returns scores (n, n_items), or only those of `items`, for the histories `seen` (n, n_items)."""
         right = self.right if items is None else self.right[:, items]
         if self.left is None or self.own is None:
             return np.asarray(seen @ right, dtype=np.float32)
@@ -90,16 +92,18 @@ class Ease:
 
 
 def ease(liked: sparse.csr_matrix, regularisation: float) -> Ease:
-    """EASE, whole where the catalogue is small enough, else of factors. Raises `ArithmeticError` for a regularisation
-    that is too small."""
+    """Returns EASE: exact for up to `EASE_MAX_ITEMS` items, else from factors. Raises `ArithmeticError` for a
+    regularisation that is too small."""
     if liked.shape[1] <= EASE_MAX_ITEMS:
         return Ease(ease_weights(liked, regularisation))
     return factored_ease(liked, regularisation)
 
 
 def factored_ease(liked: sparse.csr_matrix, regularisation: float) -> Ease:
-    """EASE where the Gram matrix of the ratings X is V S² Vᵀ of X's largest singular values, and what is left of its
-    diagonal. The inverse by Woodbury's identity: with D that diagonal and the regularisation,
+    """Returns EASE for an approximate Gram matrix of the ratings X: V S² Vᵀ from X's largest singular values, with the
+    diagonal of the exact one.
+
+    Woodbury's identity gives the inverse. Let D be the rest of the diagonal plus the regularisation. Then
     (D + V S² Vᵀ)⁻¹ = D⁻¹ - A M Aᵀ, where A = D⁻¹ V and M = (S⁻² + Vᵀ A)⁻¹.
     """
     _, singular, vectors = randomized_svd(liked, min(FACTORS, *liked.shape), n_iter=4, random_state=0)

@@ -1,8 +1,8 @@
-"""The linear part of a model: unit vectors of items, learned to rank as EASE with a fading history ranks.
+"""The linear part of a model: unit vectors of items, which learn to rank as EASE with a fading history ranks.
 
-EASE holds items × items weights. Here an item has a few numbers, and a user's vector is the fading sum of the recent
-items' (as in ELSA: Vančura et al., "Scalable Linear Shallow Autoencoder for Collaborative Filtering", 2022). It is
-taught by EASE's own answers, and by the ratings themselves.
+EASE holds items × items weights. The linear part holds a few numbers for each item. A user's vector is the fading sum
+of the vectors of the recent items (as in ELSA: Vančura et al., "Scalable Linear Shallow Autoencoder for Collaborative
+Filtering", 2022). EASE's answers and the ratings teach it.
 """
 
 from itertools import islice
@@ -21,14 +21,14 @@ from training.histories import Flags
 from training.teacher import Lesson
 
 STEPS = 200
-"""The steps of training, however many ratings there are: validation NDCG rises no more after half of them."""
+"""Training steps, for any number of ratings. After half of them, validation NDCG no longer rises."""
 TOLD = 0.3
-"""How much the ratings themselves count beside EASE's answers."""
+"""The weight of the ratings in the loss; EASE's answers have the rest."""
 LEARNING_RATE = 0.03
 
 
 class LinearPart(nn.Module):
-    """`dim` numbers an item; an item that nobody has rated has none (zeros)."""
+    """The part's vectors, `dim` numbers for each item. An item that nobody has rated has zeros."""
 
     rated: Tensor
     weights: Tensor
@@ -46,18 +46,19 @@ class LinearPart(nn.Module):
         return self.ids.embedding_dim
 
     def items(self, items: Tensor) -> Tensor:
-        """(n, dim) unit vectors; zeros of an item that nobody has rated."""
+        """Returns unit vectors (n, dim), and zeros for an item that nobody has rated."""
         return functional.normalize(self.ids(items), dim=-1) * self.rated[items]
 
     def users(self, recent: Tensor, mask: Tensor) -> Tensor:
-        """(batch, dim) unit vectors from those of recent items (batch, n, dim), latest first; without any, zeros."""
+        """Returns unit vectors (batch, dim) for recent items (batch, n, dim), latest first. Without recent items:
+        zeros."""
         recent, mask = recent[:, :MAX_RECENT_ITEMS], mask[:, :MAX_RECENT_ITEMS]
         weights = mask * self.weights[: recent.shape[1]]
         return functional.normalize((weights.unsqueeze(1) @ recent).squeeze(1), dim=-1)
 
 
 def fit(data: RatingData, known: Flags, lesson: Lesson, settings: Settings) -> LinearPart:
-    """Teaches a part what EASE knows of the `known` ratings."""
+    """Trains a linear part on the lesson and the `known` ratings."""
     catalogue = Catalogue(np.bincount(data.item[known], minlength=len(data.items)), settings.candidates)
     torch.manual_seed(settings.seed)
     part = LinearPart(settings.linear_dim, lesson.teacher.fade, catalogue.rated)
@@ -74,7 +75,8 @@ def fit(data: RatingData, known: Flags, lesson: Lesson, settings: Settings) -> L
 
 
 def _loss(part: LinearPart, batch: Batch, catalogue: Catalogue, lesson: Lesson) -> Tensor:
-    """Cross-entropy with EASE's answers, and with what was rated; what the user knows already is no answer."""
+    """Returns the cross-entropy with EASE's answers and with the rated items. An item that the user knows is no
+    answer."""
     step = catalogue.step(batch.target, batch.recent)
     vectors = part.items(step.items)
     users = part.users(functional.embedding(step.place[batch.recent], vectors), (batch.recent >= 0).float())

@@ -26,14 +26,14 @@ from training.publish import publish
 DEFAULT_WORK = Path(".build/training")
 
 CHOICE, TEST, NEW_ITEMS, FINAL = "choice", "test", "new items", "final"
-"""The stages of a run: settings are chosen, a model of them is tested, another without a tenth of the items, and one is
-made to be served."""
+"""The stages of a run: choose the settings, test a model with them, test one that lacks a tenth of the items, and train
+the one to be served."""
 
 Progress = Callable[[str, int, int], None]
-"""Called with the stage, the epoch and the epochs at most."""
+"""Called with the stage, the epoch, and the most epochs of the stage."""
 
 Note = Callable[[str], None]
-"""Called before training starts, with a line for each thing that was read otherwise than it is written."""
+"""Called before training starts, with a line for each value that is read in another way than it is written."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ def run(
 ) -> Result:
     """Trains on `<data>/<dataset.name>/` and publishes to `<output>/<version>/`; both a path or `s3://…`.
 
-    `active` is the folder of the version that is served now: the new one must keep up with it. `names` are what the
-    report calls items by their ids.
-    A killed run goes on where it was when run again with the same data, settings and `work`. Raises `TrainingError`
-    for data that cannot be learned, and `GateError` for a model that is not worth serving unless `force`.
+    `active` is the folder of the version that is served now: the new one must not be worse. `names` maps an item's id
+    to its name in the report. A killed run resumes if it is started again with the same data, settings and `work`.
+    Raises `TrainingError` for data that no model can be trained on, and without `force` `GateError` for a model that
+    the gate refuses.
     """
     settings = settings or Settings()
     ratings = load(data, dataset)
@@ -103,7 +103,7 @@ def run(
 
 
 def _active(location: str | None, data: RatingData, note: Note) -> served.Served | None:
-    """The active version, tried on a few users before anything is trained. Raises `TrainingError`."""
+    """Loads the active version, and tries it on a few users before anything is trained. Raises `TrainingError`."""
     if location is None:
         return None
     active = served.load(location)
@@ -162,7 +162,7 @@ def train(
 def evaluate_version(data: str, dataset: Dataset, location: str, seed: int = Settings.seed) -> dict[str, Any]:
     """Measures a published version on each user's last liked item, beside the baselines. Raises `TrainingError`.
 
-    Only ratings that the version was not trained on tell what it is worth: give it newer data than its own.
+    The result is meaningful only for ratings that the version was not trained on: use newer data.
     """
     ratings = load(data, dataset)
     parts = split(ratings, seed)
@@ -170,7 +170,8 @@ def evaluate_version(data: str, dataset: Dataset, location: str, seed: int = Set
 
 
 def _digest(data: RatingData, settings: Settings) -> str:
-    """Returns a digest of everything that a training run depends on: runs with the same one may share a checkpoint."""
+    """Returns a digest of everything that a training run depends on. Runs with the same digest may share a
+    checkpoint."""
     digest = hashlib.sha256(repr((data.dataset.to_dict(), asdict(settings), data.users.ids, data.items.ids)).encode())
     for part in (data.user, data.item, data.rating, data.time):
         digest.update(b"" if part is None else part.tobytes())

@@ -22,7 +22,7 @@ STAGES = {
 
 @contextlib.contextmanager
 def progress_bars() -> Iterator[pipeline.Progress]:
-    """A bar a stage, in epochs; early stopping ends a bar before its end."""
+    """Shows a bar for each stage, in epochs. Early stopping ends a bar before it is full."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bars:
         tasks = {stage: bars.add_task(text, total=None, start=False) for stage, text in STAGES.items()}
@@ -35,7 +35,7 @@ def progress_bars() -> Iterator[pipeline.Progress]:
 
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:
-    """The model beside the baselines, a row each."""
+    """Prints a table with a row for the model and for each baseline."""
     results = metrics["all"]
     names = [name for name in results["model"] if name not in ("cases", ERROR)]
     shown = Table("", *names, title=f"{results['model']['cases']} held-out items, full ranking")

@@ -1,4 +1,4 @@
-"""EASE as a teacher: what it expects of a history, as a probability of each item.
+"""EASE as a teacher: the probability of each item that EASE expects after a history.
 
 Hinton et al., "Distilling the Knowledge in a Neural Network", 2015: a model that learns another one's probabilities
 beside the one right answer of each example learns from less data.
@@ -22,15 +22,15 @@ from training.histories import Cases, Flags, histories
 from training.metrics import CHUNK
 
 SHARPNESS = (3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 50.0)
-"""By how much EASE's scores are multiplied to be the logits of a softmax."""
+"""Factors that are tried on EASE's scores; the product is the logits of a softmax."""
 NOTICED = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)
-"""Weights that are tried of the logarithm of an item's ratings below liked: it is looked at more than EASE of
-likes knows (sample shop, eight splits: +.003 of validation NDCG, +.007 of the test's)."""
+"""Weights that are tried for the logarithm of the number of an item's ratings below liked. Such an item is noticed more
+than EASE learns from likes (sample shop, eight splits: +.003 validation NDCG, +.007 test NDCG)."""
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """EASE with the setting that was found on validation."""
+    """EASE with the setting that is best on validation."""
 
     only_liked: bool
     regularisation: float
@@ -40,7 +40,7 @@ class Teacher:
 
 
 class Lesson:
-    """Answers as a teacher that knows the `known` ratings."""
+    """The answers of a teacher that knows the `known` ratings."""
 
     def __init__(self, teacher: Teacher, data: RatingData, known: Flags) -> None:
         self.teacher = teacher
@@ -50,7 +50,8 @@ class Lesson:
         self.noticed = torch.from_numpy(np.log1p(not_liked).astype(np.float32))
 
     def scores(self, recent: Tensor, items: Tensor | None = None) -> Tensor:
-        """(n, n_items), or of the `items`, for histories (n, at most MAX_RECENT_ITEMS), latest first, -1 for none."""
+        """Returns scores (n, n_items), or only those of `items`, for histories (n, at most MAX_RECENT_ITEMS): latest
+        first, -1 for none."""
         history = recent.numpy()
         row, age = np.nonzero(history >= 0)
         faded = (self.teacher.fade**age).astype(np.float32)
@@ -58,9 +59,10 @@ class Lesson:
         return torch.from_numpy(self._ease.score(seen, None if items is None else items.numpy()))
 
     def loss(self, told: Tensor, recent: Tensor, items: Tensor, hidden: Tensor) -> Tensor:
-        """(n,) cross-entropy of the teacher's probabilities and a model's log-probabilities `told` (n, len(items)).
+        """Returns the cross-entropy (n,) of the teacher's probabilities and a model's log-probabilities `told` (n,
+        len(items)).
 
-        `hidden` (n, len(items)) are no answers: the user knows them already.
+        `hidden` (n, len(items)) marks items that are no answers, because the user knows them.
         """
         logits = self.teacher.sharpness * self.scores(recent, items) + self.teacher.noticed * self.noticed[items]
         wanted = torch.softmax(logits.masked_fill(hidden, -torch.inf), dim=-1)
@@ -69,7 +71,8 @@ class Lesson:
 
 
 def find(data: RatingData, cases: Cases, setting: Mapping[str, Any]) -> Teacher:
-    """With the sharpness and the weight of ratings below liked by which the cases' held-out items are the likeliest."""
+    """Returns the teacher whose sharpness and weight of ratings below liked make the cases' held-out items most
+    likely."""
     lesson = Lesson(Teacher(**setting, sharpness=1.0, noticed=0.0), data, cases.known)
     history, left_out = histories(data, cases.known), excluded_from(data, cases)
     losses = dict.fromkeys(product(SHARPNESS, NOTICED), 0.0)
