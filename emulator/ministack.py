@@ -64,6 +64,8 @@ class MiniStack:
         self._folder = folder
         self._port = free_port()
         self._process = ServiceProcess("MiniStack", log)
+        self._session = boto3.session.Session()
+        """One for all clients: each session reads the services' descriptions anew, 0.1 s for a client."""
         self._clients: dict[tuple[str, str, int], Any] = {}
         self._lock = threading.Lock()
 
@@ -112,7 +114,7 @@ class MiniStack:
         key = (service, who.access_key_id, id(config))
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = boto3.session.Session().client(
+                self._clients[key] = self._session.client(
                     service,
                     region_name=self.region,
                     endpoint_url=self.endpoint_url,

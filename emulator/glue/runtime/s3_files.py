@@ -9,6 +9,8 @@ from typing import IO, Any
 
 from botocore.exceptions import ClientError
 
+from .looks import Looks
+
 PENDING = "_temporary"
 """Files of uncommitted tasks lie below a folder of this name (Hadoop's FileOutputCommitter)."""
 
@@ -47,6 +49,7 @@ class S3Files:
         self._lock = threading.Lock()
         self._folders: set[str] = set()
         self._pending: dict[str, tuple[IO[bytes], int]] = {}
+        self._looks = Looks()
 
     def status(self, path: str) -> Status:
         """Returns the status of a path. Raises `NotFoundError`, `DeniedError`."""
@@ -55,7 +58,7 @@ class S3Files:
                 return Status("", False, self._pending[path][1])
             if path in self._folders or "/" not in path or any(key.startswith(path + "/") for key in self._pending):
                 return Status("", True)
-        if PENDING in path.split("/"):
+        if PENDING in path.split("/") or self._looks.was_absent(path):
             raise NotFoundError(path)
         bucket, key = path.split("/", 1)
         # GetObject's permission is enough for an object that exists; only otherwise is a listing needed.
@@ -64,6 +67,7 @@ class S3Files:
             return Status("", False, head["ContentLength"], _milliseconds(head))
         if self._call("list_objects_v2", Bucket=bucket, Prefix=key + "/", MaxKeys=1).get("Contents"):
             return Status("", True)
+        self._looks.is_absent(path)
         raise NotFoundError(path)
 
     def children(self, path: str) -> list[Status]:
@@ -129,8 +133,8 @@ class S3Files:
             return True
         bucket, key = _split(path)
         for name in self._keys(bucket, key + "/") if recursive else []:
-            self._call("delete_object", Bucket=bucket, Key=name)
-        self._call("delete_object", Bucket=bucket, Key=key)
+            self._delete(f"{bucket}/{name}")
+        self._delete(path)
         return True
 
     def _listed(self, path: str) -> Iterator[Status]:
@@ -146,11 +150,30 @@ class S3Files:
             return
         bucket, _, key = path.partition("/")
         prefix = f"{key}/" if key else ""
+        if (entries := self._all_below(path, bucket, prefix)) is not None:
+            for entry in entries:
+                name, is_inside, _ = entry["Key"][len(prefix) :].partition("/")
+                yield Status(name, True) if is_inside else Status(name, False, entry["Size"], _milliseconds(entry))
+            return
         for page in self._pages(Bucket=bucket, Prefix=prefix, Delimiter="/"):
             for folder in page.get("CommonPrefixes", []):
                 yield Status(folder["Prefix"][len(prefix) : -1], True)
             for file in page.get("Contents", []):
                 yield Status(file["Key"][len(prefix) :], False, file["Size"], _milliseconds(file))
+
+    def _all_below(self, path: str, bucket: str, prefix: str) -> list[Any] | None:
+        """Returns S3's entries of all objects below a folder; `None` if one page does not hold them.
+
+        Hadoop lists a tree folder by folder: one call answers for all of them.
+        """
+        entries, changes = self._looks.entries_below(path)
+        if entries is None:
+            page = self._call("list_objects_v2", Bucket=bucket, Prefix=prefix)
+            if "NextContinuationToken" in page:
+                return None
+            entries = page.get("Contents", [])
+            self._looks.are_below(path, entries, changes)
+        return entries
 
     def _rename_pending(self, source: str, target: str) -> int:
         with self._lock:
@@ -172,7 +195,8 @@ class S3Files:
                 Key=to_key + name[len(key) :],
                 CopySource={"Bucket": bucket, "Key": name},
             )
-            self._call("delete_object", Bucket=bucket, Key=name)
+            self._looks.changed(f"{to_bucket}/{to_key}{name[len(key) :]}")
+            self._delete(f"{bucket}/{name}")
         return len(names)
 
     def _put(self, path: str, content: IO[bytes]) -> None:
@@ -180,6 +204,12 @@ class S3Files:
         with content:
             content.seek(0)
             self._call("put_object", Bucket=bucket, Key=key, Body=content)
+        self._looks.changed(path)
+
+    def _delete(self, path: str) -> None:
+        bucket, key = _split(path)
+        self._call("delete_object", Bucket=bucket, Key=key)
+        self._looks.changed(path)
 
     def _keys(self, bucket: str, prefix: str) -> list[str]:
         pages = self._pages(Bucket=bucket, Prefix=prefix)
