@@ -75,10 +75,10 @@ def _bare(catalogue: Catalogue) -> Ask:
     from benchmarks.vector_store import BARE
     from functions.shared import environment
     from functions.shared.database import connect
-    from functions.shared.serving import store
+    from functions.shared.serving import connections, store
 
     connection = connect(environment.storage().database)
-    store.prepare(connection)
+    connections.prepare(connection)
     statement = store.Store(connection, catalogue.version, "cosine", shop.DIM).statement(BARE, LIMIT)
     cursor, vectors = connection.cursor(binary=True), shop.clustered(500, seed=2)
     return lambda n: len(cursor.execute(statement, [[vectors[n % 500]]], prepare=True).fetchall())

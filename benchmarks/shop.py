@@ -17,7 +17,7 @@ from functions.embedding_loader.reader import CHUNK_ROWS, Embeddings
 from functions.shared import versions
 from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
-from functions.shared.serving import store as retrieval
+from functions.shared.serving import connections
 from functions.shared.vectors import Vectors
 
 DIM = 32
@@ -45,7 +45,7 @@ def database() -> Iterator[tuple[Postgres, Database]]:
 def connection(where: Database) -> Iterator[Connection]:
     with connect(where) as made:
         loading.prepare(made)
-        retrieval.prepare(made)
+        connections.prepare(made)
         yield made
 
 

@@ -31,7 +31,8 @@ from benchmarks.vector_store import BARE
 from contracts.artifacts import USER_TOWER
 from functions.model_inference import handler as inference
 from functions.shared.database import Connection
-from functions.shared.serving.store import EF_SEARCH, Store
+from functions.shared.serving.connections import EF_SEARCH
+from functions.shared.serving.store import Store
 from functions.shared.vectors import Vectors
 from functions.stream_transformation import handler as stream
 from functions.stream_transformation.inference import InferenceClient

@@ -21,6 +21,7 @@ from contracts.artifacts import SCORE_DIGITS
 from emulator.postgres import Postgres
 from functions.embedding_loader import load as loading
 from functions.shared.database import Connection
+from functions.shared.serving import connections
 from functions.shared.serving import store as retrieval
 from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, Vectors, pack_rows
 from training.similar import nearest
@@ -44,7 +45,7 @@ WHERE i.in_stock AND i.id <> ALL (%s::text[]) ORDER BY i.embedding <=> %s LIMIT 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
-    parser.add_argument("--ef-search", type=int, nargs="+", default=[retrieval.EF_SEARCH])
+    parser.add_argument("--ef-search", type=int, nargs="+", default=[connections.EF_SEARCH])
     arguments = parser.parse_args()
     console = Console()
     with shop.database() as (server, where), shop.connection(where) as connection:

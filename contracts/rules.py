@@ -16,6 +16,8 @@ RULES_FOLDER = "rules"
 RULES_FILE = f"{RULES_FOLDER}/rules.json"
 """The rules in force. A copy of each file that was put lies in `RULES_VERSIONS`."""
 RULES_VERSIONS = f"{RULES_FOLDER}/versions/"
+RULES_VERSION = "version"
+"""The metadata of the rules' object (S3's header `x-amz-meta-version`): the name of the version that was put."""
 
 MAX_BYTES = 256 * 1024
 MAX_RULES = 100

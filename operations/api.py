@@ -137,12 +137,18 @@ def _request(name: str, chosen: argparse.Namespace) -> tuple[str, list[tuple[str
 
 def _lines(answer: Mapping[str, Any]) -> list[str]:
     head = f"{answer['strategy']}, by version {answer['model_version']}, recommendation {answer['recommendation_id']}"
-    lines = [head, *(f"{item['score']:9.6f}  {item['id']}" for item in answer["items"])]
+    lines = [head, *(f"{item['score']:9.6f}  {item['id']}{_name(item)}" for item in answer["items"])]
     if "explain" in answer:
         told = answer["explain"]
         lines.append(f"rules {told['rules_version'] or '(none)'}: {', '.join(told['rules']) or 'none applied'}")
+        lines += [f"a later file of rules is not in force: {told['problem']}"] if "problem" in told else []
         lines += [f"{item['id']}: {', '.join(item['rules'])}" for item in answer["items"] if item["rules"]]
     return lines
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    """The label `name` of `[items.display]`, if the dataset has one."""
+    return f"  {item['attributes']['name']}" if "name" in item["attributes"] else ""
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contracts.rules import RULES_FILE, RULES_VERSIONS, RulesError, read_rules
+from contracts.rules import RULES_FILE, RULES_VERSION, RULES_VERSIONS, RulesError, read_rules
 from operations import run_note
 from operations.run_note import NoRunError
 
@@ -36,7 +36,8 @@ def put(client: Any, bucket: str, content: bytes, source: str) -> str:
     read_rules(content, source)
     version = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:6]}"
     for key in (f"{RULES_VERSIONS}{version}.json", RULES_FILE):
-        client.put_object(Bucket=bucket, Key=key, Body=content, ContentType=JSON)
+        metadata = {RULES_VERSION: version}
+        client.put_object(Bucket=bucket, Key=key, Body=content, ContentType=JSON, Metadata=metadata)
     return version
 
 
@@ -54,10 +55,23 @@ def show(client: Any, bucket: str, version: str | None = None) -> str:
 
 
 def history(client: Any, bucket: str) -> list[str]:
-    """Returns the versions that were put, the first one first."""
+    """Returns the versions that were put, the first one first; behind the one in force it says so."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=RULES_VERSIONS)
     keys = sorted(entry["Key"] for page in pages for entry in page.get("Contents", []))
-    return [key.removeprefix(RULES_VERSIONS).removesuffix(".json") for key in keys]
+    in_force = _in_force(client, bucket)
+    versions = [key.removeprefix(RULES_VERSIONS).removesuffix(".json") for key in keys]
+    return [f"{version} in force" if version == in_force else version for version in versions]
+
+
+def _in_force(client: Any, bucket: str) -> str | None:
+    """Returns the version of the file in force; `None` where there is no file, or `put` did not put it."""
+    try:
+        version: str | None = client.head_object(Bucket=bucket, Key=RULES_FILE)["Metadata"].get(RULES_VERSION)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in MISSING:
+            raise
+        return None
+    return version
 
 
 def main(arguments: Sequence[str]) -> int:

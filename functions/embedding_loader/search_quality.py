@@ -11,7 +11,8 @@ from psycopg import sql
 from contracts.artifacts import Manifest
 from functions.shared import versions
 from functions.shared.database import Connection
-from functions.shared.serving.store import EF_SEARCH, Store
+from functions.shared.serving.connections import EF_SEARCH
+from functions.shared.serving.store import Store
 from functions.shared.vectors import Vectors
 from functions.shared.versions import SearchQuality
 

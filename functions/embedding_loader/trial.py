@@ -17,7 +17,7 @@ from contracts.events import CUSTOMER, IN_CART, MAX_HISTORY, PRODUCT, Strategy
 from functions.shared import versions
 from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.database import Connection
-from functions.shared.serving import store
+from functions.shared.serving import connections, store
 from functions.shared.serving.recommend import recommend
 from functions.shared.serving.requests import read_request
 from functions.shared.serving.tower import ItemTower, UserTower, load_item_tower, load_model
@@ -54,7 +54,7 @@ def try_version(connection: Connection, bucket: ArtifactBucket, manifest: Manife
     Raises `ModelError`, `ManifestError` or `TrialError` where it cannot be served.
     """
     model = load_model(bucket, manifest)
-    store.prepare(connection)
+    connections.prepare(connection)
     tables = store.Store(connection, manifest.version, manifest.similarity, manifest.dim, model.serving)
     names = versions.tables(manifest.version)
     users = _ids(connection, names.users, TRIED_USERS)

@@ -12,7 +12,7 @@ from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.database import KeptConnection
 from functions.shared.deadline import Deadline
 from functions.shared.limits import PAYLOAD_BYTES, ResponseTooLargeError
-from functions.shared.serving import store
+from functions.shared.serving import connections
 from functions.shared.serving.inference import STATEMENT_SECONDS, Inference
 from functions.shared.serving.requests import read_call
 from functions.shared.telemetry import MetricUnit, count, logger_of, metrics_of, timed
@@ -56,7 +56,7 @@ def _warm() -> Inference:
     global _inference
     if _inference is None:
         settings = environment.storage()
-        connection = KeptConnection(settings.database, statement_timeout=STATEMENT_SECONDS, prepare=store.prepare)
+        connection = KeptConnection(settings.database, statement_timeout=STATEMENT_SECONDS, prepare=connections.prepare)
         _inference = Inference(connection, ArtifactBucket(settings.artifacts_bucket))
         # Objects loaded by now stay: a collection in the middle of a large batch need not look at them.
         gc.freeze()

@@ -40,6 +40,8 @@ class Answering:
     """The attributes that are shown; the others are for filters and rules."""
     rules: RulesInForce
     asked: Mapping[str, Any]
+    problem: str | None = None
+    """The reason why a later file of rules is not in force."""
 
     def of_selection(self, strategy: str, selection: Selection) -> dict[str, Any]:
         items = [answer_item(item, with_attributes=True) for item in selection.items]
@@ -71,6 +73,7 @@ class Answering:
         diversity = self.asked.get("diversity")
         return {
             "rules_version": self.rules.version,
+            **({"problem": self.problem} if self.problem else {}),
             "diversity": self.rules.diversity if diversity is None else diversity,
             "rules": [rule.name for rule in self.rules.rules.rules if rule.name in applied],
         }

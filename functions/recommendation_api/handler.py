@@ -11,7 +11,7 @@ from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.database import KeptConnection
 from functions.shared.deadline import Deadline
 from functions.shared.http.answers import answer
-from functions.shared.serving import store
+from functions.shared.serving import connections
 from functions.shared.serving.inference import Inference
 from functions.shared.telemetry import count, logger_of, metrics_of, timed
 
@@ -63,7 +63,7 @@ def _warm() -> Inference:
             settings.database,
             statement_timeout=STATEMENT_SECONDS,
             connect_timeout=CONNECT_SECONDS,
-            prepare=store.prepare,
+            prepare=connections.prepare,
         )
         _inference = Inference(connection, ArtifactBucket(settings.artifacts_bucket))
         gc.freeze()

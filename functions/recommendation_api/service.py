@@ -15,13 +15,14 @@ from functions.shared.database import DatabaseUnavailableError
 from functions.shared.deadline import Deadline
 from functions.shared.http.checks import found, shortened
 from functions.shared.http.problems import FieldError, ProblemError, bad_request
+from functions.shared.serving.asked import Asked, Found
 from functions.shared.serving.inference import CONNECTION_ERRORS, Inference
 from functions.shared.serving.recommend import recommend, similar
 from functions.shared.serving.requests import read_request, storable
 from functions.shared.serving.rules import RulesInForce
 from functions.shared.serving.search import Wanted, lists
 from functions.shared.serving.selection import Selection, select
-from functions.shared.serving.store import Asked, Found, Store
+from functions.shared.serving.store import Store
 from functions.shared.serving.tower import Model
 from functions.shared.versions import NoActiveVersionError
 
@@ -86,7 +87,7 @@ class Service:
             return self._from_memory(asked, where, {*items, *exclude}, rules)
         if "error" in answer:
             raise _unavailable(f"the answer could not be computed: {answer['error']}")
-        answering = Answering(version, labels, rules, asked)
+        answering = self._answering(version, labels, rules, asked)
         return answering.of(answer["strategy"], answer["recommended_items"], answer["left_out_by"])
 
     def similar(self, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +107,7 @@ class Service:
         if found_items is None:
             error = FieldError("id", "an item of the active model version", found(item))
             raise ProblemError(HTTPStatus.NOT_FOUND, f"id: expected {error.expected}, found {error.found}", [error])
-        return Answering(version, labels, rules, asked).of_selection(SIMILAR, found_items)
+        return self._answering(version, labels, rules, asked).of_selection(SIMILAR, found_items)
 
     def popular(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the most popular items in stock."""
@@ -119,7 +120,7 @@ class Service:
             )
         except _AwayError:
             return self._from_memory(asked, where, set(exclude), rules)
-        return Answering(version, labels, rules, asked).of_selection(Strategy.POPULAR, selection)
+        return self._answering(version, labels, rules, asked).of_selection(Strategy.POPULAR, selection)
 
     def health(self, _: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the active version, once its tables have answered."""
@@ -159,6 +160,11 @@ class Service:
             raise bad_request([FieldError(f"filter.{shortened(name)}", known, "an unknown name") for name in unknown])
         return version, model.labels, cast(Result, result)
 
+    def _answering(
+        self, version: str, labels: Sequence[str], rules: RulesInForce, asked: Mapping[str, Any]
+    ) -> Answering:
+        return Answering(version, labels, rules, asked, self._inference.rules.problem)
+
     def _popular_to_remember(self, store: Store) -> Sequence[Found] | None:
         """One statement more, once in `REMEMBERED_SECONDS`; `None` in between."""
         if time.monotonic() < self._memory.read_at + REMEMBERED_SECONDS:
@@ -184,9 +190,8 @@ class Service:
         ]
         selection = select(left, asked.get("limit", DEFAULT_LIMIT), rules, 0.0, lambda _: np.empty((0, 0), np.float32))
         # Without the database nobody knows what the customer has bought.
-        answering = Answering(
-            self._memory.version, self._memory.labels, rules, {**asked, "diversity": 0.0, "customer": None}
-        )
+        known = {**asked, "diversity": 0.0, "customer": None}
+        answering = self._answering(self._memory.version, self._memory.labels, rules, known)
         return answering.of_selection(Strategy.POPULAR, selection)
 
 

@@ -63,8 +63,8 @@ class S3Reader:
             backoff.wait()
         raise AssertionError("the last try returns or raises")
 
-    def changed(self, bucket: str, key: str, etag: str) -> tuple[bytes, str] | None:
-        """Returns a small object and its ETag; `None` if it still has this one. It tries once.
+    def changed(self, bucket: str, key: str, etag: str) -> tuple[bytes, Mapping[str, str]] | None:
+        """Returns a small object and its headers; `None` if it still has this ETag. It tries once.
 
         Raises `ObjectUnavailableError` (S3's API reference, "GetObject": If-None-Match is answered with 304).
         """
@@ -78,7 +78,7 @@ class S3Reader:
         if response.status_code != OK:
             told = f"{response.status_code}: {content.decode(errors='replace')[:300]}"
             raise ObjectUnavailableError(f"s3://{bucket}/{key}: {told}", response.status_code)
-        return content, response.headers.get("ETag", "")
+        return content, response.headers
 
     def close(self) -> None:
         self._session.close()

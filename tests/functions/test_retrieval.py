@@ -18,10 +18,11 @@ from functions.embedding_loader.reader import Embeddings
 from functions.shared import versions
 from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
-from functions.shared.serving import queries
-from functions.shared.serving import store as retrieval
+from functions.shared.serving import connections, queries
+from functions.shared.serving.asked import Asked
+from functions.shared.serving.lookups import array_literal
 from functions.shared.serving.rules import jsonpath
-from functions.shared.serving.store import Asked, Store, array_literal
+from functions.shared.serving.store import Store
 from functions.shared.vectors import Vectors, unpack
 from tests.functions.conftest import PASSWORD
 from tests.functions.worlds import clustered
@@ -55,7 +56,7 @@ def catalogue(postgres: Postgres) -> Iterator[Catalogue]:
     vectors = clustered(np.random.default_rng(3), N, DIM, 300)
     with connect(Database(postgres.host, postgres.port, "large", postgres.user, PASSWORD)) as connection:
         loading.prepare(connection)
-        retrieval.prepare(connection)
+        connections.prepare(connection)
         for version, m in ((V1, 16), (V2, 4)):
             _fill(connection, version, vectors, m)
         yield Catalogue(connection, vectors)

@@ -17,10 +17,10 @@ from functions.model_inference import handler as stream
 from functions.recommendation_api import handler as api
 from functions.recommendation_api.service import Memory
 from functions.shared.serving import rules_file
+from functions.shared.serving.connections import prepare
 from functions.shared.serving.rules import RulesInForce, jsonpath
 from functions.shared.serving.search import Wanted, lists
 from functions.shared.serving.store import Store as Tables
-from functions.shared.serving.store import prepare
 from operations.__main__ import main as operations
 from tests.functions.conftest import Store
 from tests.functions.http import Answered, call
@@ -123,9 +123,11 @@ def test_the_operators_command_puts_what_it_has_checked_and_takes_it_back(
     assert operations(["rules", "put", str(file), *where]) == 1
     assert "rules[0]: expected either items or where, found nothing" in capsys.readouterr().err
     assert operations(["rules", "history", *where]) == 0
-    first, _ = capsys.readouterr().out.split()
+    (first,), (second, *mark) = map(str.split, capsys.readouterr().out.splitlines())
+    assert mark == ["in", "force"]
     assert operations(["rules", "show", "--version", first, *where]) == 0
     file.write_text(capsys.readouterr().out)
+    assert get("/v1/popular", ("explain", "true")).json["explain"]["rules_version"] == second
     assert operations(["rules", "put", str(file), *where]) == 0
     assert get("/v1/popular", ("limit", 2)).ids == ["I118", "I117"]
 
@@ -134,11 +136,13 @@ def test_a_problem_of_the_file_is_counted_and_logged(
     shop: World, store: Store, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     store.s3.put_object(Bucket=store.bucket, Key=RULES_FILE, Body=b'{"rules": [{"action": "explode"}]}')
-    assert get("/v1/popular").status == 200
+    explained = get("/v1/popular", ("explain", "true"))
+    assert explained.status == 200
     assert '"RulesProblems":[1.0]' in capsys.readouterr().out.replace(" ", "")
     (reason,) = [record.__dict__["reason"] for record in caplog.records if "reason" in record.__dict__]
     expected = "exclude, pin, boost, bury, at_most or not_again"
     assert reason == f"rules.json: rules[0].action: expected {expected}, found 'explode'"
+    assert explained.json["explain"]["problem"] == reason
 
 
 def test_an_answer_explains_the_rules_that_made_it(shop: World, store: Store) -> None:
@@ -301,8 +305,11 @@ def _check(rules: Rules, ids: list[str], limit: int, where: Any) -> None:
     assert set(ids) <= set(eligible)
     pins = RulesInForce(rules).pins
     free = [(position, id_) for position, id_, _ in pins if id_ in eligible]
-    if free and free[0][0] <= len(ids) and len({position for position, _ in free}) == len(free):
-        assert all(ids[position - 1] == id_ for position, id_ in free if position <= len(ids))
+    if len({position for position, _ in free}) == len(free):
+        unpinned = len(set(ids) - {id_ for _, id_ in free})
+        for before, (position, id_) in enumerate(sorted(free)):
+            if position <= limit and position - 1 - before <= unpinned:  # else the list is too short for the place
+                assert ids[position - 1] == id_
     caps = [(rule.attribute, rule.count) for rule in rules.rules if rule.action == "at_most"]
     pinned = {id_ for position, id_ in free if position <= limit + len(free)}
     for name, count in caps:

@@ -7,7 +7,8 @@ import pytest
 
 from functions.embedding_loader import search_quality
 from functions.shared import versions
-from functions.shared.serving import store as serving
+from functions.shared.serving.connections import EF_SEARCH, prepare
+from functions.shared.serving.store import Store as Tables
 from tests.functions.conftest import Store
 from tests.functions.lambdas import load
 from tests.functions.worlds import DIM, World, user_tower, world
@@ -36,7 +37,7 @@ def in_force(store: Store) -> int:
 
 def recall(store: Store, shop: World) -> float:
     """Computes, in NumPy, the share of each customer's ten best items that a search finds."""
-    tables = serving.Store(store.connection, shop.version, shop.similarity, shop.items.shape[1])
+    tables = Tables(store.connection, shop.version, shop.similarity, shop.items.shape[1])
     found = tables.nearest(shop.users, [()] * len(shop.users), 10)
     best = [set(shop.best(user, 10)) for user in shop.users]
     return float(
@@ -50,26 +51,26 @@ def test_vectors_that_lie_badly_are_searched_further_and_the_recall_is_kept_with
     load(store.bucket, HARD)
     world(EASY).publish(store.s3, store.bucket)
     load(store.bucket, EASY)
-    serving.prepare(store.connection)
+    prepare(store.connection)
     ef_search, measured = kept(store, HARD)
     assert ef_search is not None
     assert measured is not None
-    assert ef_search > serving.EF_SEARCH
+    assert ef_search > EF_SEARCH
     assert measured >= search_quality.ENOUGH
     assert recall(store, shop) == pytest.approx(measured, abs=0.01)
     assert in_force(store) == ef_search
-    assert kept(store, EASY) == (serving.EF_SEARCH, 1.0)
-    serving.Store(store.connection, EASY, "cosine", DIM)
-    assert in_force(store) == serving.EF_SEARCH, "each version has its own"
+    assert kept(store, EASY) == (EF_SEARCH, 1.0)
+    Tables(store.connection, EASY, "cosine", DIM)
+    assert in_force(store) == EF_SEARCH, "each version has its own"
 
 
 def test_a_version_that_an_earlier_release_loaded_is_searched_as_it_was(store: Store) -> None:
     world(EASY).publish(store.s3, store.bucket)
     load(store.bucket, EASY)
     store.connection.execute("ALTER TABLE recommender.model_version DROP ef_search, DROP index_recall")
-    serving.prepare(store.connection)
-    serving.Store(store.connection, EASY, "cosine", DIM)
-    assert in_force(store) == serving.EF_SEARCH
+    prepare(store.connection)
+    Tables(store.connection, EASY, "cosine", DIM)
+    assert in_force(store) == EF_SEARCH
     versions.prepare(store.connection)
     assert kept(store, EASY) == (None, None)
 
@@ -78,7 +79,7 @@ def test_without_customers_the_items_searches_are_measured(store: Store) -> None
     shop = world(EASY)
     replace(shop, user_ids=[], users=shop.users[:0], recent={}).publish(store.s3, store.bucket)
     load(store.bucket, EASY)
-    assert kept(store, EASY) == (serving.EF_SEARCH, 1.0)
+    assert kept(store, EASY) == (EF_SEARCH, 1.0)
 
 
 @pytest.mark.parametrize(("n_items", "count"), [(10, 200), (100_000, 200), (500_000, 40), (10_000_000, 20)])

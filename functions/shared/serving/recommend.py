@@ -8,12 +8,13 @@ from typing import Any
 from contracts.artifacts import MAX_RECENT_ITEMS, SCORE_DIGITS
 from contracts.events import PRODUCT, Strategy
 from contracts.rules import Where
+from functions.shared.serving.asked import Found
 from functions.shared.serving.lookups import Item, Near, User
 from functions.shared.serving.requests import Request
 from functions.shared.serving.rules import NO_RULES, RulesInForce
 from functions.shared.serving.search import Wanted, lists
 from functions.shared.serving.selection import Chosen, Selection
-from functions.shared.serving.store import Found, Store
+from functions.shared.serving.store import Store
 from functions.shared.serving.tower import UserTower
 from functions.shared.vectors import Vectors
 

@@ -3,7 +3,7 @@
 import time
 
 from contracts.metrics import RULES_PROBLEMS
-from contracts.rules import RULES_FILE, RulesError, read_rules
+from contracts.rules import RULES_FILE, RULES_VERSION, RulesError, read_rules
 from functions.shared.s3 import ObjectUnavailableError, S3Reader
 from functions.shared.serving.rules import NO_RULES, RulesInForce
 from functions.shared.telemetry import Logger, Metrics, count
@@ -59,8 +59,11 @@ class RulesFile:
             return
         if changed is None:
             return
-        content, self._etag = changed
+        content, headers = changed
+        self._etag = headers.get("ETag", "")
+        # Who copies the file there by other means than `operations rules put` gives it no version.
+        version = headers.get(f"x-amz-meta-{RULES_VERSION}") or self._etag.strip('"')
         try:
-            self._rules, self.problem = RulesInForce(read_rules(content), self._etag.strip('"')), None
+            self._rules, self.problem = RulesInForce(read_rules(content), version), None
         except RulesError as error:
             self.problem = str(error)

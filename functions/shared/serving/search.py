@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from contracts.rules import Where
+from functions.shared.serving.asked import Asked, Found
 from functions.shared.serving.rules import RulesInForce, jsonpath
 from functions.shared.serving.selection import Chosen, Selection, select
-from functions.shared.serving.store import Asked, Found, Store
+from functions.shared.serving.store import Store
 
 CANDIDATES = 50
 """The best items that a list is chosen from, where rules or diversity change their order."""

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.rules import texts
+from functions.shared.serving.asked import Found
 from functions.shared.serving.rules import RulesInForce, Value
-from functions.shared.serving.store import Found
 from functions.shared.vectors import Vectors
 
 Numbers = npt.NDArray[np.float64]
