@@ -14,6 +14,8 @@ from emulator.postgres import Postgres
 from functions.model_inference import handler as inference
 from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
+from tests.functions.lambdas import load
+from tests.functions.worlds import World
 
 PASSWORD = "pass'word \\ 1"
 
@@ -48,6 +50,12 @@ class Store:
     connection: Connection
     s3: Any
     bucket: str = "artifacts"
+
+    def serve(self, *shops: World) -> None:
+        """Publishes each version and loads it, so that the last one is active."""
+        for shop in shops:
+            shop.publish(self.s3, self.bucket)
+            load(self.bucket, shop.version)
 
 
 @pytest.fixture

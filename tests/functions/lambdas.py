@@ -10,10 +10,13 @@ from aws_kinesis_agg.aggregator import RecordAggregator
 
 from functions.embedding_loader import handler as loader
 from functions.model_inference import handler as inference
+from functions.shared.limits import ResponseTooLargeError
+from functions.shared.serving.requests import RequestError, read_request
 from functions.stream_transformation import handler as stream
 from functions.stream_transformation.inference import InferenceClient
 
 LIMIT = 5
+GOOD = json.dumps({"session_id": "s", "customer_number": 1, "browse_history": [{"product_code": "I1"}]}).encode()
 
 
 class Context:
@@ -77,6 +80,29 @@ class LambdaService:
 
     def run(self, event: Any) -> Any:
         return inference.handler(event, Context(30))
+
+
+class Recommender(LambdaService):
+    """An inference function with no model: reads the requests as the real one does, and answers each the same."""
+
+    def __init__(self, size: int = 1) -> None:
+        super().__init__()
+        self.size = size
+
+    def run(self, event: Any) -> Any:
+        responses = []
+        for raw in event["requests"]:
+            try:
+                read_request(raw)
+                item = {"id": "x" * self.size, "score": 0.5}
+                good = {"recommended_items": [item], "similar_items": [], "strategy": "popular"}
+                responses.append({"id": raw["id"], **good})
+            except RequestError as error:
+                responses.append({"id": raw["id"], "error": str(error)})
+        answer = {"model_version": "v", "responses": responses}
+        if len(json.dumps(answer)) > 6_000_000:
+            raise ResponseTooLargeError("over 6 MB")
+        return answer
 
 
 def firehose_event(*data: bytes) -> dict[str, Any]:

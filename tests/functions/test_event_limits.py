@@ -10,7 +10,7 @@ from contracts import events, features
 from emulator.program import ROOT
 from functions.shared.serving.requests import read_request
 from tests.functions.lambdas import request
-from tests.functions.test_stream_records import Bucket, Firehose, from_kinesis
+from tests.functions.test_event_source_records import Bucket, Firehose, from_kinesis
 
 
 def reason_of(event: dict[str, Any]) -> str | None:

@@ -52,8 +52,7 @@ def test_events_become_recommendation_records(store: Store) -> None:
 
 def test_the_strategy_says_what_an_answer_rests_on(store: Store) -> None:
     shop = world(V1)
-    shop.publish(store.s3, store.bucket)
-    load(store.bucket, V1)
+    store.serve(shop)
     answer = infer(
         request("known", customer_number="100"),
         request("visitor", items=["I5", "no such"], customer_number=478),
@@ -74,8 +73,7 @@ def test_the_strategy_says_what_an_answer_rests_on(store: Store) -> None:
 
 
 def test_similar_items_are_for_the_cart_else_for_the_latest_known_of_the_last_three_browsed(store: Store) -> None:
-    world(V1, out_of_stock=frozenset({"I3"})).publish(store.s3, store.bucket)
-    load(store.bucket, V1)
+    store.serve(world(V1, out_of_stock=frozenset({"I3"})))
     answer = infer(
         request("cart", items=["I1"], cart=["I5", "no such"]),
         request("browsed", items=["I1", "I7", "no such"]),
@@ -90,8 +88,7 @@ def test_similar_items_are_for_the_cart_else_for_the_latest_known_of_the_last_th
 
 
 def test_the_models_metrics_are_those_of_the_documentation(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    world(V1).publish(store.s3, store.bucket)
-    load(store.bucket, V1)
+    store.serve(world(V1))
     capsys.readouterr()
     infer(request("known", customer_number="100"), {"id": "bad"})
     counted = set(re.findall(r'"Name":"(\w+)"', capsys.readouterr().out))
@@ -100,8 +97,7 @@ def test_the_models_metrics_are_those_of_the_documentation(store: Store, capsys:
 
 def test_without_a_user_tower_stored_vectors_serve(store: Store) -> None:
     shop = world(V1, tower=None, with_catalog=False, similarity="inner_product")
-    shop.publish(store.s3, store.bucket)
-    load(store.bucket, V1)
+    store.serve(shop)
     answer = infer(
         request("known", items=["I1"], customer_number=101),
         request("visitor", items=["I1"], cart=["I2"], city="Nantes"),

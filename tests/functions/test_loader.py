@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from contracts.artifacts import (
     MAX_SIMILAR_ITEMS,
     USER_CATALOG,
     ManifestError,
-    new_version,
 )
 from functions.embedding_loader import handler as loader
 from functions.embedding_loader import load as loading
@@ -28,7 +26,7 @@ from tests.functions.conftest import Store, versions_of
 from tests.functions.lambdas import act, infer, load, request
 from tests.functions.worlds import DIM, World, world
 
-V = [f"2026110{day}T000000Z-00000{day}" for day in range(1, 8)]
+V1, V2 = "20261101T000000Z-000001", "20261102T000000Z-000002"
 
 
 def _with_files(shop: World, s3: Any, bucket: str, files: dict[str, bytes], n_items: int | None = None) -> None:
@@ -69,26 +67,25 @@ def test_a_version_with_a_mistake_is_refused_before_the_database_is_touched(mist
     name, content, message = MISTAKES[mistake]
     content = content if isinstance(content, bytes) else content.encode()
     n_items = 2 if name == ITEM_EMBEDDINGS else None
-    _with_files(world(V[0]), store.s3, store.bucket, {name: content}, n_items)
+    _with_files(world(V1), store.s3, store.bucket, {name: content}, n_items)
     with pytest.raises(ManifestError, match=message):
-        load(store.bucket, V[0])
+        load(store.bucket, V1)
     assert versions_of(store.connection) == []
 
 
 def test_a_file_that_is_not_the_published_one_is_refused(store: Store) -> None:
-    shop = world(V[0])
+    shop = world(V1)
     for stem, content in (("items", b"id,in_stock,popularity\n"), ("user_tower", b"another model")):
         shop.publish(store.s3, store.bucket, changed={stem: content})
         with pytest.raises(ManifestError, match="expected sha256"):
-            load(store.bucket, V[0])
+            load(store.bucket, V1)
 
 
 def test_all_of_a_version_is_in_the_database(store: Store) -> None:
-    shop = world(V[0], n_items=300, n_users=50, out_of_stock=frozenset({"I1", "I2"}), with_similar=True)
+    shop = world(V1, n_items=300, n_users=50, out_of_stock=frozenset({"I1", "I2"}), with_similar=True)
     shop = replace(shop, item_ids=[*shop.item_ids[:-3], 'q"uo,te', "ünï", "x" * 300])
-    shop.publish(store.s3, store.bucket)
-    load(store.bucket, V[0])
-    schema = versions.schema_name(V[0])
+    store.serve(shop)
+    schema = versions.schema_name(V1)
 
     def rows(query: str) -> dict[str, Any]:
         found = store.connection.execute(query.format(s=schema)).fetchall()
@@ -113,115 +110,13 @@ def test_all_of_a_version_is_in_the_database(store: Store) -> None:
     assert list(popular.values()) == list(reversed(shop.item_ids)), "also those that are sold out and may come back"
 
 
-def test_a_version_loaded_twice_changes_nothing_also_after_a_rollback(store: Store) -> None:
-    for version in V[:2]:
-        world(version).publish(store.s3, store.bucket)
-        assert load(store.bucket, version)["loaded_now"]
-    act("activate", version=V[0])
-    again = load(store.bucket, V[1])
-    assert again == {"loaded_now": False, "active": V[0], "loaded": V[:2], "pinned": []}
-
-
-def _publish_and_load(store: Store, *shops: World) -> None:
-    for shop in shops:
-        shop.publish(store.s3, store.bucket)
-        load(store.bucket, shop.version)
-
-
-def _next_second() -> None:
-    """S3 tells no more than the second in which an object came."""
-    time.sleep(1.01 - time.time() % 1)
-
-
-def test_an_event_that_comes_late_loads_its_version_and_does_not_switch_to_it(store: Store) -> None:
-    world(V[1]).publish(store.s3, store.bucket)
-    _next_second()
-    _publish_and_load(store, world(V[0]))
-    load(store.bucket, V[1])
-    assert act("status") == {"active": V[0], "loaded": [V[1], V[0]], "pinned": []}
-
-
-def test_what_is_published_last_becomes_active_whatever_its_name(store: Store) -> None:
-    same_second = ["20261110T000000Z-bbbbbb", "20261110T000000Z-aaaaaa", "20261109T235959Z-cccccc"]
-    for version in same_second:
-        _publish_and_load(store, world(version))
-        assert act("status")["active"] == version
-
-
-@pytest.mark.parametrize(
-    ("version", "message"),
-    [
-        ("20990101T000000Z-aaaaaa", "expected one made by now"),
-        ("٢٠٢٦١١٠١T٠٠٠٠٠٠Z-aaaaaa", "expected one such as"),
-        ("20261301T000000Z-aaaaaa", "does not match format"),
-    ],
-)
-def test_a_version_of_the_future_or_of_no_date_is_refused(version: str, message: str, store: Store) -> None:
-    _publish_and_load(store, world(V[0]))
-    content = world(V[0]).manifest().to_json().replace(V[0], version).encode()
-    store.s3.put_object(Bucket=store.bucket, Key=f"{version}/manifest.json", Body=content)
-    with pytest.raises((ManifestError, loader.EventError), match=message):
-        load(store.bucket, version)
-    assert act("status")["active"] == V[0]
-
-
-def test_a_clock_that_is_a_little_ahead_is_let_pass(store: Store) -> None:
-    version = new_version(datetime.now(UTC) + timedelta(minutes=10))
-    _publish_and_load(store, world(version))
-    assert act("status")["active"] == version
-
-
-def test_versions_are_dropped_but_never_a_good_one(store: Store) -> None:
-    """Issue 13: V1, good, is rolled back to from V3; the next version is bad, and V1 must still be there."""
-    _publish_and_load(store, *map(world, V[:3]))
-    act("activate", version=V[0])
-    _publish_and_load(store, world(V[3]))
-    assert act("status") == {"active": V[3], "loaded": V[:4], "pinned": []}, "V2 and V3 are the newest beside it"
-    assert act("activate", version=V[0])["active"] == V[0]
-    _publish_and_load(store, world(V[4]), world(V[5]), world(V[6]))
-    assert act("status")["loaded"] == V[4:], "the newest are also those that were active last"
-    assert versions_of(store.connection) == [versions.schema_name(version) for version in V[4:]]
-    with pytest.raises(UnknownVersionError, match=V[0]):
-        act("activate", version=V[0])
-
-
-def test_a_pinned_version_stays(store: Store) -> None:
-    _publish_and_load(store, world(V[0]))
-    assert act("pin", version=V[0])["pinned"] == [V[0]]
-    _publish_and_load(store, *map(world, V[1:5]))
-    assert act("status")["loaded"] == [V[0], *V[2:5]]
-    act("unpin", version=V[0])
-    _publish_and_load(store, world(V[5]))
-    assert act("status")["loaded"] == V[3:6]
-    with pytest.raises(UnknownVersionError, match="no-such"):
-        act("pin", version="no-such")
-
-
-def test_no_version_is_loaded_and_dropped_in_one_call(store: Store) -> None:
-    """Five versions, published one after the other, of which the first one's event comes last."""
-    world(V[0]).publish(store.s3, store.bucket)
-    _next_second()
-    _publish_and_load(store, *map(world, V[1:5]))
-    assert V[0] in load(store.bucket, V[0])["loaded"]
-    assert act("status")["active"] == V[4]
-
-
-def test_a_registry_of_an_earlier_release_is_taken_over(store: Store) -> None:
-    _publish_and_load(store, *map(world, V[:2]))
-    store.connection.execute("ALTER TABLE recommender.model_version DROP published_at, DROP activated_at, DROP pinned")
-    assert act("status") == {"active": V[1], "loaded": V[:2], "pinned": []}
-    _next_second()
-    _publish_and_load(store, world(V[2]))
-    assert act("status")["active"] == V[2]
-
-
 @pytest.mark.parametrize("stage", ["_copy", "_set_build_memory", "_POPULAR", "_SIMILAR", "switch"])
 def test_a_loader_killed_at_any_stage_leaves_the_active_version_and_is_run_again(
     stage: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for version in V[:2]:
+    for version in (V1, V2):
         world(version).publish(store.s3, store.bucket)
-    load(store.bucket, V[0])
+    load(store.bucket, V1)
 
     def kill(*_: object) -> None:
         """The function's end: its connection is cut from the server's side, in the middle of the transaction."""
@@ -240,28 +135,27 @@ def test_a_loader_killed_at_any_stage_leaves_the_active_version_and_is_run_again
         else:
             patch.setattr(loading, stage, kill)
         with pytest.raises(psycopg.OperationalError):
-            load(store.bucket, V[1])
-    assert act("status") == {"active": V[0], "loaded": [V[0]], "pinned": []}
-    assert versions_of(store.connection) == [versions.schema_name(V[0])]
-    assert infer(request(customer_number=100))["model_version"] == V[0]
-    assert load(store.bucket, V[1])["active"] == V[1]
+            load(store.bucket, V2)
+    assert act("status") == {"active": V1, "loaded": [V1], "pinned": []}
+    assert versions_of(store.connection) == [versions.schema_name(V1)]
+    assert infer(request(customer_number=100))["model_version"] == V1
+    assert load(store.bucket, V2)["active"] == V2
 
 
 def test_of_two_loaders_at_once_one_waits_and_finds_the_work_done(store: Store) -> None:
-    world(V[0]).publish(store.s3, store.bucket)
-    load(store.bucket, V[0])
-    world(V[1]).publish(store.s3, store.bucket)
+    store.serve(world(V1))
+    world(V2).publish(store.s3, store.bucket)
     results: list[Any] = []
     with connect(store.database) as other, loader_lock.one_at_a_time(other):
-        threads = [threading.Thread(target=lambda: results.append(load(store.bucket, V[1]))) for _ in range(2)]
+        threads = [threading.Thread(target=lambda: results.append(load(store.bucket, V2))) for _ in range(2)]
         for thread in threads:
             thread.start()
         _wait_for(store, "SELECT count(*) = 2 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
-        assert versions_of(store.connection) == [versions.schema_name(V[0])]
+        assert versions_of(store.connection) == [versions.schema_name(V1)]
     for thread in threads:
         thread.join(60)
     assert sorted(result["loaded_now"] for result in results) == [False, True]
-    assert act("status") == {"active": V[1], "loaded": V[:2], "pinned": []}
+    assert act("status") == {"active": V2, "loaded": [V1, V2], "pinned": []}
 
 
 def _wait_for(store: Store, query: str) -> None:
@@ -277,7 +171,7 @@ def _wait_for(store: Store, query: str) -> None:
         {},
         {"action": "drop"},
         {"action": "activate"},
-        {"detail": {"bucket": {"name": "another"}, "object": {"key": f"{V[0]}/manifest.json"}}},
+        {"detail": {"bucket": {"name": "another"}, "object": {"key": f"{V1}/manifest.json"}}},
         {"detail": {"bucket": {"name": "artifacts"}, "object": {"key": "manifest.json"}}},
     ],
 )

@@ -15,8 +15,8 @@ from contracts.aggregation import MAGIC, packed_id, unpack
 from functions.stream_transformation import handler as stream
 from functions.stream_transformation.event_source import EVENTS_AT_ONCE
 from functions.stream_transformation.inference import InferenceClient
-from tests.functions.lambdas import LIMIT, Context, firehose_event, packed
-from tests.functions.test_stream_records import GOOD, Bucket, Firehose, Recommender, from_kinesis
+from tests.functions.lambdas import GOOD, LIMIT, Context, Recommender, firehose_event, packed
+from tests.functions.test_event_source_records import Bucket, Firehose, from_kinesis
 
 MAX_PEAK_BYTES = 40_000_000
 """A small part of the function's 512 MB."""

@@ -22,7 +22,7 @@ from functions.stream_transformation.inference import InferenceError
 from tests.functions.conftest import Store
 from tests.functions.http import call
 from tests.functions.lambdas import LIMIT, LambdaService, act, deliver, infer, load, request
-from tests.functions.test_stream_records import Firehose, from_kinesis
+from tests.functions.test_event_source_records import Firehose, from_kinesis
 from tests.functions.worlds import DATASET, World, world
 
 POLICY = exclusions.Policy(Serving())

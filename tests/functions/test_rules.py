@@ -2,86 +2,25 @@
 
 import json
 import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from contracts.rules import RULES_FILE, RULES_FOLDER, Rules, RulesError, matches, read_rules
+from contracts.rules import RULES_FILE, RulesError, read_rules
 from functions.model_inference import handler as stream
 from functions.recommendation_api import handler as api
-from functions.recommendation_api.service import Memory
-from functions.shared.serving import rules_file
-from functions.shared.serving.connections import prepare
-from functions.shared.serving.rules import RulesInForce, jsonpath
-from functions.shared.serving.search import Wanted, lists
-from functions.shared.serving.store import Store as Tables
 from operations.__main__ import main as operations
 from tests.functions.conftest import Store
-from tests.functions.http import Answered, call
-from tests.functions.lambdas import infer, load, request
-from tests.functions.worlds import World, world
-
-V1 = "20261101T000000Z-000001"
-BRANDS, COLOURS = ("acme", "Bolt & Co", "c\"u'p"), ("red", "blue", "green")
-ITEMS = [f"I{number}" for number in range(120)]
-
-
-def told(number: int) -> dict[str, Any]:
-    """Every seventh item has no brand; item 5 alone is `rare`."""
-    brand = {} if number % 7 == 0 else {"productLine": BRANDS[number % 3]}
-    rare = {"vendor": "rare"} if number == 5 else {}
-    return {
-        "name": f"Item {number}",
-        "price": 1990 + number % 4,
-        "colours": [COLOURS[number % 2], "any"],
-        **brand,
-        **rare,
-    }
-
-
-SHOP = world(
-    V1,
-    n_items=len(ITEMS),
-    out_of_stock=frozenset({"I3", "I4"}),
-    excluded={"101": ["I59", "I60"]},
-    attributes={item: told(number) for number, item in enumerate(ITEMS)},
-)
-
-
-@pytest.fixture
-def shop(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr(api, "_inference", None)
-    monkeypatch.setattr(api, "_memory", Memory())
-    monkeypatch.setattr(rules_file, "CHECK_SECONDS", 0.0)
-    monkeypatch.setattr(rules_file, "AWAY_SECONDS", 0.0)
-    SHOP.publish(store.s3, store.bucket)
-    load(store.bucket, V1)
-    yield SHOP
-    for entry in store.s3.list_objects_v2(Bucket=store.bucket, Prefix=RULES_FOLDER).get("Contents", []):
-        store.s3.delete_object(Bucket=store.bucket, Key=entry["Key"])
-    if api._inference is not None:
-        api._inference._connection.drop()
-        api._inference._bucket.close()
-        api._inference.rules.close()
+from tests.functions.lambdas import infer, request
+from tests.functions.rules_shop import BRANDS, ITEMS, get, post, shop_fixture, told  # noqa: F401
+from tests.functions.worlds import World
 
 
 def put(store: Store, *rules: dict[str, Any], **others: Any) -> None:
     content = json.dumps({"rules": list(rules), **others}).encode()
     store.s3.put_object(Bucket=store.bucket, Key=RULES_FILE, Body=content)
-
-
-def get(path: str, *query: tuple[str, Any]) -> Answered:
-    return call(api.handler, "GET", path, query)
-
-
-def post(body: Any) -> Answered:
-    return call(api.handler, "POST", "/v1/recommendations", body=body)
 
 
 def test_the_file_is_in_force_with_the_next_answers_of_the_api_and_of_the_stream(shop: World, store: Store) -> None:
@@ -183,26 +122,6 @@ def test_a_filter_leaves_a_full_list_of_what_matches(path: str, shop: World) -> 
     assert get(path, ("filter", "vendor:a\0b")).ids == get(path, ("filter", 'vendor:"\\')).ids == []
 
 
-PLAIN = st.text(max_size=20) | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans()
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    name=st.sampled_from(["line", "vendor", "productLine"]) | st.text(max_size=20),
-    value=PLAIN | st.lists(PLAIN, max_size=3),
-    diversity=st.floats(-1, 2),
-)
-def test_whatever_a_filter_holds_it_is_answered_or_refused(
-    shop: World, name: str, value: Any, diversity: float
-) -> None:
-    answered = [
-        post({"items": ["I1"], "filter": {name: value}, "diversity": diversity}),
-        post({"filter": {name: value}, "explain": True}),
-        get("/v1/items/I1/similar", ("filter", f"{name}:{value}".encode(errors="replace")), ("diversity", diversity)),
-    ]
-    assert {each.status for each in answered} <= {200, 400}
-
-
 def test_what_many_items_match_is_searched_by_the_index_of_vectors(
     shop: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,107 +166,6 @@ def test_while_the_database_is_away_rules_and_filters_hold_too(shop: World, stor
     with database_away(store):
         assert get("/v1/popular", ("limit", 2)).ids == ["I118", "I117"]
         assert get("/v1/recommendations", ("filter", "vendor:rare")).ids == ["I5"]
-
-
-VALUES = st.sampled_from([*BRANDS, "red", "blue", "any", "1991", 1992, "nothing"])
-WHERE = st.dictionaries(
-    st.sampled_from(["productLine", "colours", "price", "unknown"]), st.lists(VALUES, min_size=1, max_size=3),
-    min_size=1, max_size=2,
-)  # fmt: skip
-SOME = st.lists(st.sampled_from(ITEMS), min_size=1, max_size=4, unique=True)
-RULE = st.one_of(
-    st.fixed_dictionaries({"action": st.just("exclude"), "items": SOME}),
-    st.fixed_dictionaries({"action": st.just("exclude"), "where": WHERE}),
-    st.fixed_dictionaries({"action": st.just("pin"), "items": SOME, "position": st.integers(1, 6)}),
-    st.fixed_dictionaries({"action": st.sampled_from(["boost", "bury"]), "where": WHERE, "weight": st.floats(0, 1)}),
-    st.fixed_dictionaries(
-        {
-            "action": st.just("at_most"),
-            "attribute": st.sampled_from(["productLine", "colours", "price"]),
-            "count": st.integers(1, 3),
-        }
-    ),
-)
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(RULE, max_size=4), st.integers(1, 12), st.sampled_from([0.0, 0.5, 1.0]), st.none() | WHERE, st.booleans()
-)
-def test_whatever_the_rules_say_lists_keep_them_and_are_as_full_as_they_allow(
-    shop: World, store: Store, rules: list[dict[str, Any]], limit: int, diversity: float, where: Any, by_vector: bool
-) -> None:
-    named = [{"name": str(number), **rule} for number, rule in enumerate(rules)]
-    read = read_rules(json.dumps({"rules": named}))
-    prepare(store.connection)
-    tables = Tables(store.connection, V1, "cosine", SHOP.items.shape[1])
-    wanted_where = {k: frozenset(map(str, v)) for k, v in (where or {}).items()}
-    vector = SHOP.vector("I1") if by_vector else None
-    wanted = Wanted(vector, ("I1",), "101", wanted_where, diversity)
-    (found,) = lists(tables, [wanted], limit, RulesInForce(read), with_attributes=True)
-    ids = [chosen.found.id for chosen in found.items]
-    _check(read, ids, limit, wanted_where)
-
-
-def _check(rules: Rules, ids: list[str], limit: int, where: Any) -> None:
-    def values(name: str, item: str) -> list[str]:
-        value = told(int(item[1:])).get(name, [])
-        return [str(each) for each in (value if isinstance(value, list) else [value])]
-
-    eligible = [
-        item
-        for number, item in enumerate(ITEMS)
-        if item not in ("I1", "I59", "I60", *SHOP.out_of_stock)
-        and all(set(wanted) & set(values(name, item)) for name, wanted in where.items())
-        and not any(rule.action == "exclude" and rule.concerns(item, told(number)) for rule in rules.rules)
-    ]
-    assert len(set(ids)) == len(ids) <= limit
-    assert set(ids) <= set(eligible)
-    pins = RulesInForce(rules).pins
-    free = [(position, id_) for position, id_, _ in pins if id_ in eligible]
-    if len({position for position, _ in free}) == len(free):
-        unpinned = len(set(ids) - {id_ for _, id_ in free})
-        for before, (position, id_) in enumerate(sorted(free)):
-            if position <= limit and position - 1 - before <= unpinned:  # else the list is too short for the place
-                assert ids[position - 1] == id_
-    caps = [(rule.attribute, rule.count) for rule in rules.rules if rule.action == "at_most"]
-    pinned = {id_ for position, id_ in free if position <= limit + len(free)}
-    for name, count in caps:
-        counted = Counter(value for item in ids if item not in pinned for value in values(name, item))
-        assert max(counted.values(), default=0) <= count, "pins come in any case, and the rest keeps to the rule"
-    if not caps:
-        assert len(ids) == min(limit, len(eligible))
-    elif len(ids) < limit:
-        now = Counter((name, value) for name, _ in caps for item in ids for value in values(name, item))
-        for item in set(eligible) - set(ids):
-            assert any(now[name, value] >= count for name, count in caps for value in values(name, item)), item
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.dictionaries(
-        st.text(max_size=5).filter(lambda t: "\0" not in t and t.isprintable()),
-        st.sampled_from(["a", "1", 1, 1.5, True, "true", 'x"\\', "$.y", ["a", "b"], "é", "-1", -1]),
-        max_size=3,
-    ),
-    WHERE
-    | st.dictionaries(
-        st.sampled_from(["a", '"', "k"]), st.lists(st.sampled_from(["a", "1", "true", 'x"\\'])), min_size=1
-    ),
-)
-def test_the_database_and_the_code_agree_on_what_matches(store: Store, attributes: Any, where: Any) -> None:
-    given_where = {name: frozenset(map(str, values)) or frozenset({"z"}) for name, values in where.items()}
-    for probe in (given_where, {k: frozenset({_text(v)}) for k, v in attributes.items()}):
-        if probe:
-            row = store.connection.execute(
-                "SELECT (%s::text::jsonb @@ %s::text::jsonpath) IS TRUE", (json.dumps(attributes), jsonpath(probe))
-            ).fetchone()
-            assert row == (matches(probe, attributes),)
-
-
-def _text(value: Any) -> str:
-    value = value[0] if isinstance(value, list) else value
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def test_every_mistake_of_the_file_is_told() -> None:

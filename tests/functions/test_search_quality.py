@@ -10,7 +10,6 @@ from functions.shared import versions
 from functions.shared.serving.connections import EF_SEARCH, prepare
 from functions.shared.serving.store import Store as Tables
 from tests.functions.conftest import Store
-from tests.functions.lambdas import load
 from tests.functions.worlds import DIM, World, user_tower, world
 
 EASY, HARD = "20261101T000000Z-000001", "20261102T000000Z-000002"
@@ -47,10 +46,7 @@ def recall(store: Store, shop: World) -> float:
 
 def test_vectors_that_lie_badly_are_searched_further_and_the_recall_is_kept_with_the_version(store: Store) -> None:
     shop = hard()
-    shop.publish(store.s3, store.bucket)
-    load(store.bucket, HARD)
-    world(EASY).publish(store.s3, store.bucket)
-    load(store.bucket, EASY)
+    store.serve(shop, world(EASY))
     prepare(store.connection)
     ef_search, measured = kept(store, HARD)
     assert ef_search is not None
@@ -65,8 +61,7 @@ def test_vectors_that_lie_badly_are_searched_further_and_the_recall_is_kept_with
 
 
 def test_a_version_that_an_earlier_release_loaded_is_searched_as_it_was(store: Store) -> None:
-    world(EASY).publish(store.s3, store.bucket)
-    load(store.bucket, EASY)
+    store.serve(world(EASY))
     store.connection.execute("ALTER TABLE recommender.model_version DROP ef_search, DROP index_recall")
     prepare(store.connection)
     Tables(store.connection, EASY, "cosine", DIM)
@@ -77,8 +72,7 @@ def test_a_version_that_an_earlier_release_loaded_is_searched_as_it_was(store: S
 
 def test_without_customers_the_items_searches_are_measured(store: Store) -> None:
     shop = world(EASY)
-    replace(shop, user_ids=[], users=shop.users[:0], recent={}).publish(store.s3, store.bucket)
-    load(store.bucket, EASY)
+    store.serve(replace(shop, user_ids=[], users=shop.users[:0], recent={}))
     assert kept(store, EASY) == (EF_SEARCH, 1.0)
 
 

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from functions.shared import versions
 from tests.functions.conftest import Store
-from tests.functions.lambdas import LIMIT, infer, load, request
+from tests.functions.lambdas import LIMIT, infer, request
 from tests.functions.worlds import world
 
 V1 = "20261101T000000Z-000001"
@@ -15,8 +15,7 @@ V1 = "20261101T000000Z-000001"
 
 def test_what_is_sold_out_after_the_load_is_in_no_list(store: Store) -> None:
     shop = world(V1)
-    shop.publish(store.s3, store.bucket)
-    load(store.bucket, V1)
+    store.serve(shop)
     asked = [request("near", items=["I1"]), request("nothing")]
     near, popular = infer(*asked)["responses"]
     gone = {listed[0]["id"] for listed in (_similar(near), near["recommended_items"], popular["recommended_items"])}
@@ -34,8 +33,7 @@ def test_what_is_sold_out_after_the_load_is_in_no_list(store: Store) -> None:
 
 def test_what_the_caller_excludes_is_in_no_list(store: Store) -> None:
     shop = world(V1)
-    shop.publish(store.s3, store.bucket)
-    load(store.bucket, V1)
+    store.serve(shop)
     hidden = shop.best(shop.vector("I1"), 3, ["I1"])
     asked = {**request("near", items=["I1"]), "exclude": [*hidden, "no such", "\0"]}
     popular = {**request("nothing"), "exclude": ["I59"], "similar": False}

@@ -11,38 +11,9 @@ from hypothesis import strategies as st
 
 from contracts.events import Strategy, original, replayed
 from emulator.program import ROOT
-from functions.shared.limits import ResponseTooLargeError
-from functions.shared.serving.requests import RequestError, read_request
-from functions.stream_transformation import event_source
 from functions.stream_transformation import handler as stream
 from functions.stream_transformation.inference import InferenceClient, InferenceError
-from tests.functions.lambdas import LIMIT, Context, LambdaService, deliver, firehose_event
-
-GOOD = json.dumps({"session_id": "s", "customer_number": 1, "browse_history": [{"product_code": "I1"}]}).encode()
-
-
-class Recommender(LambdaService):
-    """An inference function with no model: reads the requests as the real one does, and answers each the same."""
-
-    def __init__(self, size: int = 1) -> None:
-        super().__init__()
-        self.size = size
-
-    def run(self, event: Any) -> Any:
-        responses = []
-        for raw in event["requests"]:
-            try:
-                read_request(raw)
-                item = {"id": "x" * self.size, "score": 0.5}
-                good = {"recommended_items": [item], "similar_items": [], "strategy": "popular"}
-                responses.append({"id": raw["id"], **good})
-            except RequestError as error:
-                responses.append({"id": raw["id"], "error": str(error)})
-        answer = {"model_version": "v", "responses": responses}
-        if len(json.dumps(answer)) > 6_000_000:
-            raise ResponseTooLargeError("over 6 MB")
-        return answer
-
+from tests.functions.lambdas import GOOD, LIMIT, Context, Recommender, deliver, firehose_event
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
@@ -113,20 +84,6 @@ def test_a_malformed_event_fails_alone(poison: bytes) -> None:
 def test_an_event_of_a_hundred_levels_is_good() -> None:
     deep = b'{"session_id":"s","browse_history":[],"n":' + b"[" * 99 + b"]" * 99 + b"}"
     assert [result for result, _ in deliver(Recommender(), deep, GOOD)] == ["Ok", "Ok"]
-
-
-def test_an_event_that_inference_refuses_fails_alone() -> None:
-    class Choosy(Recommender):
-        def run(self, event: Any) -> Any:
-            answer = super().run(event)
-            answer["responses"][1] = {"id": answer["responses"][1]["id"], "error": "not this one"}
-            return answer
-
-    assert [result for result, _ in deliver(Choosy(), GOOD, GOOD, GOOD)] == ["Ok", "ProcessingFailed", "Ok"]
-    firehose, bucket = Firehose(), Bucket()
-    from_kinesis(firehose, GOOD, GOOD, bucket=bucket, service=Choosy())
-    assert [document["errorCode"] for document in bucket.kept()] == ["refused_by_inference"]
-    assert len(firehose.lines) == 1
 
 
 def test_what_an_event_brings_stays_byte_for_byte() -> None:
@@ -270,105 +227,6 @@ def test_missing_answers_are_no_answers() -> None:
 
     with pytest.raises(InferenceError, match="1 are missing"):
         deliver(Forgetful(), GOOD, GOOD, seconds=5.5)
-
-
-class Firehose:
-    """boto3's Firehose client: takes lines, refusing the first ones of each call while `refusals` last."""
-
-    def __init__(self, refusals: int = 0) -> None:
-        self.lines: list[bytes] = []
-        self.refusals = refusals
-
-    def put_record_batch(self, DeliveryStreamName: str, Records: list[dict[str, bytes]]) -> Any:
-        assert len(Records) <= 500
-        assert sum(len(record["Data"]) for record in Records) <= 4 * 1024 * 1024
-        responses = []
-        for record in Records:
-            if self.refusals:
-                self.refusals -= 1
-                responses.append({"ErrorCode": "ServiceUnavailableException"})
-            else:
-                self.lines.append(record["Data"])
-                responses.append({"RecordId": "r"})
-        return {"RequestResponses": responses}
-
-
-class Bucket:
-    """boto3's S3 client: keeps objects, or refuses them."""
-
-    def __init__(self, refuses: bool = False) -> None:
-        self.objects: dict[str, bytes] = {}
-        self.refuses = refuses
-
-    def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:
-        if self.refuses:
-            raise TimeoutError("S3")
-        self.objects[Key] = Body
-
-    def kept(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for body in self.objects.values() for line in body.split(b"\n") if line]
-
-
-def from_kinesis(
-    firehose: Firehose,
-    *data: bytes,
-    seconds: float = 60,
-    bucket: Bucket | None = None,
-    service: LambdaService | None = None,
-) -> Any:
-    stream._client = InferenceClient("inference", LIMIT, service or Recommender())
-    stream._writer = event_source.DeliveryStream("delivery", firehose)
-    stream._bucket = event_source.FailureBucket("failures", bucket or Bucket())
-    records = [
-        {
-            "eventID": f"shardId-000000000000:49{n:04}",
-            "kinesis": {
-                "sequenceNumber": f"49{n:04}",
-                "data": base64.b64encode(content).decode(),
-                "partitionKey": "p",
-                "approximateArrivalTimestamp": 1_700_000_000.5,
-            },
-        }
-        for n, content in enumerate(data)
-    ]
-    return stream.handler({"Records": records}, Context(seconds))
-
-
-def test_as_an_event_source_it_puts_every_line_once_also_when_firehose_refuses_some() -> None:
-    firehose = Firehose(refusals=7)
-    assert from_kinesis(firehose, *[GOOD] * 1100) == {"batchItemFailures": []}
-    ids = [json.loads(line)["event_id"] for line in firehose.lines]
-    assert sorted(ids) == [f"49{n:04}" for n in range(1100)]
-
-
-def test_as_an_event_source_it_keeps_what_can_never_succeed_and_holds_up_nobody() -> None:
-    firehose, bucket = Firehose(), Bucket()
-    too_large = json.dumps({**json.loads(GOOD), "note": "n" * 1_024_000}).encode()
-    batch = [b"bad", GOOD, b'{"session_id": 1}', too_large, GOOD]
-    for _ in range(2):  # also when Lambda sends the batch again
-        assert from_kinesis(firehose, *batch, bucket=bucket) == {"batchItemFailures": []}
-    assert [json.loads(line)["event_id"] for line in firehose.lines] == ["490001", "490004"] * 2
-    assert [(line["errorCode"], line["sequenceNumber"], line["shardId"]) for line in bucket.kept()] == [
-        ("not_json", "490000", "shardId-000000000000"),
-        ("wrong_shape", "490002", "shardId-000000000000"),
-        ("line_over_1000_kb", "490003", "shardId-000000000000"),
-    ]
-    assert [base64.b64decode(line["rawData"]) for line in bucket.kept()] == [b"bad", b'{"session_id": 1}', too_large]
-    assert {line["arrivalTimestamp"] for line in bucket.kept()} == {1_700_000_000_500}
-    (key,) = bucket.objects
-    assert key == "processing-failed/2023/11/14/22/shardId-000000000000-490000.json"
-
-
-def test_as_an_event_source_a_batch_whose_poison_cannot_be_kept_is_raised() -> None:
-    firehose = Firehose()
-    with pytest.raises(TimeoutError, match="S3"):
-        from_kinesis(firehose, GOOD, b"bad", bucket=Bucket(refuses=True))
-    assert not firehose.lines
-
-
-def test_as_an_event_source_a_batch_that_firehose_never_takes_is_raised() -> None:
-    with pytest.raises(event_source.DeliveryError, match="ServiceUnavailable"):
-        from_kinesis(Firehose(refusals=10_000), GOOD, seconds=5.5)
 
 
 def test_logs_hold_no_personal_data(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,8 +14,8 @@ from functions.shared.limits import PAYLOAD_BYTES
 from functions.stream_transformation import event_source
 from functions.stream_transformation import handler as stream
 from functions.stream_transformation.inference import InferenceClient
-from tests.functions.lambdas import LIMIT, Context, firehose_event, packed
-from tests.functions.test_stream_records import GOOD, Bucket, Firehose, Recommender
+from tests.functions.lambdas import GOOD, LIMIT, Context, Recommender, firehose_event, packed
+from tests.functions.test_event_source_records import Bucket, Firehose
 from tests.fuzz import TIMEOUT, for_a_while
 
 pytestmark = pytest.mark.timeout(TIMEOUT)
