@@ -17,8 +17,9 @@ from psycopg import sql
 
 from benchmarks import shop
 from contracts.artifacts import ITEM_TOWER, Manifest
+from contracts.mysql_connection import Login
 from emulator.mariadb import MariaDB
-from functions.catalog_refresh.login import SourceLogin, connected
+from functions.catalog_refresh.login import connected
 from functions.catalog_refresh.refresh import Report, refresh
 from functions.catalog_refresh.source import SourceItems
 from functions.shared import versions
@@ -47,10 +48,10 @@ class Source:
     """A shop's products in MariaDB."""
 
     def __init__(self, server: MariaDB) -> None:
-        self.login = SourceLogin(server.host, server.port, "shop", "benchmark", shop.PASSWORD)
+        self.login = Login(server.host, server.port, "shop", "benchmark", shop.PASSWORD)
 
     def execute(self, *statements: str) -> None:
-        login = {"host": self.login.host, "port": self.login.port, "user": self.login.user}
+        login = {"host": self.login.host, "port": self.login.port, "user": self.login.username}
         with pymysql.connect(**login, password=self.login.password, autocommit=True) as made, made.cursor() as cursor:
             for statement in ("CREATE DATABASE IF NOT EXISTS shop", "USE shop", *statements):
                 cursor.execute(statement)

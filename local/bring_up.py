@@ -5,9 +5,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.mysql_connection import Login
 from emulator.errors import LocalRunError
 from local import folder, glue_stage, source, training_stage
-from local.login import Login
 from local.options import Options
 from local.session import Deployment, deploy, running_services
 from local.shop import Shop, read_shop

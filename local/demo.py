@@ -8,12 +8,12 @@ from pathlib import Path
 from rich.console import Console
 
 from contracts.events import RECOMMENDED, TYPE, EventType
+from contracts.mysql_connection import Login
 from emulator.errors import LocalRunError
 from local import keep
 from local.bring_up import brought_up
 from local.events import Event, describe, make_events
 from local.followups import FollowUps
-from local.login import Login
 from local.options import Options
 from local.session import Deployment
 from local.shop import Shop

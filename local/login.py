@@ -1,78 +1,18 @@
-"""Access to the shop's MySQL: a login, its URL, and connections."""
+"""Access to the shop's MySQL from the command line: the URL of a login, and connections."""
 
-import contextlib
 import re
-import ssl
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import pymysql
-import pymysql.cursors
+from pymysql.connections import Connection
 
+from contracts import mysql_connection
+from contracts.mysql_connection import MYSQL_PORT, TLS_MODES, Login, Tls
 from emulator.errors import LocalRunError
-
-MYSQL_PORT = 3306
-CONNECT_SECONDS = 10
-TLS_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
-"""Values of mysql's `--ssl-mode`. The default is PREFERRED: encrypted if the server can."""
-
-
-@dataclass(frozen=True)
-class Tls:
-    """The options `--ssl-mode` and `--ssl-ca` of mysql's client ("Command Options for Encrypted Connections")."""
-
-    mode: str = "PREFERRED"
-    ca: str = ""
-    """A file with the authorities' certificates (PEM), if the mode verifies the server's certificate."""
-
-    @property
-    def verifies(self) -> bool:
-        return self.mode.startswith("VERIFY")
-
-    @property
-    def jdbc_options(self) -> str:
-        """Parameters for the driver of this machine's job, MariaDB's 2.7, which has no `sslMode` (its page "TLS
-        parameters").
-
-        It lacks PREFERRED too, which is replaced before (`settled`).
-        """
-        if self.mode == "DISABLED":
-            return ""
-        if not self.verifies:
-            return "useSsl=true&trustServerCertificate=true"
-        any_host = "&disableSslHostnameVerification=true" if self.mode == "VERIFY_CA" else ""
-        return f"useSsl=true&serverSslCert={self.ca}{any_host}"
-
-    def context(self) -> ssl.SSLContext | None:
-        """Returns the settings of Python's connections, None for PREFERRED, their default. Raises `OSError` for a file
-        that is no PEM."""
-        if self.mode in ("DISABLED", "PREFERRED"):
-            return None
-        context = ssl.create_default_context(cafile=self.ca or None)
-        context.verify_flags &= (
-            ~ssl.VERIFY_X509_STRICT
-        )  # The certificates of authorities that servers generate themselves lack extensions.
-        context.check_hostname = self.mode == "VERIFY_IDENTITY"
-        context.verify_mode = ssl.CERT_REQUIRED if self.verifies else ssl.CERT_NONE
-        return context
-
-
-@dataclass(frozen=True)
-class Login:
-    """Address and login of a MySQL database."""
-
-    host: str
-    port: int
-    database: str
-    username: str
-    password: str = field(repr=False)
-    tls: Tls = Tls()
-
-    def __str__(self) -> str:
-        return f"{self.username}@{self.host}:{self.port}/{self.database}"
 
 
 def parse_url(url: str, ask_password: Callable[[str], str] = lambda who: "") -> Login:
@@ -137,27 +77,20 @@ def settled(login: Login) -> Login:
         return replace(login, tls=Tls("REQUIRED" if connection._secure else "DISABLED"))
 
 
-@contextlib.contextmanager
-def connected(login: Login) -> Iterator["pymysql.connections.Connection[Any]"]:
+def connected(login: Login) -> AbstractContextManager["Connection[Any]"]:
     """Connects to the shop's database. Raises `LocalRunError` if it cannot be reached, or the connection breaks off."""
-    try:
-        connection = pymysql.connect(
-            host=login.host,
-            port=login.port,
-            user=login.username,
-            # The package would encode a text as Latin-1; servers take the password's bytes as they are, in UTF-8.
-            password=login.password.encode(),
-            database=login.database,
-            charset="utf8mb4",
-            connect_timeout=CONNECT_SECONDS,
-            ssl=login.tls.context(),
-            ssl_disabled=login.tls.mode == "DISABLED",
-        )
-    except (pymysql.err.MySQLError, OSError, RuntimeError) as error:
-        raise LocalRunError(f"source database {login}: cannot be reached: {error.args[-1]}") from error
-    try:
-        yield connection
-    except pymysql.err.MySQLError as error:
-        raise LocalRunError(f"source database {login}: {error.args[-1]}") from error
-    finally:
-        connection.close()
+    return mysql_connection.connected(login, failure=LocalRunError)
+
+
+def jdbc_options(tls: Tls) -> str:
+    """Returns parameters for the driver of this machine's job, MariaDB's 2.7, which has no `sslMode` (its page "TLS
+    parameters").
+
+    It lacks PREFERRED too, which is replaced before (`settled`).
+    """
+    if tls.mode == "DISABLED":
+        return ""
+    if not tls.verifies:
+        return "useSsl=true&trustServerCertificate=true"
+    any_host = "&disableSslHostnameVerification=true" if tls.mode == "VERIFY_CA" else ""
+    return f"useSsl=true&serverSslCert={tls.ca}{any_host}"

@@ -11,10 +11,11 @@ from typing import Any, NoReturn
 
 from contracts import dataset_file
 from contracts.dataset import Dataset
+from contracts.mysql_connection import Login
 from emulator.errors import LocalRunError
 from emulator.program import ROOT, Stack, read_stack
 from local.events import Event, read_events
-from local.login import Login, parse_url, settled
+from local.login import jdbc_options, parse_url, settled
 
 PASSWORD_VARIABLE = "SOURCE_PASSWORD"  # noqa: S105  (a variable's name)
 """The variable with the password of `--source` if the URL has none: other users of a machine can see command lines."""
@@ -142,7 +143,7 @@ def _overrides(given: argparse.Namespace, source: Login | None) -> dict[str, obj
             "source.database": source.database,
             "source.username": source.username,
             "source.password": source.password,
-            "source.options": source.tls.jdbc_options,
+            "source.options": jdbc_options(source.tls),
         }
     return overrides
 

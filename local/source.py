@@ -12,11 +12,12 @@ from pymysql.cursors import Cursor
 from contracts.columns import KeyType
 from contracts.dataset import Dataset
 from contracts.mysql_columns import read_schema
+from contracts.mysql_connection import Login
 from contracts.source_rows import quoted
 from emulator.errors import LocalRunError
 from local import dump as dump_file
 from local.check import columns
-from local.login import Login, connected
+from local.login import connected
 
 MAX_KEY_LENGTH = 191
 """The most characters of a text key in the ratings table: an index of utf8mb4 takes as many in every version of

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pymysql
 import pytest
 
+from contracts.mysql_connection import Login, connected
 from emulator import mariadb
 from emulator.mariadb import MariaDB
-from local.shop import Login
 
 MASTER = ("admin", "master-password")
 
@@ -61,17 +60,7 @@ def new_database(server: MariaDB) -> Login:
 
 def execute(login: Login, statements: Iterable[str]) -> list[tuple[object, ...]]:
     """Runs the statements and returns the last one's rows."""
-    with (
-        pymysql.connect(
-            host=login.host,
-            port=login.port,
-            user=login.username,
-            password=login.password,
-            database=login.database,
-            autocommit=True,
-        ) as connection,
-        connection.cursor() as cursor,
-    ):
+    with connected(login, autocommit=True) as connection, connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
         return list(cursor.fetchall())

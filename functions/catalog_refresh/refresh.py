@@ -10,7 +10,8 @@ import psycopg
 
 from contracts.artifacts import Manifest, read_manifest
 from contracts.dataset import Dataset
-from functions.catalog_refresh.login import SourceLogin, connected
+from contracts.mysql_connection import Login
+from functions.catalog_refresh.login import connected
 from functions.catalog_refresh.source import SourceItems
 from functions.catalog_refresh.version_items import TOWER_ERRORS, VanishedError, VersionItems
 from functions.shared import vectors, versions
@@ -45,7 +46,7 @@ class Report:
     """False where the time was up before all rows were read: the next refresh finds what this one wrote."""
 
 
-def refresh(connection: Connection, bucket: ArtifactBucket, login: SourceLogin, deadline: Deadline) -> Report:
+def refresh(connection: Connection, bucket: ArtifactBucket, login: Login, deadline: Deadline) -> Report:
     """Refreshes the active version and those published after it. Raises `SourceError` and psycopg's connection
     errors."""
     report = Report()

@@ -1,11 +1,10 @@
 """Lambda: fills a trial stack's source database with the sample shop, once, from inside the VPC."""
 
-import ssl
 from typing import Any
 
-import pymysql
 from pymysql.cursors import Cursor
 
+from contracts.mysql_connection import Login, Tls, connected
 from functions.shared import environment
 from functions.shared.hosts import is_loopback
 from functions.shared.telemetry import logger_of
@@ -19,8 +18,7 @@ logger = logger_of(FUNCTION)
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _: Any) -> dict[str, Any]:
     """`{"seed": …}` → how many rows each table has. A database that has tables is left as it is."""
-    connection = _connect(environment.source())
-    with connection, connection.cursor() as cursor:
+    with connected(_login(environment.source())) as connection, connection.cursor() as cursor:
         cursor.execute("SHOW TABLES")
         seeded = not cursor.fetchall()
         if seeded:
@@ -34,19 +32,10 @@ def handler(event: dict[str, Any], _: Any) -> dict[str, Any]:
     return {"seeded": seeded, "rows": counts}
 
 
-def _connect(database: environment.Database) -> "pymysql.connections.Connection[Cursor]":
+def _login(database: environment.Database) -> Login:
     # A database that the stack has just made, by its address in a private network: encrypted, not verified.
-    encrypted = ssl._create_unverified_context()  # noqa: S323
-    return pymysql.connect(
-        host=database.host,
-        port=database.port,
-        user=database.user,
-        password=database.password or "",
-        database=database.name,
-        charset="utf8mb4",
-        connect_timeout=30,
-        ssl=None if is_loopback(database.host) else encrypted,
-    )
+    tls = Tls("PREFERRED" if is_loopback(database.host) else "REQUIRED")
+    return Login(database.host, database.port, database.name, database.user, database.password or "", tls)
 
 
 def _count(cursor: Cursor, table: str) -> int:

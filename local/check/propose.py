@@ -11,6 +11,7 @@ from typing import Any
 import pymysql
 
 from contracts.column_types import Family
+from contracts.mysql_connection import Login
 from contracts.source_rows import quoted
 from emulator.errors import LocalRunError
 from local.check.names import (
@@ -26,7 +27,6 @@ from local.check.names import (
     only_of,
 )
 from local.check.relations import Interactions, Link, Source, rating_of
-from local.login import Login
 
 MOST_VALUES = 200
 """The most different values of a useful text column. One with more, and more than a third of the rows, is left out: its

@@ -7,9 +7,9 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from contracts.mysql_connection import Login, SourceError
 from emulator.mariadb import MariaDB
 from emulator.process import LOOPBACK
-from local.shop import Login
 from tests.databases import execute
 
 
@@ -20,7 +20,7 @@ def test_the_programs_master_user_logs_in_and_finds_its_data_again_after_a_resta
     try:
         execute(login, ["CREATE TABLE kept (id INT)", "INSERT INTO kept VALUES (7)"])
         server.stop()
-        with pytest.raises(pymysql.err.OperationalError):
+        with pytest.raises(SourceError, match="cannot be reached"):
             execute(login, ["SELECT 1"])
         server.start()
         assert execute(login, ["SELECT id FROM kept"]) == [(7,)]

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from contracts import dataset_file
-from local.login import Login
+from contracts.mysql_connection import Login
 from tests.etl import shops
 from tests.local.shops import N_ITEMS, fill, visits
 from tests.local.test_check import documented

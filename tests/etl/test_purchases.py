@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from contracts import dataset_file
-from local.shop import Login
+from contracts.mysql_connection import Login
 from tests.databases import execute
 from tests.etl import connector_j, shops
 

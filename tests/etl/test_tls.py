@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from contracts.mysql_connection import Login
 from emulator.errors import LocalRunError
 from etl.mysql import Source
-from local.login import Login, connected, parse_url, settled
+from local.login import connected, jdbc_options, parse_url, settled
 from tests.databases import MASTER, make_certificate, running_tls_mariadb
 from tests.etl.shops import MARIADB_DRIVER
 
@@ -29,7 +30,7 @@ def by_python(login: Login) -> str:
 
 
 def by_the_job(spark: SparkSession, login: Login) -> str:
-    url = f"jdbc:mysql://{login.host}:{login.port}/{login.database}?{login.tls.jdbc_options}"
+    url = f"jdbc:mysql://{login.host}:{login.port}/{login.database}?{jdbc_options(login.tls)}"
     row = Source(url, login.username, login.password, MARIADB_DRIVER).query(spark, CIPHER).first()
     assert row is not None
     return str(row["cipher"])

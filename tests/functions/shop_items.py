@@ -7,10 +7,10 @@ from typing import Any
 
 from psycopg import sql
 
+from contracts.mysql_connection import Login
 from functions.catalog_refresh import handler
 from functions.shared import versions
 from functions.shop_seeder.sample_shop.sql import TABLES
-from local.shop import Login
 from tests.databases import execute
 from tests.functions.conftest import Store
 from tests.functions.lambdas import Context

@@ -7,10 +7,9 @@ import numpy as np
 import psycopg
 import pytest
 
+from contracts.mysql_connection import Login, SourceError
 from functions.catalog_refresh import handler
-from functions.catalog_refresh.login import SourceError
 from functions.shared import loader_lock
-from local.shop import Login
 from tests.functions.conftest import Store
 from tests.functions.lambdas import act, infer, load, request
 from tests.functions.shop_items import LOGIN_KEY, ShopItems, shop_items

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from contracts.dataset import Dataset
-from functions.catalog_refresh.login import SourceError, SourceLogin, connected, read_login, tls
+from contracts.mysql_connection import Login, SourceError
+from functions.catalog_refresh.login import connected, read_login, tls_of
 from functions.catalog_refresh.source import KEY_TWICE, SourceItems
-from local.shop import Login
 from tests.databases import MASTER, execute, make_certificate, running_tls_mariadb
 from tests.etl.test_column_types import CASES, EXPECTED, OTHER, SPEC, Rejected, name, things  # noqa: F401  (a fixture)
 
 
-def source_login(login: Login, **options: str) -> SourceLogin:
+def source_login(login: Login, **options: str) -> Login:
     url = f"jdbc:mysql://{login.host}:{login.port}/{login.database}?" + "&".join(f"{k}={v}" for k, v in options.items())
     content = json.dumps({"url": url, "username": login.username, "password": login.password})
     return read_login(content.encode(), "login.json")
@@ -92,7 +92,7 @@ def test_the_server_is_verified_where_the_options_ask_for_it(tmp_path: Path) -> 
     ],
 )
 def test_the_options_of_both_drivers_say_how_to_encrypt(options: dict[str, str], mode: str) -> None:
-    assert tls(options)[0] == mode
+    assert tls_of(options).mode == mode
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from local.login import Login
+from contracts.mysql_connection import Login
 from tests.databases import execute
 from tests.training import worlds
 

@@ -8,9 +8,9 @@ from unittest import mock
 
 import pytest
 
+from contracts.mysql_connection import Login
 from emulator.program import read_stack
 from functions.shop_seeder.sample_shop.sql import TABLES
-from local.login import Login
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming
 from operations.api import Client

@@ -7,11 +7,11 @@ from urllib.parse import quote
 import pytest
 
 from contracts import dataset_file
+from contracts.mysql_connection import Login
 from emulator.program import ROOT
 from functions.shop_seeder.sample_shop import generate
 from functions.shop_seeder.sample_shop.sql import statements
 from local.__main__ import main
-from local.login import Login
 from local.shop import read_customer, read_names, read_shop
 from local.source import load_dump
 from tests.databases import execute

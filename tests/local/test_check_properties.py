@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from contracts.columns import KeyType, Kind
+from contracts.mysql_connection import Login
 from contracts.source_rows import quoted
 from local.__main__ import main
-from local.login import Login
 from tests.databases import execute
 from tests.etl.test_column_types import CASES, Case
 from tests.local.test_check import url

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from contracts.mysql_connection import Login
 from emulator.errors import LocalRunError
 from local.dump import load, translated
-from local.login import Login
 from tests.databases import execute
 
 # What mysqldump of MySQL 8.0 and 8.4 writes around and into a table ("mysqldump", "CREATE TABLE" of MySQL's manual).
