@@ -3,7 +3,7 @@
 import json
 import random
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +72,7 @@ def read_events(path: Path) -> list[Event]:
         raise LocalRunError(str(error)) from error
 
 
-def put_events(
-    kinesis: Any, stream_name: str, events: Sequence[Event], progress: Callable[[int], None] = lambda _: None
-) -> list[str]:
+def put_events(kinesis: Any, stream_name: str, events: Sequence[Event]) -> list[str]:
     """Puts events on the stream, in order, and returns their sequence numbers. Raises `LocalRunError` if it
     takes no more."""
     records = [
@@ -82,7 +80,7 @@ def put_events(
         for index, event in enumerate(events)
     ]
     try:
-        return put_records(kinesis, stream_name, records, progress)
+        return put_records(kinesis, stream_name, records)
     except StreamBusyError as error:
         raise LocalRunError(str(error)) from error
 

@@ -21,11 +21,11 @@ def put_records(
     kinesis: Any,
     stream: str,
     records: Sequence[Mapping[str, Any]],
-    progress: Callable[[int], None] = lambda _: None,
+    note_taken: Callable[[Sequence[int]], None] = lambda _: None,
 ) -> list[str]:
     """Puts entries of PutRecords requests on the stream (a name), in order, and returns their sequence numbers.
 
-    `progress` is told after each request how many are taken. Raises `StreamBusyError`.
+    `note_taken` gets after each request the indexes of the records that it took. Raises `StreamBusyError`.
     """
     numbers: dict[int, str] = {}
     waiting = list(range(len(records)))
@@ -34,10 +34,11 @@ def put_records(
         batch = waiting[:MAX_PUT_RECORDS]
         answers = kinesis.put_records(StreamName=stream, Records=[records[index] for index in batch])["Records"]
         results = dict(zip(batch, answers, strict=True))
-        numbers |= {i: result["SequenceNumber"] for i, result in results.items() if not result.get("ErrorCode")}
-        refused = [index for index in batch if index not in numbers]
+        taken = {i: result["SequenceNumber"] for i, result in results.items() if not result.get("ErrorCode")}
+        refused = [index for index in batch if index not in taken]
+        numbers |= taken
         waiting = refused + waiting[MAX_PUT_RECORDS:]
-        progress(len(numbers))
+        note_taken(list(taken))
         if len(refused) < len(batch):
             backoff = _backoff()
         if refused and not backoff.wait():

@@ -18,9 +18,8 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,9 @@ from contracts.batches import split
 from contracts.events import FAILED_PREFIX, MAX_PUT_BYTES, MAX_PUT_RECORDS, MAX_RECORD_BYTES
 from operations import run_note
 from operations.failed_events import TOO_LARGE, UNREADABLE, FailedEvent, read_documents
+from operations.put_records import StreamBusyError, put_records
 from operations.run_note import NoRunError
 
-MAX_TRIES = 8
 REPLAYED_PREFIX = "replayed/"
 
 REFUSED, AGAIN = "refused_by_the_stream", "failed_again"
@@ -69,11 +68,10 @@ def replay(
     stream: str,
     codes: Sequence[str] = (),
     again: bool = False,
-    sleep: Callable[[float], object] = time.sleep,
 ) -> Replayed:
     """Replays all documents under the prefix, or those of some error codes, onto the stream (a name).
 
-    Raises `ReplayError` if the stream stays too busy. The events that it took are noted, and the next run continues.
+    Raises `StreamBusyError` if the stream takes no more. The events that it took are noted, and the next run continues.
     """
     done = Replayed()
     noted = set(_keys(s3, bucket, REPLAYED_PREFIX + prefix))
@@ -103,7 +101,7 @@ def replay(
         n_before = len(went)
         try:
             for batch in split(sendable, lambda event: event.size, MAX_PUT_BYTES, MAX_PUT_RECORDS):
-                _put(kinesis, stream, batch, went, place, done, sleep)
+                _put(kinesis, stream, batch, went, place, done)
         finally:
             if len(went) > n_before:
                 s3.put_object(Bucket=bucket, Key=note, Body=json.dumps(sorted(went)).encode())
@@ -137,48 +135,28 @@ def _read(s3: Any, bucket: str, key: str) -> bytes:
     return body
 
 
-def _put(
-    kinesis: Any,
-    stream: str,
-    events: list[FailedEvent],
-    went: set[str],
-    place: str,
-    done: Replayed,
-    sleep: Callable[[float], object],
-) -> None:
-    """Puts events on the stream.
+def _put(kinesis: Any, stream: str, events: Sequence[FailedEvent], went: set[str], place: str, done: Replayed) -> None:
+    """Puts events on the stream. A request that it never takes is halved, down to the record that causes it."""
+    waiting = dict(enumerate(events))
 
-    PutRecords may take some records and refuse others for now: those are put again. A request that it never takes is
-    halved, down to the record that causes it.
-    """
-    reason = ""
-    for attempt in range(MAX_TRIES):
-        try:
-            answer = kinesis.put_records(StreamName=stream, Records=[event.record for event in events])
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in ("ValidationException", "InvalidArgumentException"):
-                raise
-            if len(events) == 1:
-                done.left[REFUSED] += 1
-                done.problems.append(f"{place}: event {events[0].event_id}: {error}")
-                return
-            middle = len(events) // 2
-            for half in (events[:middle], events[middle:]):
-                _put(kinesis, stream, half, went, place, done, sleep)
+    def note(taken: Sequence[int]) -> None:
+        gone = [waiting.pop(index) for index in taken]
+        went.update(event.event_id for event in gone)
+        done.events.update(event.code for event in gone)
+
+    try:
+        put_records(kinesis, stream, [event.record for event in events], note)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("ValidationException", "InvalidArgumentException"):
+            raise
+        rest = list(waiting.values())
+        if len(rest) == 1:
+            done.left[REFUSED] += 1
+            done.problems.append(f"{place}: event {rest[0].event_id}: {error}")
             return
-        results = list(zip(events, answer["Records"], strict=True))
-        taken = [event for event, result in results if not result.get("ErrorCode")]
-        went.update(event.event_id for event in taken)
-        done.events.update(event.code for event in taken)
-        refused = [(event, result) for event, result in results if result.get("ErrorCode")]
-        if not refused:
-            return
-        events = [event for event, _ in refused]
-        reason = f"{refused[0][1]['ErrorCode']}: {refused[0][1].get('ErrorMessage', '')}"
-        sleep(min(0.1 * 2.0**attempt, 5.0))
-    raise ReplayError(
-        f"stream {stream} refused {len(events)} records {MAX_TRIES} times ({reason}): run the replay again later"
-    )
+        middle = len(rest) // 2
+        for half in (rest[:middle], rest[middle:]):
+            _put(kinesis, stream, half, went, place, done)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -193,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         session = boto3.Session()
         s3, kinesis = session.client("s3"), session.client("kinesis")
         done = replay(s3, kinesis, chosen.bucket, chosen.prefix, chosen.stream, chosen.code, chosen.again)
-    except (ReplayError, NoRunError, ClientError, BotoCoreError) as error:
+    except (ReplayError, StreamBusyError, NoRunError, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{done.files} files read; {done.events.total()} events put back on {chosen.stream} ({_told(done.events)})")

@@ -1,96 +1,25 @@
 """Replay: what could not be processed goes back on the stream, and nobody who deduplicates sees a double."""
 
-import base64
 import gzip
 import json
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contracts.events import original
 from functions.stream_transformation.event_source import FailureBucket
 from functions.stream_transformation.transform import Raw
 from operations.failed_events import read_documents
-from operations.replay import MAX_TRIES, ReplayError, main, replay
+from operations.replay import main, replay
 from operations.run_note import RUN_NOTE, noted_run
-from tests.emulator.aws import Aws, FakeClock
 from tests.functions.lambdas import packed
+from tests.operations.replay_setup import EVENT, Setup, document, event, invocation_record, sent, setup_fixture  # noqa: F401
 
 OF_ITSELF = "Lambda.ProcessingFailedStatus"
-
-
-def event(session: str) -> bytes:
-    return json.dumps({"session_id": session, "browse_history": []}).encode()
-
-
-EVENT = event("s1")
-
-
-def document(data: bytes, arrival_ms: int = 1_700_000_000_000, code: str = "Lambda.FunctionError") -> bytes:
-    """A line of a processing-failed file, in Firehose's documented format."""
-    fields = {
-        "attemptsMade": 4,
-        "arrivalTimestamp": arrival_ms,
-        "errorCode": code,
-        "errorMessage": "The Lambda function was successfully invoked but it returned an error result.",
-        "attemptEndingTimestamp": arrival_ms + 60_000,
-        "rawData": base64.b64encode(data).decode(),
-        "lambdaArn": "arn:aws:lambda:us-east-1:111122223333:function:transform:live",
-    }
-    return json.dumps(fields).encode() + b"\n"
-
-
-def invocation_record(data: bytes, sequence_number: str) -> bytes:
-    """A file of an event source mapping's failure bucket."""
-    record = {"kinesis": {"data": base64.b64encode(data).decode(), "sequenceNumber": sequence_number}}
-    condition = {"requestContext": {"condition": "RetryAttemptsExhausted"}}
-    return json.dumps(condition | {"payload": {"Records": [record]}}).encode()
-
-
-class Setup:
-    def __init__(self, aws: Aws) -> None:
-        self.aws = aws
-        self.stream_arn = aws.stream(shards=2)
-        self.stream = self.stream_arn.rsplit("/", 1)[-1]
-        self.bucket = aws.bucket()
-
-    def keep(self, key: str, body: bytes) -> None:
-        self.aws.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
-
-    def on_stream(self) -> list[dict[str, Any]]:
-        kinesis = self.aws.client("kinesis")
-        records = []
-        for shard in kinesis.list_shards(StreamARN=self.stream_arn)["Shards"]:
-            iterator = kinesis.get_shard_iterator(
-                StreamARN=self.stream_arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-            )["ShardIterator"]
-            behind = True
-            while behind:
-                answer = kinesis.get_records(ShardIterator=iterator)
-                records += answer["Records"]
-                iterator, behind = answer["NextShardIterator"], answer["MillisBehindLatest"] > 0 and answer["Records"]
-        return records
-
-    def replay(self, *codes: str, again: bool = False) -> Any:
-        s3, kinesis = self.aws.client("s3"), self.aws.client("kinesis")
-        return replay(s3, kinesis, self.bucket, "processing-failed/", self.stream, codes, again)
-
-
-@pytest.fixture
-def setup(aws: Aws) -> Setup:
-    return Setup(aws)
-
-
-def sent(record: Mapping[str, Any]) -> tuple[bytes, str | None]:
-    """The bytes and the id of a replayed event that is on the stream."""
-    return original(record["Data"])
 
 
 @pytest.mark.parametrize(
@@ -298,75 +227,6 @@ def test_the_command_asks_for_what_it_needs(capsys: pytest.CaptureFixture[str], 
     assert "expected --bucket and --stream" in capsys.readouterr().err
     assert main(["--run", str(tmp_path)]) == 1
     assert str(tmp_path) in capsys.readouterr().err
-
-
-class Throttled:
-    """A stream that refuses every record but the first of each request, `times` times."""
-
-    def __init__(self, times: int) -> None:
-        self.times = times
-        self.taken: list[bytes] = []
-
-    def put_records(self, StreamName: str, Records: list[Mapping[str, Any]]) -> dict[str, Any]:
-        take = len(Records) if self.times <= 0 else 1
-        self.times -= 1
-        self.taken += [record["Data"] for record in Records[:take]]
-        refused = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow down"}
-        return {"Records": [{}] * take + [refused] * (len(Records) - take)}
-
-
-@pytest.mark.parametrize("times", [0, 3, 100])
-def test_records_that_a_throttled_stream_refuses_are_put_again_each_once(setup: Setup, times: int) -> None:
-    sessions = 20
-    lines = b"".join(document(event(f"s{n}")) for n in range(sessions))
-    setup.keep("processing-failed/a", lines)
-    stream = Throttled(times)
-    call = (setup.aws.client("s3"), stream, setup.bucket, "processing-failed/", "events", (), False, FakeClock().sleep)
-    if times < MAX_TRIES:
-        replay(*call)
-        assert len(set(stream.taken)) == len(stream.taken) == sessions
-    else:
-        with pytest.raises(ReplayError, match="refused 12 records 8 times"):
-            replay(*call)
-
-
-class Choosy:
-    """A stream that takes no request with a certain record in it."""
-
-    def __init__(self, refused: bytes) -> None:
-        self.refused = refused
-        self.taken: list[bytes] = []
-
-    def put_records(self, StreamName: str, Records: list[Mapping[str, Any]]) -> dict[str, Any]:
-        contents = [sent(record)[0] for record in Records]
-        if self.refused in contents:
-            raise ClientError({"Error": {"Code": "InvalidArgumentException", "Message": "no"}}, "PutRecords")
-        self.taken += contents
-        return {"Records": [{}] * len(Records)}
-
-
-def test_a_record_that_the_stream_refuses_costs_no_other(setup: Setup) -> None:
-    setup.keep("processing-failed/a", b"".join(document(event(f"s{n}")) for n in range(10)))
-    stream = Choosy(event("s6"))
-    done = replay(setup.aws.client("s3"), stream, setup.bucket, "processing-failed/", "events")
-    assert sorted(stream.taken) == [event(f"s{n}") for n in range(10) if n != 6]
-    assert (done.events.total(), done.left) == (9, {"refused_by_the_stream": 1})
-
-
-def test_a_run_that_stopped_goes_on_where_it_was(setup: Setup) -> None:
-    setup.keep("processing-failed/a", b"".join(document(event(f"s{n:02}")) for n in range(20)))
-    stream = Throttled(5)
-    call = (setup.aws.client("s3"), stream, setup.bucket, "processing-failed/", "events", (), False)
-
-    def give_up(seconds: float) -> None:
-        if stream.times == 0:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        replay(*call, sleep=give_up)
-    assert 0 < len(stream.taken) < 20
-    replay(*call)
-    assert len(set(stream.taken)) == len(stream.taken) == 20
 
 
 @given(st.binary(max_size=200))
