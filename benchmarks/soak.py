@@ -9,13 +9,12 @@ it was after the first tenth. Exit status 1 where one of this does not hold.
 import argparse
 import base64
 import json
-import random
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.memory import memory_by_part
+from benchmarks.soak_events import record_and_events
 from contracts.events import FAILED_PREFIX
 from emulator.program import read_stack
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming
 from operations.recommendations import RECOMMENDATIONS_PREFIX
-from tests.functions.lambdas import packed
 from tests.local.harness import make_artifacts, publish, version_name
 
 WAYS = ("firehose_transform", "event_source")
@@ -39,7 +38,6 @@ SETTINGS: dict[str, object] = {
     "stream.processor_buffer_seconds": 1,
     "stream.delivery_buffer_seconds": 1,
 }
-ODD = 0.01
 BATCH, MAX_WAITING = 250, 4000
 """The number of events put at once, and the most that are on their way."""
 RESTART_SECONDS = 2.0
@@ -48,27 +46,6 @@ PATIENCE_SECONDS = 120.0
 GROWTH_MB = 4.0
 """The most memory that a part may add after the first tenth: as much as batches differ by. Parts that keep all that
 went in, in brackets, are shown without a limit."""
-
-# Each is made of a number, so that no two have the same bytes.
-POISON: list[Callable[[int], bytes]] = [
-    lambda n: b"\xff\xfe%d" % n,
-    lambda n: b"{not json %d" % n,
-    lambda n: b"%d" % n,
-    lambda n: b'["a list", %d]' % n,
-    lambda n: b'{"session_id": "no history %d"}' % n,
-    lambda n: b'{"browse_history": [], "n": %d}' % n,
-    lambda n: b'{"session_id": "%d", "browse_history": "not a list"}' % n,
-    lambda n: b'{"session_id": "%d", "browse_history": [{"quantity": 1}]}' % n,
-    lambda n: b"[" * 5000 + b"%d" % n,
-]
-ODD_BUT_GOOD: list[Callable[[int], dict[str, Any]]] = [
-    lambda n: {"session_id": f"brings an id {n}", "browse_history": [], "event_id": "the same for all"},
-    lambda n: {"session_id": "\u2028" * 3 + str(n), "browse_history": [], "city": "\u2029\x85 Málaga"},
-    lambda n: {"session_id": f"large {n}", "browse_history": [], "note": "я" * 20_000},
-    lambda n: {"session_id": f"nobody {n}", "customer_number": "A 1", "browse_history": [{"product_code": "?"}] * 900},
-    lambda n: {"session_id": f"tags {n}", "browse_history": [], "city": ["a"] * 500, "credit_limit": -1e300},
-    lambda n: {"session_id": "s" * 300 + str(n), "customer_number": None, "browse_history": []},
-]
 
 
 def main() -> int:
@@ -196,7 +173,7 @@ class _Run:
     def _put_batch(self, n: int) -> None:
         records, expected = [], []
         for number in range(self._put, self._put + n):
-            data, parts = _record(number)
+            data, parts = record_and_events(number)
             records.append({"Data": data, "PartitionKey": str(number)})
             expected.append(parts)
         answer = self._kinesis.put_records(StreamName=self._stream, Records=records)
@@ -249,26 +226,6 @@ class _Run:
     def _sample(self) -> None:
         self._soak.memory.append(memory_by_part())
         self._console.print(f"{self._soak.way}: {self._soak.came.total():,} came back, {self._soak.kept.total()} kept")
-
-
-def _record(number: int) -> tuple[bytes, list[bytes | None]]:
-    """Returns a record, and for each of its events the bytes that must be kept (None: it must come back)."""
-    dice = random.Random(number)
-    if dice.random() >= ODD:
-        history = [
-            {"product_code": f"S10_{dice.randrange(40)}", "quantity": "1", "in_shopping_cart": n == 0} for n in range(3)
-        ]
-        event = {"session_id": f"session-{number}", "customer_number": dice.randrange(60), "browse_history": history}
-        return json.dumps(event).encode(), [None]
-    kind = dice.randrange(3)
-    if kind == 0:
-        poison = dice.choice(POISON)(number)
-        return poison, [poison]
-    good = json.dumps(dice.choice(ODD_BUT_GOOD)(number)).encode()
-    if kind == 1:
-        return good, [None]
-    poison = dice.choice(POISON)(number)
-    return packed(good, poison, good), [None, poison, None]
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from emulator.async_invoke import RefusedError
 from emulator.clock import Clock, InterruptedWaitError, SystemClock
 from emulator.errors import LocalRunError
+from emulator.event_permissions import check_target
 from emulator.event_targets import EventDelivery, StartWorkflow, Target, TargetDelivery, read_target
 from emulator.ministack import MiniStack
 from emulator.ministack_server import SERVICE_CALL
@@ -102,7 +103,7 @@ class EventRules:
         for target in self._queues.values():
             if target.service == "sns":
                 try:
-                    self._sender.check(target)
+                    check_target(self._ministack, target.arn, target.rule_arn)
                 except RefusedError as error:
                     raise LocalRunError(f"target {target.target_id}: {error}") from error
 

@@ -8,8 +8,7 @@ destination, never to the target's queue. (EventBridge User Guide, "How EventBri
 Developer Guide, "How Lambda handles errors and retries with asynchronous invocation".)
 """
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,22 +17,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from emulator.async_invoke import AsyncInvoke, RefusedError
 from emulator.clock import Clock, backoff
 from emulator.errors import LocalRunError
+from emulator.event_permissions import ACTIONS, SERVICE, check_queue, check_target, queue_url, refusals
 from emulator.ministack import NO_RETRIES, MiniStack
-from emulator.permissions import role_may, service_may
+from emulator.permissions import role_may
 
-SERVICE = "events.amazonaws.com"
 DEFAULT_RETRIES = 185
 DEFAULT_EVENT_AGE = 24 * 3600.0
 MAX_BACKOFF_SECONDS = 300.0
-ACTIONS = {
-    "lambda": "lambda:InvokeFunction",
-    "sns": "sns:Publish",
-    "glue": "glue:notifyEvent",
-}
-"""The service of a target → the action that EventBridge takes on it. No other kind of target is realised; Glue's are
-workflows."""
-KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
-"""The actions that EventBridge takes with the key of an encrypted topic or queue."""
 _NOT_REALISED = ("input", "inputPath", "inputTransformer")
 
 StartWorkflow = Callable[[str], list[str]]
@@ -132,61 +122,15 @@ class TargetDelivery:
         if target.service == "glue":
             self._notify_workflow(delivery)
             return
-        self.check(target)
+        check_target(self._ministack, target.arn, target.rule_arn)
         client = self._ministack.client(target.service, config=NO_RETRIES)
         if target.service == "lambda":
             result = self._async_invoke.invoke(target.arn, delivery.event, client)
             delivery.response, delivery.error = result.response, result.error
             delivery.dead_lettered_to += result.dead_lettered_to
             return
-        with _refusals():
+        with refusals():
             client.publish(TopicArn=target.arn, Message=delivery.event)
-
-    def check(self, target: Target) -> None:
-        """Raises `RefusedError` if the policy of the target, or of its key, does not allow EventBridge."""
-        with _refusals():
-            policy = self._policy(target.arn)
-        action = ACTIONS[target.service]
-        # To a topic EventBridge names no source, so a policy that asks for one refuses it (SNS Developer Guide, "Key
-        # management"; EventBridge User Guide, "Using resource-based policies").
-        source = None if target.service == "sns" else target.rule_arn
-        if not service_may(self._ministack, policy, SERVICE, action, target.arn, source):
-            raise RefusedError(
-                "NO_PERMISSIONS",
-                f"AccessDenied: {SERVICE} may not {action} {target.arn} for {target.rule_arn}: expected the resource's "
-                f"policy to allow it{'' if source else ' without a condition on its source'}, found "
-                f"{policy or 'no policy'}",
-            )
-        self._check_key(target.arn)
-
-    def _check_key(self, arn: str) -> None:
-        """Raises `RefusedError` if a topic or queue has a key whose policy does not allow EventBridge to use it."""
-        key = self._key(arn)
-        if key is None or key.startswith("alias/aws/"):
-            return
-        with _refusals():
-            policy = self._ministack.client("kms").get_key_policy(KeyId=key, PolicyName="default")["Policy"]
-        for action in KEY_ACTIONS:
-            if not service_may(self._ministack, policy, SERVICE, action, key, None):
-                raise RefusedError(
-                    "NO_PERMISSIONS",
-                    f"AccessDenied: {SERVICE} may not {action} with {key}, the key of {arn}: expected the key's policy "
-                    f"to allow it without a condition on its source, found {policy}",
-                )
-
-    def _key(self, arn: str) -> str | None:
-        service = arn.split(":")[2]
-        with _refusals():
-            if service == "sns":
-                attributes = self._ministack.client("sns").get_topic_attributes(TopicArn=arn)["Attributes"]
-            elif service == "sqs":
-                answer = self._ministack.client("sqs").get_queue_attributes(
-                    QueueUrl=self._queue_url(arn), AttributeNames=["KmsMasterKeyId"]
-                )
-                attributes = answer.get("Attributes", {})
-            else:
-                return None
-        return attributes.get("KmsMasterKeyId") or None
 
     def _notify_workflow(self, delivery: EventDelivery) -> None:
         """Starts a workflow. It has no policy of its own: EventBridge acts in the target's role alone."""
@@ -205,29 +149,6 @@ class TargetDelivery:
             )
         delivery.response = self.start_workflow(target.arn.rsplit("/", 1)[-1])
 
-    def _policy(self, arn: str) -> str | None:
-        """Returns a resource's own policy. Raises `ClientError` if there is no such resource."""
-        service = arn.split(":")[2]
-        client = self._ministack.client(service)
-        if service == "lambda":
-            client.get_function_configuration(FunctionName=arn)
-            try:
-                policy: str = client.get_policy(FunctionName=arn)["Policy"]
-            except client.exceptions.ResourceNotFoundException:
-                return None
-            return policy
-        if service == "sns":
-            attributes = client.get_topic_attributes(TopicArn=arn)["Attributes"]
-        else:
-            answer = client.get_queue_attributes(QueueUrl=self._queue_url(arn), AttributeNames=["Policy"])
-            attributes = answer.get("Attributes", {})
-        found: str | None = attributes.get("Policy")
-        return found
-
-    def _queue_url(self, arn: str) -> str:
-        url: str = self._ministack.client("sqs").get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]
-        return url
-
     def _dead_letter(self, delivery: EventDelivery, refusal: RefusedError) -> None:
         """Sends the event to the target's dead-letter queue, if the queue's policy allows EventBridge."""
         target, queue = delivery.target, delivery.target.dead_letter_arn
@@ -235,11 +156,7 @@ class TargetDelivery:
             delivery.error = f"{refusal} (no dead-letter queue: the event is lost)"
             return
         try:
-            if not service_may(
-                self._ministack, self._policy(queue), SERVICE, "sqs:SendMessage", queue, target.rule_arn
-            ):
-                raise RefusedError("NO_PERMISSIONS", f"its policy does not allow {SERVICE} for {target.rule_arn}")
-            self._check_key(queue)
+            check_queue(self._ministack, queue, target.rule_arn)
             attributes = {
                 "RULE_ARN": target.rule_arn,
                 "TARGET_ARN": target.arn,
@@ -247,21 +164,10 @@ class TargetDelivery:
                 "ERROR_MESSAGE": str(refusal)[:1000],
             }
             self._ministack.client("sqs").send_message(
-                QueueUrl=self._queue_url(queue),
+                QueueUrl=queue_url(self._ministack, queue),
                 MessageBody=delivery.event,
                 MessageAttributes={k: {"DataType": "String", "StringValue": v} for k, v in attributes.items()},
             )
             delivery.dead_lettered_to.append(queue)
         except (RefusedError, ClientError, BotoCoreError) as error:
             delivery.error = f"{refusal} (and lost, since {queue} cannot take it: {error})"
-
-
-@contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    """Turns boto3's errors into `RefusedError`."""
-    try:
-        yield
-    except ClientError as error:
-        raise RefusedError.from_client_error(error) from error
-    except BotoCoreError as error:
-        raise RefusedError("SDK_CLIENT_ERROR", str(error), is_retriable=True) from error

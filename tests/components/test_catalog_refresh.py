@@ -7,8 +7,8 @@ import pytest
 
 from components import CatalogRefresh, Link
 from local.graph.recorder import Graph, build
+from tests.components.program import TRIAL, program_graph
 from tests.components.shared import CODE, COMMON, KEY, PLACEMENT
-from tests.components.test_program import TRIAL, program_graph
 
 STORE: Link = {"variables": {"VECTOR_DB_HOST": "db"}, "statements": [], "security_group_ids": ["sg-vectors"]}
 SOURCE: Link = {

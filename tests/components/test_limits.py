@@ -6,7 +6,7 @@ import pytest
 
 from emulator.program import read_complete_stack
 from local.graph.recorder import build
-from tests.components.test_program import TRIAL, run_main
+from tests.components.program import TRIAL, run_main
 
 TAGS = {f"tag-{number}": "x" for number in range(49)}
 

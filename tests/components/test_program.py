@@ -1,23 +1,18 @@
 """The whole program, under the settings of each stack file: what holds for every resource, and what flows where."""
 
-import importlib
-import inspect
 import json
 import re
-import runpy
 from collections import Counter
-from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
 
 from components.vector_store import IAM_USER
-from emulator.program import EXISTING_SOURCE, ROOT, read_complete_stack
+from emulator.program import EXISTING_SOURCE, read_complete_stack
 from functions.shared import environment
 from local.graph import recorder
 from local.graph.recorder import Graph, build, without_secrets
-
-STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+from tests.components.program import STACKS, TRIAL, parameters, program_graph, run_main
 
 STACK_OUTPUTS = {
     "data_lake_bucket",
@@ -34,18 +29,6 @@ STACK_OUTPUTS = {
     "vector_db_password",
     "api_url",
 }
-
-
-TRIAL = {"source.trial": True}
-
-
-def program_graph(stack: str, *, preview: bool = False, overrides: Mapping[str, Any] | None = None) -> Graph:
-    config = read_complete_stack(stack, {"common.bundle_dependencies": False, **(overrides or {})}).config
-    return build(run_main, stack=stack, config=config, preview=preview)
-
-
-def run_main() -> None:
-    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
 
 @pytest.fixture(scope="module", params=STACKS)
@@ -87,15 +70,6 @@ def takes_tags(type_: str) -> bool:
     if type_.endswith(":BucketObjectv2"):
         return False
     return "tags" in parameters(type_)
-
-
-def parameters(type_: str) -> Collection[str]:
-    """The inputs that the provider's resource of this type takes."""
-    match = re.fullmatch(r"aws:(\w+)/\w+:(\w+)", type_)
-    if match is None:
-        return ()
-    module = importlib.import_module(f"pulumi_aws.{'lambda_' if match[1] == 'lambda' else match[1]}")
-    return inspect.signature(getattr(module, match[2])._internal_init).parameters
 
 
 def test_everything_that_takes_tags_has_the_stacks(graph: Graph) -> None:
@@ -196,60 +170,6 @@ def test_a_preview_with_unknown_ids_registers_every_resource() -> None:
     unknown = program_graph(STACKS[0], preview=True)
     assert sorted(node.urn for node in unknown.nodes) == sorted(node.urn for node in known.nodes)
     assert any(not is_known for _, _, is_known in unknown.outputs.values())
-
-
-KEY = "arn:aws:kms:eu-west-1:111122223333:key-key"
-
-ENCRYPTED_BY = {
-    "BucketServerSideEncryptionConfiguration": "rules.0.applyServerSideEncryptionByDefault.kmsMasterKeyId",
-    "lambda/function:Function": "kmsKeyArn",
-    "logGroup:LogGroup": "kmsKeyId",
-    "kinesis/stream:Stream": "kmsKeyId",
-    "rds/instance:Instance": "kmsKeyId",
-    "sns/topic:Topic": "kmsMasterKeyId",
-    "sqs/queue:Queue": "kmsMasterKeyId",
-    "scheduler/schedule:Schedule": "kmsKeyArn",
-    "secretsmanager/secret:Secret": "kmsKeyId",
-    "athena/workgroup:Workgroup": "configuration.resultConfiguration.encryptionConfiguration.kmsKeyArn",
-}
-"""Type that stores something → the input that encrypts it. A bucket's encryption covers its objects."""
-
-
-def value_at(inputs: Any, path: str) -> Any:
-    for part in path.split("."):
-        inputs = inputs[int(part)] if part.isdigit() else (inputs or {}).get(part)
-    return inputs
-
-
-def test_one_key_means_one_key_for_all_that_is_stored() -> None:
-    graph = program_graph("prod")
-    for type_, path in ENCRYPTED_BY.items():
-        nodes = [node for node in graph.nodes if node.type.endswith(type_)]
-        assert nodes, type_
-        for node in nodes:
-            assert value_at(node.inputs, path) == KEY, f"{node.urn}: {path}"
-    assert graph.one("Instance", "vectors").inputs["performanceInsightsKmsKeyId"] == KEY
-    assert graph.one("BucketObjectv2", "source-login").inputs["kmsKeyId"] == KEY
-    assert program_graph("prod", overrides=TRIAL).one("Instance", "source").inputs["kmsKeyId"] == KEY
-
-
-def test_whatever_of_the_provider_takes_a_key_is_known_to_that_test() -> None:
-    known = (*ENCRYPTED_BY, "s3/bucketObjectv2:BucketObjectv2")
-    takes_key = {
-        node.type
-        for node in program_graph("prod", overrides=TRIAL).nodes
-        if node.custom
-        and any(name in {"kms_key_id", "kms_key_arn", "kms_master_key_id"} for name in parameters(node.type))
-    }
-    assert {type_ for type_ in takes_key if not type_.endswith(known)} == set()
-
-
-def test_the_service_that_writes_logs_and_the_one_that_sends_alarms_may_use_the_key() -> None:
-    policy = json.loads(program_graph("prod").one("kms/key:Key").inputs["policy"])["Statement"]
-    conditions = {str(entry["Principal"].get("Service")): entry.get("Condition") for entry in policy}
-    assert conditions["events.amazonaws.com"] is None, "EventBridge names no source"
-    assert conditions["cloudwatch.amazonaws.com"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
-    assert "ArnLike" in conditions["logs.eu-west-1.amazonaws.com"]
 
 
 @pytest.mark.parametrize(("partition", "suffix"), [("aws-cn", "amazonaws.com.cn"), ("aws-us-gov", "amazonaws.com")])

@@ -9,7 +9,7 @@ from pulumi.provider.experimental.analyzer import Analyzer, AnalyzeResult
 
 import components
 from components.common import Component
-from tests.components.test_program import program_graph
+from tests.components.program import program_graph
 
 CLASSES = [
     member

@@ -1,10 +1,13 @@
 """A delivery stream on real MiniStack, with what it reads, calls and writes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pytest
+
 from emulator.delivery import DeliveryStream
+from emulator.ministack import MiniStack
 from tests.emulator.aws import Aws, FakeClock, Statement, allow, trust, unique
 
 KINESIS = ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"]
@@ -118,3 +121,16 @@ class Setup:
 
     def errors(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.delivered("errors/").splitlines()]
+
+
+@pytest.fixture(scope="module", name="function")
+def function_fixture(ministack: MiniStack) -> str:
+    return Aws(ministack).function(FUNCTION)
+
+
+@pytest.fixture(name="setup")
+def setup_fixture(aws: Aws, function: str) -> Iterator[Setup]:
+    made = Setup(aws, function)
+    yield made
+    for delivery in made.started:
+        delivery.stop(drain=False)

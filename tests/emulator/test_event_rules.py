@@ -8,8 +8,10 @@ import pytest
 
 from emulator.errors import LocalRunError
 from emulator.event_rules import EventRules
+from emulator.event_targets import EventDelivery
 from tests.emulator.aws import Aws, FakeClock, allow, policy, trust, unique
 
+EVENTBRIDGE = {"Service": "events.amazonaws.com"}
 ECHO = "def handler(event, context):\n    return event['detail']['object']['key']"
 FAILING = "def handler(event, context):\n    raise ValueError('cannot load')"
 
@@ -51,8 +53,21 @@ class Setup:
         )
         return function
 
+    def allow_publish(self, topic: str, **more: Any) -> None:
+        statement = allow("sns:Publish", topic, Principal=EVENTBRIDGE, **more)
+        self.aws.client("sns").set_topic_attributes(
+            TopicArn=topic, AttributeName="Policy", AttributeValue=policy(statement)
+        )
+
     def target(self, arn: str, **more: Any) -> None:
         self.rules.add_target({"rule": self.rule, "targetId": "loader", "arn": arn, **more})
+
+    def deliver(self, arn: str, **more: Any) -> EventDelivery:
+        """Makes a target, and returns the delivery of a manifest's arrival to it."""
+        self.target(arn, **more)
+        self.put("v1/manifest.json")
+        (delivery,) = self.rules.wait_idle(20, at_least=1)
+        return delivery
 
     def put(self, key: str) -> None:
         self.aws.client("s3").put_object(Bucket=self.bucket, Key=key, Body=b"{}")
@@ -64,7 +79,7 @@ class Setup:
                 allow(
                     "sqs:SendMessage",
                     arn,
-                    Principal={"Service": "events.amazonaws.com"},
+                    Principal=EVENTBRIDGE,
                     Condition={"ArnEquals": {"aws:SourceArn": self.rule_arn}},
                 )
             )
@@ -95,11 +110,8 @@ def test_without_the_functions_leave_for_this_rule_the_event_is_a_dead_letter(
     function, queue = setup.aws.function(ECHO), setup.dead_letter_queue()
     if granted:
         setup.allow_invoke(function, granted)
-    setup.target(function, deadLetterConfig={"arn": queue})
-    setup.put("v1/manifest.json")
-    (delivery,) = setup.rules.wait_idle(20, at_least=1)
-    assert delivery.error is not None
-    assert "AccessDenied" in delivery.error
+    delivery = setup.deliver(function, deadLetterConfig={"arn": queue})
+    assert "AccessDenied" in str(delivery.error)
     assert delivery.attempts == 1, "what is forbidden is not tried again"
     (message,) = setup.aws.messages(queue)
     assert json.loads(message["Body"])["detail"]["object"]["key"] == "v1/manifest.json"
@@ -111,11 +123,8 @@ def test_a_failing_function_is_tried_three_times_and_its_own_destination_gets_th
     failures, dead_letters = setup.aws.queue(), setup.dead_letter_queue()
     function = setup.failing_to(failures, FAILING)
     setup.allow_invoke(function)
-    setup.target(function, deadLetterConfig={"arn": dead_letters})
-    setup.put("v1/manifest.json")
-    (delivery,) = setup.rules.wait_idle(20, at_least=1)
-    assert delivery.error is not None
-    assert "cannot load" in delivery.error
+    delivery = setup.deliver(function, deadLetterConfig={"arn": dead_letters})
+    assert "cannot load" in str(delivery.error)
     assert setup.clock.slept == [1.0, 2.0], "a minute and two, at a second a minute"
     (message,) = setup.aws.messages(failures)
     record = json.loads(message["Body"])
@@ -128,11 +137,8 @@ def test_a_failing_function_is_tried_three_times_and_its_own_destination_gets_th
 def test_a_failing_function_without_a_destination_says_that_the_event_is_lost(setup: Setup) -> None:
     function = setup.aws.function(FAILING)
     setup.allow_invoke(function)
-    setup.target(function)
-    setup.put("v1/manifest.json")
-    (delivery,) = setup.rules.wait_idle(20, at_least=1)
-    assert delivery.error is not None
-    assert "lost" in delivery.error
+    delivery = setup.deliver(function)
+    assert "lost" in str(delivery.error)
 
 
 def test_a_throttled_function_is_tried_for_six_hours_and_then_its_destination_gets_the_event(setup: Setup) -> None:
@@ -142,11 +148,8 @@ def test_a_throttled_function_is_tried_for_six_hours_and_then_its_destination_ge
         FunctionName=function.split(":")[-2], ReservedConcurrentExecutions=0
     )
     setup.allow_invoke(function)
-    setup.target(function)
-    setup.put("v1/manifest.json")
-    (delivery,) = setup.rules.wait_idle(20, at_least=1)
-    assert delivery.error is not None
-    assert "TooManyRequests" in delivery.error
+    delivery = setup.deliver(function)
+    assert "TooManyRequests" in str(delivery.error)
     assert delivery.dead_lettered_to == [failures]
     waited = sum(setup.clock.slept) * 60
     assert 5.5 * 3600 < waited < 6 * 3600
@@ -157,13 +160,9 @@ def test_a_topic_is_a_target_where_its_policy_allows_it(setup: Setup) -> None:
     sns, queue = setup.aws.client("sns"), setup.aws.queue()
     topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
-    setup.target(topic)
-    setup.put("v1/manifest.json")
-    (refused,) = setup.rules.wait_idle(20, at_least=1)
-    assert refused.error is not None
-    assert "sns:Publish" in refused.error
-    statement = allow("sns:Publish", topic, Principal={"Service": "events.amazonaws.com"})
-    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy(statement))
+    refused = setup.deliver(topic)
+    assert "sns:Publish" in str(refused.error)
+    setup.allow_publish(topic)
     setup.put("v2/manifest.json")
     _, taken = setup.rules.wait_idle(20, at_least=2)
     assert taken.error is None
@@ -171,16 +170,9 @@ def test_a_topic_is_a_target_where_its_policy_allows_it(setup: Setup) -> None:
 
 @pytest.mark.parametrize("condition", ["aws:SourceAccount", "aws:SourceArn"])
 def test_a_topic_whose_policy_asks_for_eventbridges_source_is_out_of_its_reach(setup: Setup, condition: str) -> None:
-    sns = setup.aws.client("sns")
-    topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
+    topic = setup.aws.client("sns").create_topic(Name=unique("topic"))["TopicArn"]
     source = {"aws:SourceAccount": setup.aws.ministack.account_id, "aws:SourceArn": setup.rule_arn}[condition]
-    statement = allow(
-        "sns:Publish",
-        topic,
-        Principal={"Service": "events.amazonaws.com"},
-        Condition={"StringEquals": {condition: source}},
-    )
-    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy(statement))
+    setup.allow_publish(topic, Condition={"StringEquals": {condition: source}})
     setup.target(topic)
     with pytest.raises(LocalRunError, match="without a condition on its source"):
         setup.rules.check_topics()
@@ -191,18 +183,16 @@ def test_a_topic_whose_policy_asks_for_eventbridges_source_is_out_of_its_reach(s
 
 def test_the_key_of_an_encrypted_topic_must_let_eventbridge_in_without_conditions_too(setup: Setup) -> None:
     kms, sns = setup.aws.client("kms"), setup.aws.client("sns")
-    principal = {"Service": "events.amazonaws.com"}
     anybody = allow("kms:*", "*", Principal={"AWS": f"arn:aws:iam::{setup.aws.ministack.account_id}:root"})
     account = {"StringEquals": {"aws:SourceAccount": setup.aws.ministack.account_id}}
-    for_account = allow(["kms:Decrypt", "kms:GenerateDataKey"], "*", Principal=principal, Condition=account)
+    for_account = allow(["kms:Decrypt", "kms:GenerateDataKey"], "*", Principal=EVENTBRIDGE, Condition=account)
     key = kms.create_key(Policy=policy(anybody, for_account))["KeyMetadata"]["Arn"]
     topic = sns.create_topic(Name=unique("topic"), Attributes={"KmsMasterKeyId": key})["TopicArn"]
-    publish = allow("sns:Publish", topic, Principal=principal)
-    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy(publish))
+    setup.allow_publish(topic)
     setup.target(topic)
     with pytest.raises(LocalRunError, match="may not kms:GenerateDataKey with"):
         setup.rules.check_topics()
-    for_all = allow(["kms:Decrypt", "kms:GenerateDataKey"], "*", Principal=principal)
+    for_all = allow(["kms:Decrypt", "kms:GenerateDataKey"], "*", Principal=EVENTBRIDGE)
     kms.put_key_policy(KeyId=key, PolicyName="default", Policy=policy(anybody, for_all))
     setup.rules.check_topics()
 
@@ -212,9 +202,7 @@ def test_a_workflow_is_started_in_the_targets_role(setup: Setup) -> None:
     workflow = f"arn:aws:glue:{region}:{account}:workflow/catalogue"
     role = setup.aws.role(trust("events.amazonaws.com"))
     setup.rules.on_workflow(lambda name: [f"crawler of {name}"])
-    setup.target(workflow, roleArn=role)
-    setup.put("v1/manifest.json")
-    (refused,) = setup.rules.wait_idle(20, at_least=1)
+    refused = setup.deliver(workflow, roleArn=role)
     assert "may not glue:notifyEvent" in str(refused.error)
     setup.aws.allow(role, allow("glue:notifyEvent", workflow))
     setup.put("v2/manifest.json")
@@ -250,9 +238,7 @@ def test_a_rule_that_is_disabled_delivers_nothing(setup: Setup) -> None:
 )
 def test_a_target_that_is_gone_is_not_tried_again_and_the_event_is_a_dead_letter(setup: Setup, kind: str) -> None:
     queue = setup.dead_letter_queue()
-    setup.target(f"arn:aws:{kind}", deadLetterConfig={"arn": queue})
-    setup.put("v1/manifest.json")
-    (delivery,) = setup.rules.wait_idle(20, at_least=1)
+    delivery = setup.deliver(f"arn:aws:{kind}", deadLetterConfig={"arn": queue})
     assert (delivery.attempts, delivery.dead_lettered_to) == (1, [queue])
     (message,) = setup.aws.messages(queue)
     assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "RESOURCE_NOT_FOUND"
@@ -260,11 +246,8 @@ def test_a_target_that_is_gone_is_not_tried_again_and_the_event_is_a_dead_letter
 
 def test_a_dead_letter_queue_that_does_not_let_eventbridge_in_is_reported_as_a_loss(setup: Setup) -> None:
     function = setup.aws.function(ECHO)
-    setup.target(function, deadLetterConfig={"arn": setup.aws.queue()})
-    setup.put("v1/manifest.json")
-    (delivery,) = setup.rules.wait_idle(20, at_least=1)
-    assert delivery.error is not None
-    assert "and lost" in delivery.error
+    delivery = setup.deliver(function, deadLetterConfig={"arn": setup.aws.queue()})
+    assert "and lost" in str(delivery.error)
     assert delivery.dead_lettered_to == []
 
 

@@ -3,27 +3,18 @@
 import hashlib
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.engine.resource_types import TYPES
-
-Properties = dict[str, Any]
+from tests.engine.updates import Properties, Refused, check_update, publishes
 
 DATABASE = "aws:rds/instance:Instance"
 BUCKET = "aws:s3/bucket:Bucket"
 FUNCTION = "aws:lambda/function:Function"
 KEY = "aws:kms/key:Key"
-DELIVERY = "aws:kinesis/firehoseDeliveryStream:FirehoseDeliveryStream"
 INVOCATION = "aws:lambda/invocation:Invocation"
-
-NOT_PUBLISHED = {"tags", "publish", "reservedConcurrentExecutions"}
-"""Changes of a function that make no new version."""
-
-
-class Refused(Exception):
-    """AWS's answer to a call that it does not carry out."""
 
 
 @dataclass
@@ -110,7 +101,7 @@ class Cloud:
             thing = self._existing(type_, id_)
             before, version = thing.inputs, thing.outputs.get("version")
             kept = {key: before[key] for key in TYPES[type_].kept if key in before and key not in inputs}
-            _REFUSED_UPDATES.get(type_, _allow)(before, inputs)
+            check_update(type_, before, inputs)
             thing.inputs = {**inputs, **kept}
             computed = {key: value for key, value in thing.outputs.items() if key not in before}
             thing.outputs = {**computed, **thing.inputs}
@@ -234,32 +225,3 @@ class Cloud:
                 return {"result": digest[: int(thing.inputs["length"])]}
             case _:
                 return {}
-
-
-def publishes(before: Properties, after: Properties) -> bool:
-    """True if an update of a function makes a new version of it."""
-    keys = (before.keys() | after.keys()) - NOT_PUBLISHED
-    return bool(after.get("publish")) and any(before.get(key) != after.get(key) for key in keys)
-
-
-def _allow(before: Properties, after: Properties) -> None:
-    return
-
-
-def _keep_backup(before: Properties, after: Properties) -> None:
-    """Firehose API reference, UpdateDestination: a backup that is enabled cannot be disabled."""
-    modes = [settings.get("extendedS3Configuration", {}).get("s3BackupMode") for settings in (before, after)]
-    if modes[0] == "Enabled" and modes[1] != "Enabled":
-        raise Refused("InvalidArgumentException: S3 backup mode cannot be updated from Enabled to Disabled")
-
-
-def _keep_vpc(before: Properties, after: Properties) -> None:
-    """RDS: the subnets of a group stay in one VPC."""
-    if not set(before["subnetIds"]) & set(after["subnetIds"]):
-        raise Refused("InvalidParameterValue: The new Subnets are not in the same Vpc as the existing subnet group")
-
-
-_REFUSED_UPDATES: dict[str, Callable[[Properties, Properties], None]] = {
-    DELIVERY: _keep_backup,
-    "aws:rds/subnetGroup:SubnetGroup": _keep_vpc,
-}

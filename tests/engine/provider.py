@@ -13,8 +13,9 @@ from pulumi.runtime import rpc
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from emulator.program import unwrap
-from tests.engine.cloud import FUNCTION, Cloud, Properties, Refused, Resource, publishes
+from tests.engine.cloud import FUNCTION, Cloud, Resource
 from tests.engine.resource_types import TYPES, ResourceType
+from tests.engine.updates import Properties, Refused, publishes
 
 PROVIDERS = ("aws", "random")
 SECRET_OUTPUTS = {"random:index/randomPassword:RandomPassword": {"result"}}

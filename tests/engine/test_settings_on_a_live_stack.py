@@ -18,11 +18,10 @@ from components.source_settings import SOURCE_DEFAULTS
 from components.stream_settings import STREAM_DEFAULTS
 from components.vector_settings import VECTOR_STORE_DEFAULTS
 from emulator.program import ROOT, read_stack
-from tests.engine.cloud import DATABASE, DELIVERY, INVOCATION, KEY, Call
+from tests.engine.cloud import DATABASE, INVOCATION, KEY, Call
 from tests.engine.resource_types import HOLDS_DATA
 from tests.engine.stacks import Change, EngineStack, running
-
-SUBNETS = "aws:rds/subnetGroup:SubnetGroup"
+from tests.engine.updates import DELIVERY, SUBNETS
 
 DEFAULTS = {
     "common": COMMON_DEFAULTS,

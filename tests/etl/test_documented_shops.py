@@ -8,7 +8,8 @@ from pyspark.sql import SparkSession
 from contracts import dataset_file
 from contracts.mysql_connection import Login
 from tests.etl import shops
-from tests.local.shops import N_ITEMS, fill, visits
+from tests.local.shop_rows import N_ITEMS, visits
+from tests.local.shops import fill
 from tests.local.test_check import documented
 
 

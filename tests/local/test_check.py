@@ -15,7 +15,8 @@ from local.__main__ import main
 from local.shop import read_customer, read_names, read_shop
 from local.source import load_dump
 from tests.databases import execute
-from tests.local.shops import N_ITEMS, N_USERS, SHOPS, fill, visits
+from tests.local.shop_rows import N_ITEMS, N_USERS, visits
+from tests.local.shops import SHOPS, fill
 from tests.local.test_source import CLASSICMODELS
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from contracts.mysql_connection import Login
 from emulator.program import ROOT
 from tests.databases import MASTER, execute, new_database, running_tls_mariadb
-from tests.local.shops import N_USERS, insert, items, visits
+from tests.local.shop_rows import N_USERS, insert, items, visits
 from tests.local.test_demo import run_local
 
 MUSIC = ROOT / "tests" / "shops" / "music"
