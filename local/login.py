@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pymysql.connections import Connection
 
-from contracts import mysql_connection
-from contracts.mysql_connection import MYSQL_PORT, TLS_MODES, Login, Tls
 from emulator.errors import LocalRunError
+from functions.shared import mysql
+from functions.shared.mysql import MYSQL_PORT, TLS_MODES, Login, Tls
 
 
 def parse_url(url: str, ask_password: Callable[[str], str] = lambda who: "") -> Login:
@@ -79,7 +79,7 @@ def settled(login: Login) -> Login:
 
 def connected(login: Login) -> AbstractContextManager["Connection[Any]"]:
     """Connects to the shop's database. Raises `LocalRunError` if it cannot be reached, or the connection breaks off."""
-    return mysql_connection.connected(login, failure=LocalRunError)
+    return mysql.connected(login, failure=LocalRunError)
 
 
 def jdbc_options(tls: Tls) -> str:

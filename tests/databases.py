@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.mysql_connection import Login, connected
 from emulator import mariadb
 from emulator.mariadb import MariaDB
+from functions.shared.mysql import Login, connected
 
 MASTER = ("admin", "master-password")
 

@@ -8,9 +8,9 @@ import msgspec
 from pymysql.connections import Connection
 from pymysql.cursors import SSCursor
 
-from contracts import mysql_connection
-from contracts.mysql_connection import MYSQL_PORT, TLS_MODES, Login, SourceError, Tls
+from functions.shared import mysql
 from functions.shared.database import CERTIFICATES
+from functions.shared.mysql import MYSQL_PORT, TLS_MODES, Login, SourceError, Tls
 from functions.shared.s3 import S3Reader
 
 READ_SECONDS = 60
@@ -59,7 +59,7 @@ def read_login(content: bytes, place: str) -> Login:
 
 def connected(login: Login) -> AbstractContextManager["Connection[SSCursor]"]:
     """Connects, with cursors that hold a portion of a result. Raises `SourceError`."""
-    return mysql_connection.connected(
+    return mysql.connected(
         login,
         CERTIFICATES,
         read_timeout=READ_SECONDS,

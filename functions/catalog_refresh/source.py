@@ -13,8 +13,8 @@ from contracts.attributes import MAX_TEXT_CHARACTERS, attributes, to_json
 from contracts.column_types import ColumnType, Read, Use
 from contracts.dataset import Dataset
 from contracts.mysql_columns import read_schema, result_columns
-from contracts.mysql_connection import SourceError
 from contracts.source_rows import quoted
+from functions.shared.mysql import SourceError
 from functions.shared.serving.requests import storable
 
 CHUNK_ROWS = 2048

@@ -1,4 +1,4 @@
-"""What the delivery stream does when the function, S3, its source or its role fails: no record is lost."""
+"""The delivery stream when the function, S3, its source or its role fails: no record is lost."""
 
 import base64
 import json

@@ -15,8 +15,8 @@ from contracts.column_types import ColumnType, Family
 from contracts.columns import Column, KeyType, Kind
 from contracts.dataset import Dataset, Entity, Ratings
 from contracts.mysql_columns import result_type
-from contracts.mysql_connection import Login
 from etl import tables
+from functions.shared.mysql import Login
 from tests.databases import execute
 from tests.etl import connector_j, shops
 

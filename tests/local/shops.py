@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from contracts.mysql_connection import Login
+from functions.shared.mysql import Login
 from tests.databases import execute
 from tests.local.shop_rows import CITIES, N_USERS, insert, items, visits
 from tests.local.shop_systems import magento, opencart, prestashop, woocommerce

@@ -7,8 +7,8 @@ from urllib.parse import quote
 import pytest
 
 from contracts import dataset_file
-from contracts.mysql_connection import Login
 from emulator.program import ROOT
+from functions.shared.mysql import Login
 from functions.shop_seeder.sample_shop import generate
 from functions.shop_seeder.sample_shop.sql import statements
 from local.__main__ import main

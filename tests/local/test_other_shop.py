@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from contracts.mysql_connection import Login
+from functions.shared.mysql import Login
 from tests.databases import execute
 from tests.local.test_demo import run_local
 from tests.training import worlds
