@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.artifacts import MANIFEST, ManifestError, read_manifest, version_moment
-from functions.embedding_loader import iam_user, load, reader, trial
+from functions.embedding_loader import iam_user, load, retention, trial, version_check
 from functions.shared import environment, loader_lock, versions
 from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.database import Connection, KeptConnection
@@ -112,7 +112,7 @@ def _load(version: str, settings: environment.Storage, kept: KeptConnection, dea
     published = bucket.published(version)
     manifest = published.manifest
     _refuse_the_future(version)
-    reader.check(bucket, manifest)
+    version_check.check(bucket, manifest)
     connection = kept.get(deadline.at)
     # So that the server ends what it does for this function soon after the function itself was killed.
     connection.execute("SET client_connection_check_interval = '5s'")
@@ -120,8 +120,8 @@ def _load(version: str, settings: environment.Storage, kept: KeptConnection, dea
         if version in versions.loaded(connection):
             return {"loaded_now": False, **_status(connection)}
         stages = load.load(connection, bucket, published)
-        dropped = load.drop_old(connection, loaded_now=version)
-        load.forget_exclusions(connection, bucket.name)
+        dropped = retention.drop_old(connection, loaded_now=version)
+        retention.forget_exclusions(connection, bucket.name)
         status = _status(connection)
     metrics.add_metric("VersionsLoaded", MetricUnit.Count, 1)
     metrics.add_metric("LoadMilliseconds", MetricUnit.Milliseconds, 1000 * sum(stages.values()))

@@ -5,10 +5,9 @@ So a kill at any point is harmless: nothing of the version is left, and the acti
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -18,24 +17,13 @@ from contracts.artifacts import (
     SCORE_DIGITS,
     USER_EMBEDDINGS,
     Manifest,
-    ManifestError,
-    read_manifest,
 )
-from contracts.dataset import Serving
 from functions.embedding_loader import reader, search_quality, trial
-from functions.shared import precomputed, versions
+from functions.shared import precomputed, version_registry, versions
 from functions.shared.artifact_bucket import ArtifactBucket, Published
 from functions.shared.database import Connection
 from functions.shared.serving import exclusions
-from functions.shared.serving.graph import ModelError
-from functions.shared.serving.rules_file import RulesFile
-from functions.shared.serving.tower import dataset_of, serving_of
 from functions.shared.vectors import COPY_HEADER, COPY_TRAILER, pack_rows
-
-VERSIONS_KEPT = 3
-"""The number of latest published versions that are kept, whichever was active."""
-ACTIVE_BEFORE_KEPT = 2
-"""The number of versions active before the present one that are kept: they are known to be good."""
 
 HNSW_M = 16
 HNSW_EF_CONSTRUCTION = 200
@@ -107,7 +95,7 @@ def prepare(connection: Connection) -> None:
     """Makes the extension, the registry and the table of exclusions where they are missing."""
     with connection.transaction():
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        versions.prepare(connection)
+        version_registry.prepare(connection)
         exclusions.prepare(connection)
 
 
@@ -150,50 +138,6 @@ def build(connection: Connection, manifest: Manifest, stages: dict[str, float]) 
         for cost in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
             connection.execute(f"SET LOCAL {cost} = 0")
         _run(connection, _SIMILAR, manifest)
-
-
-def drop_old(connection: Connection, loaded_now: str | None = None) -> list[str]:
-    """Drops the versions that nothing keeps, and returns them; never the one that was loaded in the same call.
-
-    A version that a reader holds for longer than the lock timeout stays until the next load.
-    """
-    return [version for version in _droppable(connection) if version != loaded_now and _drop(connection, version)]
-
-
-def forget_exclusions(connection: Connection, bucket: str) -> None:
-    """Drops noted purchases and ratings that neither a loaded version leaves out any longer nor a rule; none while the
-    rules cannot be read."""
-    with closing(RulesFile(bucket)) as rules:
-        bought_days = rules.in_force().bought_days
-        if not rules.problem:
-            policies = [_serving(connection, version) for version in versions.loaded(connection)]
-            exclusions.forget(connection, policies, bought_days)
-
-
-def _serving(connection: Connection, version: str) -> Serving:
-    try:
-        return serving_of(dataset_of(read_manifest(versions.manifest(connection, version))))
-    except (ManifestError, ModelError):
-        return Serving()  # of an earlier release: what it may leave out stays
-
-
-def _droppable(connection: Connection) -> list[str]:
-    return versions.droppable(connection, VERSIONS_KEPT, ACTIVE_BEFORE_KEPT)
-
-
-def _drop(connection: Connection, version: str) -> bool:
-    try:
-        with connection.transaction():
-            connection.execute("SET LOCAL lock_timeout = '10s'")
-            # The pointer is locked, so that nobody switches to the version while it goes.
-            connection.execute("LOCK TABLE recommender.active_version IN SHARE ROW EXCLUSIVE MODE")
-            if version not in _droppable(connection):
-                return False
-            connection.execute("DELETE FROM recommender.model_version WHERE version = %s", (version,))
-            connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(versions.tables(version).schema))
-    except psycopg.errors.LockNotAvailable:
-        return False
-    return True
 
 
 def _copy(connection: Connection, bucket: ArtifactBucket, manifest: Manifest) -> None:

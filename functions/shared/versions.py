@@ -9,43 +9,7 @@ import psycopg
 from psycopg import sql
 
 from functions.shared.database import Connection
-
-REGISTRY = """
-CREATE SCHEMA IF NOT EXISTS recommender;
-CREATE TABLE IF NOT EXISTS recommender.model_version (
-    version     text PRIMARY KEY,
-    manifest    text NOT NULL,
-    loaded_at   timestamptz NOT NULL DEFAULT now(),
-    published_at timestamptz NOT NULL DEFAULT now(),
-    activated_at timestamptz,
-    pinned      boolean NOT NULL DEFAULT false,
-    ef_search   integer,
-    index_recall real
-);
-CREATE TABLE IF NOT EXISTS recommender.active_version (
-    only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    version     text NOT NULL REFERENCES recommender.model_version,
-    since       timestamptz NOT NULL DEFAULT now()
-)
-"""
-"""`model_version` has a row for each version that is loaded completely; `active_version` is the pointer.
-
-`published_at` is the time at which the manifest came to the bucket, `activated_at` the time of the last switch to the
-version (or null). `ef_search` is how far its searches go, `index_recall` the recall that they reach (null: an earlier
-release loaded it).
-"""
-
-_UPGRADE = """
-ALTER TABLE recommender.model_version
-    ADD COLUMN published_at timestamptz NOT NULL DEFAULT now(),
-    ADD COLUMN activated_at timestamptz,
-    ADD COLUMN pinned boolean NOT NULL DEFAULT false;
-UPDATE recommender.model_version SET published_at = date_trunc('second', loaded_at);
-UPDATE recommender.model_version m SET activated_at = a.since
-FROM recommender.active_version a WHERE a.version = m.version
-"""
-"""A registry that was made before these columns were."""
-_UPGRADE_SEARCH = "ALTER TABLE recommender.model_version ADD COLUMN ef_search integer, ADD COLUMN index_recall real"
+from functions.shared.version_registry import has_column
 
 _ACTIVE = """
 SELECT a.version, CASE WHEN a.version IS DISTINCT FROM %s THEN m.manifest END
@@ -158,40 +122,25 @@ def active(connection: Connection, known: str | None = None) -> tuple[str, str |
     return row[0], row[1]
 
 
-def prepare(connection: Connection) -> None:
-    """Makes the registry if it is missing, and adds the columns that an earlier release's registry lacks."""
-    connection.execute(REGISTRY)
-    for column, upgrade in (("pinned", _UPGRADE), ("ef_search", _UPGRADE_SEARCH)):
-        if not _has_column(connection, "recommender.model_version", column):
-            connection.execute(upgrade)
-
-
 def has_exclusions(connection: Connection, version: str) -> bool:
     """Returns True if a version's `recent_items` has the column `excluded`, which versions loaded by earlier releases
     lack."""
-    return _has_column(connection, f"{schema_name(version)}.recent_items", "excluded")
+    return has_column(connection, f"{schema_name(version)}.recent_items", "excluded")
 
 
 def has_attributes(connection: Connection, version: str) -> bool:
     """Returns True if a version's `items` has the column `attributes`."""
-    return _has_column(connection, f"{schema_name(version)}.items", "attributes")
+    return has_column(connection, f"{schema_name(version)}.items", "attributes")
 
 
 def ef_search(connection: Connection, version: str) -> int | None:
     """Returns the candidates that a version's searches keep; None if they were not measured."""
-    if not _has_column(connection, "recommender.model_version", "ef_search"):
+    if not has_column(connection, "recommender.model_version", "ef_search"):
         return None
     row = connection.execute(
         "SELECT ef_search FROM recommender.model_version WHERE version = %s", (version,)
     ).fetchone()
     return None if row is None else row[0]
-
-
-def _has_column(connection: Connection, table: str, column: str) -> bool:
-    row = connection.execute(
-        "SELECT FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s", (table, column)
-    ).fetchone()
-    return row is not None
 
 
 def loaded(connection: Connection) -> list[str]:

@@ -19,7 +19,7 @@ from contracts.artifacts import (
     Manifest,
 )
 from contracts.events import MAX_ID_CHARACTERS
-from functions.embedding_loader import reader
+from functions.embedding_loader import reader, version_check
 from functions.shared.artifact_bucket import ArtifactBucket, CheckedFile
 
 DIM = 8
@@ -65,7 +65,7 @@ def _peak(n_items: int, rows: Mapping[str, Iterable[bytes]]) -> int:
     files = dict.fromkeys((ITEM_EMBEDDINGS, USER_EMBEDDINGS, *rows), "0" * 64)
     manifest = Manifest("20261101T000000Z-000001", DIM, "cosine", n_items, 0, files)
     tracemalloc.start()
-    reader.check(Bucket(rows), manifest)
+    version_check.check(Bucket(rows), manifest)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from functions.embedding_loader import search_quality
-from functions.shared import versions
+from functions.shared import version_registry
 from functions.shared.serving.connections import EF_SEARCH, prepare
 from functions.shared.serving.store import Store as Tables
 from tests.functions.conftest import Store
@@ -66,7 +66,7 @@ def test_a_version_that_an_earlier_release_loaded_is_searched_as_it_was(store: S
     prepare(store.connection)
     Tables(store.connection, EASY, "cosine", DIM)
     assert in_force(store) == EF_SEARCH
-    versions.prepare(store.connection)
+    version_registry.prepare(store.connection)
     assert kept(store, EASY) == (None, None)
 
 

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from contracts.artifacts import USER_TOWER
-from functions.embedding_loader import load as loading
+from functions.embedding_loader import retention
 from functions.shared import versions
 from functions.shared.serving import inference as warm
 from functions.shared.serving.graph import ModelError
@@ -44,9 +44,9 @@ def test_a_version_dropped_in_the_middle_of_a_batch_is_answered_from_the_new_one
     def dropped_before(self: Tables, *given: Any) -> Any:
         if self._version == V[0] and act("status")["active"] == V[0]:
             load(store.bucket, V[1])
-            monkeypatch.setattr(loading, "VERSIONS_KEPT", 1)
-            monkeypatch.setattr(loading, "ACTIVE_BEFORE_KEPT", 0)
-            assert loading.drop_old(store.connection) == [V[0]]
+            monkeypatch.setattr(retention, "VERSIONS_KEPT", 1)
+            monkeypatch.setattr(retention, "ACTIVE_BEFORE_KEPT", 0)
+            assert retention.drop_old(store.connection) == [V[0]]
         return look_up(self, *given)
 
     monkeypatch.setattr(Tables, before, dropped_before)
