@@ -12,6 +12,8 @@ import pytest
 from emulator.ministack import MiniStack
 from emulator.postgres import Postgres
 from functions.model_inference import handler as inference
+from functions.recommendation_api import handler as api
+from functions.recommendation_api.service import Memory
 from functions.shared.database import Connection, connect
 from functions.shared.environment import Database
 from tests.functions.lambdas import load
@@ -77,14 +79,16 @@ def store(postgres: Postgres, ministack: MiniStack, monkeypatch: pytest.MonkeyPa
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(inference, "_inference", None)
+    for handler in (inference, api):
+        monkeypatch.setattr(handler, "_inference", None)
+    monkeypatch.setattr(api, "_memory", Memory())
     with connect(database) as connection:
         yield Store(database, connection, ministack.client("s3"))
-    warm = inference._inference
-    if warm is not None:
-        warm._connection.drop()
-        warm._bucket.close()
-        warm.rules.close()
+    for warm in (inference._inference, api._inference):
+        if warm is not None:
+            warm._connection.drop()
+            warm._bucket.close()
+            warm.rules.close()
 
 
 def versions_of(connection: psycopg.Connection[Any]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from contracts import api
+from functions.recommendation_api import handler as recommendation_api
 from functions.shared.http.checks import Schema
 from tests.functions.lambdas import Context
 
@@ -45,6 +46,16 @@ def call(
     content = json.loads(response["body"])
     _check(route, response, content)
     return Answered(response["statusCode"], response["headers"], content)
+
+
+def get(path: str, *query: tuple[str, Any], **changes: Any) -> Answered:
+    """Asks the recommendation API."""
+    return call(recommendation_api.handler, "GET", path, query, **changes)
+
+
+def post(body: Any, **changes: Any) -> Answered:
+    """Asks the recommendation API for recommendations."""
+    return call(recommendation_api.handler, "POST", "/v1/recommendations", body=body, **changes)
 
 
 def _route(method: str, path: str) -> tuple[str, dict[str, str]]:

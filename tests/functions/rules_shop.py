@@ -6,11 +6,8 @@ from typing import Any
 import pytest
 
 from contracts.rules import RULES_FOLDER
-from functions.recommendation_api import handler as api
-from functions.recommendation_api.service import Memory
 from functions.shared.serving import rules_file
 from tests.functions.conftest import Store
-from tests.functions.http import Answered, call
 from tests.functions.worlds import World, world
 
 V1 = "20261101T000000Z-000001"
@@ -42,23 +39,9 @@ SHOP = world(
 
 @pytest.fixture(name="shop")
 def shop_fixture(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr(api, "_inference", None)
-    monkeypatch.setattr(api, "_memory", Memory())
     monkeypatch.setattr(rules_file, "CHECK_SECONDS", 0.0)
     monkeypatch.setattr(rules_file, "AWAY_SECONDS", 0.0)
     store.serve(SHOP)
     yield SHOP
     for entry in store.s3.list_objects_v2(Bucket=store.bucket, Prefix=RULES_FOLDER).get("Contents", []):
         store.s3.delete_object(Bucket=store.bucket, Key=entry["Key"])
-    if api._inference is not None:
-        api._inference._connection.drop()
-        api._inference._bucket.close()
-        api._inference.rules.close()
-
-
-def get(path: str, *query: tuple[str, Any]) -> Answered:
-    return call(api.handler, "GET", path, query)
-
-
-def post(body: Any) -> Answered:
-    return call(api.handler, "POST", "/v1/recommendations", body=body)

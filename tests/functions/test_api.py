@@ -19,14 +19,14 @@ from contracts import api
 from contracts.artifacts import MAX_SIMILAR_ITEMS
 from contracts.events import MAX_HISTORY, MAX_ID_CHARACTERS
 from functions.recommendation_api import handler as module
-from functions.recommendation_api.service import DEFAULT_LIMIT, Memory
+from functions.recommendation_api.service import DEFAULT_LIMIT
 from functions.shared import versions
 from functions.shared.database import connect
 from functions.shared.environment import MAX_RECOMMENDATIONS
 from tests.functions.conftest import Store
-from tests.functions.http import Answered, call
+from tests.functions.http import call, get, post
 from tests.functions.lambdas import act, infer, load, request
-from tests.functions.worlds import expected_user_vector, world
+from tests.functions.worlds import World, expected_user_vector, world
 from tests.fuzz.values import JSON, TEXTS
 
 PARAMETERS = ("customer", "items", "exclude", "limit", "filter", "diversity", "explain")
@@ -34,26 +34,11 @@ V1, V2 = "20261101T000000Z-000001", "20261102T000000Z-000002"
 
 
 @pytest.fixture
-def shop(store: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(module, "_inference", None)
-    monkeypatch.setattr(module, "_memory", Memory())
+def shop(store: Store) -> World:
     told = {item: {"name": f"Item {item}", "price": 9.5, "buyPrice": 5} for item in ("I5", "I58", "I59")}
     made = world(V1, out_of_stock=frozenset({"I3", "I4"}), excluded={"101": ["I59"]}, attributes=told)
-    made.publish(store.s3, store.bucket)
-    load(store.bucket, V1)
-    yield made
-    if module._inference is not None:
-        module._inference._connection.drop()
-        module._inference._bucket.close()
-        module._inference.rules.close()
-
-
-def get(path: str, *query: tuple[str, Any], **changes: Any) -> Answered:
-    return call(module.handler, "GET", path, query, **changes)
-
-
-def post(body: Any, **changes: Any) -> Answered:
-    return call(module.handler, "POST", "/v1/recommendations", body=body, **changes)
+    store.serve(made)
+    return made
 
 
 def test_a_customer_is_answered_as_the_stream_answers(shop: Any) -> None:
@@ -99,8 +84,7 @@ def test_an_item_is_shown_by_what_the_specification_displays(shop: Any, store: S
         by_id = {item["id"]: item["attributes"] for item in answered.json["items"]}
         assert by_id.get(near, {"name": f"Item {near}", "price": 9.5}) == {"name": f"Item {near}", "price": 9.5}
     assert near in answers[3].ids
-    world(V2, out_of_stock=frozenset({"I3"})).publish(store.s3, store.bucket)
-    load(store.bucket, V2)
+    store.serve(world(V2, out_of_stock=frozenset({"I3"})))
     store.connection.execute(sql.SQL("ALTER TABLE {} DROP attributes").format(versions.tables(V2).items))
     assert get("/v1/popular").json["items"][0]["attributes"] == {}
     assert get("/v1/items/I5/similar").json["items"][0]["attributes"] == {}

@@ -22,8 +22,7 @@ NANTES = request("r", city="Nantes")
 
 def publish(store: Store, version: str = V1, **changes: Any) -> World:
     made = world(version, **changes)
-    made.publish(store.s3, store.bucket)
-    load(store.bucket, version)
+    store.serve(made)
     return made
 
 

@@ -34,8 +34,7 @@ def test_nothing_that_was_rated_is_served_and_the_list_is_full(store: Store) -> 
     shop = world(V1)
     rated = {user: shop.best(shop.user(user), 20) for user in shop.user_ids}
     shop = replace(shop, excluded=rated)
-    shop.publish(store.s3, store.bucket)
-    load(store.bucket, V1)
+    store.serve(shop)
     answers = infer(
         *(request(user, customer_number=user) for user in shop.user_ids),
         *(request(user, items=["I1"], customer_number=user) for user in shop.user_ids),
@@ -56,8 +55,7 @@ def test_popular_items_leave_out_what_the_customer_rated(store: Store) -> None:
     items = shop.items.copy()
     items[1] = -items[0]
     shop = replace(shop, items=items, recent={**shop.recent, "100": []})
-    shop.publish(store.s3, store.bucket)
-    load(store.bucket, V1)
+    store.serve(shop)
     (answer,) = infer(request(items=["I0", "I1"], customer_number="100"))["responses"]
     assert answer["strategy"] == "popular"
     assert _ids(answer) == ["I58", "I56", "I55", "I54", "I53"]
@@ -94,8 +92,7 @@ def test_a_history_of_ten_thousand_items_is_loaded_and_left_out(store: Store) ->
     shop = world(V1)
     rated = shop.best(shop.user("100"), 30)
     shop = replace(shop, excluded={"100": [*history, *rated]})
-    shop.publish(store.s3, store.bucket)
-    load(store.bucket, V1)
+    store.serve(shop)
     (answer,) = infer(request(customer_number="100"))["responses"]
     assert _ids(answer) == shop.best(shop.user("100"), LIMIT, rated)
 
@@ -107,8 +104,7 @@ def test_of_a_long_history_what_the_model_reads_is_stored_and_no_more(store: Sto
     answers = []
     for version, more in ((V1, 0), (V2, 5_000)):
         recent = [*latest, *(f"an item of an earlier catalogue {n}" for n in range(more))]
-        replace(shop, version=version, recent={"100": recent}).publish(store.s3, store.bucket)
-        load(store.bucket, version)
+        store.serve(replace(shop, version=version, recent={"100": recent}))
         answers.append(infer(request(customer_number="100", city="Nantes"))["responses"])
         query = sql.SQL("SELECT item_ids FROM {} WHERE user_id = '100'").format(versions.tables(version).recent_items)
         assert store.connection.execute(query).fetchall() == [(latest,)]

@@ -9,7 +9,6 @@ import pytest
 from contracts.dataset import Exclude, Serving
 from contracts.rules import RULES_FILE
 from functions.recommendation_api import handler as api
-from functions.recommendation_api.service import Memory
 from functions.shared.serving import rules_file
 from tests.functions.conftest import Store
 from tests.functions.http import Answered, call
@@ -23,15 +22,10 @@ NAME = "not within a month"
 
 @pytest.fixture(autouse=True)
 def state(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(api, "_inference", None)
-    monkeypatch.setattr(api, "_memory", Memory())
     monkeypatch.setattr(rules_file, "CHECK_SECONDS", 0.0)
     monkeypatch.setattr(rules_file, "AWAY_SECONDS", 0.0)
     yield
     store.s3.delete_object(Bucket=store.bucket, Key=RULES_FILE)
-    if api._inference is not None:
-        api._inference._connection.drop()
-        api._inference.rules.close()
 
 
 def put(store: Store, *days: int) -> None:

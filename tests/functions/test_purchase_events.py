@@ -1,7 +1,6 @@
 """An item that a customer buys or rates is left out of the next answer, seconds later and without training."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -72,18 +71,8 @@ def age(store: Store, days: float) -> None:
     )
 
 
-@pytest.fixture
-def api_state(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(api, "_inference", None)
-    yield
-    if api._inference is not None:
-        api._inference._connection.drop()
-
-
 @pytest.mark.parametrize("type_", ["purchase", "rating"])
-def test_what_was_bought_or_rated_leaves_the_customers_next_answers_and_nobody_elses(
-    type_: str, store: Store, api_state: None
-) -> None:
+def test_what_was_bought_or_rated_leaves_the_customers_next_answers_and_nobody_elses(type_: str, store: Store) -> None:
     shop = world(V1)
     publish(store, shop)
     service = LambdaService()

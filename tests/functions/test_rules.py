@@ -13,8 +13,9 @@ from functions.model_inference import handler as stream
 from functions.recommendation_api import handler as api
 from operations.__main__ import main as operations
 from tests.functions.conftest import Store
+from tests.functions.http import get, post
 from tests.functions.lambdas import infer, request
-from tests.functions.rules_shop import BRANDS, ITEMS, get, post, shop_fixture, told  # noqa: F401
+from tests.functions.rules_shop import BRANDS, ITEMS, shop_fixture, told  # noqa: F401
 from tests.functions.worlds import World
 
 

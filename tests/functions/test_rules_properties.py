@@ -13,7 +13,8 @@ from functions.shared.serving.rules import RulesInForce, jsonpath
 from functions.shared.serving.search import Wanted, lists
 from functions.shared.serving.store import Store as Tables
 from tests.functions.conftest import Store
-from tests.functions.rules_shop import BRANDS, ITEMS, SHOP, V1, get, post, shop_fixture, told  # noqa: F401
+from tests.functions.http import get, post
+from tests.functions.rules_shop import BRANDS, ITEMS, SHOP, V1, shop_fixture, told  # noqa: F401
 from tests.functions.worlds import World
 
 PLAIN = st.text(max_size=20) | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans()
