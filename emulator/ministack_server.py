@@ -10,6 +10,7 @@
 * MiniStack accepts records without a partition key, and records that are too large with it.
 * MiniStack's control paths (`/_ministack/reset`, `/_ministack/config` and more) need no signature, so that anybody on
   the machine could use them. They are closed, except for the one that reports that the server is up.
+* API Gateway answers what exceeds a stage's limits with 429, MiniStack answers everything.
 * Run as root, MiniStack would serve on 127.0.0.1:443 too.
 """
 
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 from contracts.events import MAX_RECORD_BYTES
+from emulator.throttle import Throttle
 
 CONTROL_PATHS, HEALTH_PATH = ("/_ministack", "/_localstack"), "/_ministack/health"
 
@@ -116,6 +118,19 @@ def _authorize_routes_alone() -> None:
     server._enforce_execute_api = enforce
 
 
+def _throttle_stages() -> None:
+    from ministack import app as server
+    from ministack.services import apigateway
+
+    unchanged, throttle = server._enforce_execute_api, Throttle()
+
+    def enforce(api_id: str, stage: str, *more: Any, **options: Any) -> Any:
+        settings = apigateway.stages_for_api(api_id).get(stage, {}).get("defaultRouteSettings", {})
+        return throttle.refusal(api_id, stage, settings) or unchanged(api_id, stage, *more, **options)
+
+    server._enforce_execute_api = enforce
+
+
 def _stay_off_port_443() -> None:
     from ministack import app as server
 
@@ -185,6 +200,7 @@ def main() -> None:
     tighten()
     _close_control_paths()
     _authorize_routes_alone()
+    _throttle_stages()
     _stay_off_port_443()
     from ministack.app import main as serve
 

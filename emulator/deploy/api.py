@@ -1,6 +1,6 @@
 """The HTTP API on MiniStack, which routes requests, checks who sends them, and calls the functions.
 
-It does not throttle, and writes no access log: docs/local-services.md says so.
+It writes no access log: docs/local-services.md says so.
 """
 
 from collections.abc import Collection
@@ -111,10 +111,12 @@ def route(cloud: Cloud, resource: Resource) -> Realised:
 @realises("aws:apigatewayv2/stage:Stage")
 def stage(cloud: Cloud, resource: Resource) -> Realised:
     _check(resource)
+    limits = resource.get("defaultRouteSettings")
     cloud.client("apigatewayv2").create_stage(
         ApiId=resource["apiId"],
         StageName=resource["name"],
         AutoDeploy=bool(resource.get("autoDeploy")),
+        **({"DefaultRouteSettings": _capitals(limits)} if limits else {}),
         Tags=resource.get("tags", {}),
     )
     return Realised(resource["name"])
@@ -154,5 +156,6 @@ def _check(resource: Resource) -> None:
 
 
 def _capitals(inputs: Any) -> dict[str, Any]:
-    """Returns the inputs under boto3's names."""
-    return {name[0].upper() + name[1:]: int(value) if name == "maxAge" else value for name, value in inputs.items()}
+    """Returns the inputs under boto3's names; Pulumi's whole numbers come as floats."""
+    whole = ("maxAge", "throttlingBurstLimit")
+    return {name[0].upper() + name[1:]: int(value) if name in whole else value for name, value in inputs.items()}

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -24,7 +25,9 @@ from emulator.deploy.monitor import Edit, LocalMocks, LocalMonitor
 from emulator.deploy.resource import Resource
 from emulator.errors import LocalRunError
 from emulator.program import Stack, run
+from emulator.throttle import Throttle
 from local.session import running_services
+from tests.emulator.aws import FakeClock, wait_until
 
 ORIGIN = "https://shop.example"
 COMMON: CommonArgs = {"settings": {"bundle_dependencies": False, "force_destroy": True}}
@@ -85,6 +88,34 @@ def test_a_key_of_the_secret_lets_in_and_any_other_does_not(cloud: Cloud, by_key
     assert post(cloud, by_key, **{"x-api-key": keys["default"]}).status_code == 400
     assert post(cloud, by_key, **{"x-api-key": keys["default"][:-1]}).status_code == 403
     assert post(cloud, by_key).status_code == 401
+
+
+def test_requests_over_the_stages_limits_are_answered_with_429_until_the_bucket_fills_again(cloud: Cloud) -> None:
+    url = deploy(
+        cloud, "slow", {"authorization": components.Authorization.API_KEY, "requests_per_second": 1, "burst": 3}
+    )
+    with ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(lambda _: post(cloud, url), range(12)))
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert {answer.status_code for answer in answers} == {401, 429}
+    assert len(answers) - len(refused) >= 3, "the burst"
+    assert refused[0].json() == {"message": "Too Many Requests"}
+    wait_until(lambda: post(cloud, url).status_code == 401, seconds=30)
+
+
+def test_a_bucket_holds_the_burst_and_fills_by_the_rate() -> None:
+    clock = FakeClock()
+    throttle = Throttle(clock.monotonic)
+    settings = {"throttlingRateLimit": 2, "throttlingBurstLimit": 3}
+
+    def passed(requests: int, stage: str = "$default") -> int:
+        return sum(throttle.refusal("api", stage, settings) is None for _ in range(requests))
+
+    assert (passed(5), passed(5, "other")) == (3, 3)
+    for seconds, expected in ((0.4, 0), (0.2, 1), (1.0, 2), (60.0, 3)):
+        clock.sleep(seconds)
+        assert passed(5) == expected
+    assert throttle.refusal("api", "free", {}) is None
 
 
 def test_only_pages_of_the_settings_origins_may_call(cloud: Cloud, by_key: str) -> None:
