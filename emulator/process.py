@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from emulator import watchdog
@@ -81,10 +81,20 @@ def run_to_end(
     Raises `subprocess.TimeoutExpired`. Nothing of it is left running, neither after a time-out nor when this process
     ends.
     """
+    with running(command, log, env=env, cwd=cwd) as process:
+        return process.wait(timeout)
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str], log: Path, *, env: Mapping[str, str], cwd: Path, stdin: int = subprocess.DEVNULL
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Starts a process, its output in the log. Nothing of it is left running when the context ends, nor when this
+    process ends."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(env),
@@ -93,7 +103,7 @@ def run_to_end(
         )
     _watchdog.tell(f"group {process.pid}")
     try:
-        return process.wait(timeout)
+        yield process
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

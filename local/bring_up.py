@@ -8,6 +8,7 @@ from pathlib import Path
 from emulator.errors import LocalRunError
 from functions.shared.mysql import Login
 from local import folder, glue_stage, source, training_stage
+from local.ahead import Command
 from local.options import Options
 from local.session import Deployment, deploy, running_services
 from local.shop import Shop, read_shop
@@ -39,6 +40,7 @@ def brought_up(options: Options, place: Path, stages: Stages) -> Iterator[System
             cloud = services.enter_context(running_services(place, options.stack.config["aws:region"]))
             stage.result = "AWS, emulated by MiniStack with IAM enforced"
         services.enter_context(watched(place, cloud))
+        training = services.enter_context(training_stage.command_ahead(cloud, place))
         with stages.stage("pulumi program") as stage:
             deployment = deploy(cloud, options.stack)
             stage.result = (
@@ -51,7 +53,7 @@ def brought_up(options: Options, place: Path, stages: Stages) -> Iterator[System
         if kept is None:
             make_training_data(stages, deployment, place)
         streaming = services.enter_context(Streaming(deployment))
-        version = _first_version(options, stages, deployment, place, kept)
+        version = _first_version(options, stages, deployment, place, kept, training)
         with stages.stage("loader") as stage:
             stage.result = streaming.wait_for_load(version)
         yield System(deployment, login, shop, streaming, version, kept)
@@ -85,15 +87,17 @@ def make_training_data(stages: Stages, deployment: Deployment, place: Path) -> N
         stage.result = glue_stage.run_crawler(deployment)
 
 
-def _first_version(options: Options, stages: Stages, deployment: Deployment, place: Path, kept: Path | None) -> str:
+def _first_version(
+    options: Options, stages: Stages, deployment: Deployment, place: Path, kept: Path | None, training: Command
+) -> str:
     """Publishes the model that the folder has, or trains one, and returns its version."""
     if kept:
         with stages.stage("model") as stage:
-            version = training_stage.publish_kept(deployment, kept, place)
+            version = training_stage.publish_kept(deployment, kept, place, training)
             stage.result = f"version {version}, which an earlier run left in the folder (--retrain makes a new one)"
             return version
     with stages.stage("training") as stage:
-        trained = training_stage.train_and_publish(deployment, place, options.seed, stage.say)
+        trained = training_stage.train_and_publish(deployment, place, options.seed, stage.say, command=training)
         stage.result, stage.remark = trained.describe(), trained.remark()
     folder.note_model(place, trained.folder, options.made_of)
     return trained.version

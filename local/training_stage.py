@@ -1,22 +1,26 @@
 """The training part of a run: it calls the data scientist's own command, from the data lake to published artifacts."""
 
+import contextlib
 import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contracts import artifacts
+from emulator.deploy.cloud import Cloud
 from emulator.errors import LocalRunError
 from emulator.process import run_to_end
 from emulator.program import ROOT
+from local.ahead import Command, started_ahead
 from local.session import Deployment
 
 NAMES = "item-names.csv"
 """The file with the items' names for the report."""
+LOG = "training.log"
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,13 @@ def train_and_publish(
     seed: int,
     say: Callable[[str], None] = lambda _: None,
     epochs: int | None = None,
+    command: Command | None = None,
 ) -> Trained:
     """Trains on the data lake and publishes to the bucket of artifacts. Raises `LocalRunError` if that fails.
 
-    `epochs` limits the training, in place of the command's own default. The gate's verdict is shown, but the model is
-    published in any case, so that a run on ratings without a pattern shows the rest of the system too.
+    `epochs` limits the training, in place of the command's own default; `command` is the one that `command_ahead` gave.
+    The gate's verdict is shown, but the model is published in any case, so that a run on ratings without a pattern
+    shows the rest of the system too.
     """
     bucket = deployment.output("ml_artifacts_bucket")
     known = _versions(deployment, bucket)
@@ -68,7 +74,7 @@ def train_and_publish(
     if epochs is not None:
         arguments += ["--epochs", str(epochs)]
     say("two-tower model")
-    _training(deployment, arguments, folder)
+    _training(deployment, arguments, folder, command)
     version = (_versions(deployment, bucket) - known).pop()
     body = deployment.cloud.client("s3").get_object(Bucket=bucket, Key=f"{version}/{artifacts.METRICS}")["Body"].read()
     return Trained(version, next((folder / "training").glob(f"*/{version}")), json.loads(body))
@@ -79,20 +85,29 @@ def write_names(folder: Path, names: Mapping[str, str]) -> None:
         csv.writer(file).writerows(names.items())
 
 
-def publish_kept(deployment: Deployment, version: Path, folder: Path) -> str:
+def publish_kept(deployment: Deployment, version: Path, folder: Path, command: Command) -> str:
     """Publishes a version that an earlier run left in its folder, and returns its name."""
     output = f"s3://{deployment.output('ml_artifacts_bucket')}"
-    _training(deployment, ["publish", "--artifacts", str(version), "--output", output], folder)
+    _training(deployment, ["publish", "--artifacts", str(version), "--output", output], folder, command)
     return version.name
 
 
-def _training(deployment: Deployment, arguments: list[str], folder: Path) -> None:
+@contextlib.contextmanager
+def command_ahead(cloud: Cloud, folder: Path) -> Iterator[Command]:
+    """Starts the data scientist's command before there is anything to train on."""
+    with started_ahead("training", folder / LOG, env=_environment(cloud), cwd=ROOT) as command:
+        yield command
+
+
+def _training(deployment: Deployment, arguments: list[str], folder: Path, command: Command | None) -> None:
     """Runs the data scientist's command. Raises `LocalRunError` with the command's error."""
-    log = folder / "training.log"
-    cloud = deployment.cloud
-    began = log.stat().st_size if log.exists() else 0
-    environment = _own_environment() | cloud.aws.environment(cloud.aws.root)
-    status = run_to_end([sys.executable, "-m", "training", *arguments], log, env=environment, cwd=ROOT)
+    log = folder / LOG
+    if command is not None:
+        began, status = command.log_begins, command.run(arguments)
+    else:
+        began = log.stat().st_size if log.exists() else 0
+        run = [sys.executable, "-m", "training", *arguments]
+        status = run_to_end(run, log, env=_environment(deployment.cloud), cwd=ROOT)
     if status != 0:
         raise LocalRunError(f"training failed (exit {status}): {_said(log, began)}\nlog {log}")
 
@@ -111,6 +126,7 @@ def _versions(deployment: Deployment, bucket: str) -> set[str]:
     return {entry["Prefix"].rstrip("/") for entry in listed.get("CommonPrefixes", [])}
 
 
-def _own_environment() -> dict[str, str]:
+def _environment(cloud: Cloud) -> dict[str, str]:
     """Returns this process's environment without variables that could lead boto3 to a real account."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return own | cloud.aws.environment(cloud.aws.root)
