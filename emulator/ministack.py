@@ -90,7 +90,7 @@ class MiniStack:
 
     def start(self) -> None:
         """Starts the server. Raises `LocalRunError` with the log's end if it does not answer."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = [sys.executable, "-m", "emulator.ministack_server"]
         project = Path(__file__).parent.parent
         # It is killed at the end: it has nothing to save, and would wait for each client's connection to close.
