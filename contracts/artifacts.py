@@ -54,6 +54,7 @@ MAX_EXCLUDED_ITEMS = 10_000
 #   categorical        string (batch,)                 a missing value is ""
 #   numeric, integer   float32 (batch,)                a missing value is NaN
 #   tags               string (batch, n_tags)          split, padded with ""
+#   text (of items)    string (batch, n_words)         `contracts.features.words`, padded with ""
 #   recent_items       float32 (batch, n_recent, dim)  stored vectors of recent items, most recent first; n_recent >= 1
 #   recent_items_mask  float32 (batch, n_recent)       1 where there is an item, 0 where there is padding
 # Its output: user_vector float32 (batch, dim).

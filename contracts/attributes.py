@@ -27,12 +27,13 @@ EXACT = 2**53
 
 
 def attributes(items: Entity, row: Mapping[str, Any]) -> dict[str, Value]:
-    """Returns the attributes of a row of the items' source, by label and by the column's name.
+    """Returns the attributes of a row of the items' source, by label and, but for texts, by the column's name.
 
     `row` is column → raw value, as text, number, date or None. What is missing, or does not fit, is left out.
     """
     kinds = {column.name: column for column in items.columns}
-    wanted = {**items.shown, **{name: name for name in kinds}}
+    # Nobody filters by sentences; `[items.display]` names those that answers show.
+    wanted = {**items.shown, **{name: name for name, column in kinds.items() if column.kind is not Kind.TEXT}}
     found: dict[str, Value] = {}
     left = MAX_CHARACTERS - len("{}")
     for name, column in wanted.items():

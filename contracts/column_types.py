@@ -98,6 +98,7 @@ class Use(StrEnum):
 _USES = {
     Kind.CATEGORICAL: Use.TEXT,
     Kind.TAGS: Use.TEXT,
+    Kind.TEXT: Use.TEXT,
     Kind.PASSTHROUGH: Use.TEXT,
     Kind.BOOLEAN: Use.BOOLEAN,
     Kind.NUMERIC: Use.NUMBER,

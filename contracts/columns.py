@@ -20,12 +20,19 @@ class Kind(StrEnum):
     """A day; the model reads its parts (`DatePart`)."""
     TAGS = "tags"
     """Several texts in one, joined by a separator: `tags:|` in dataset.toml."""
+    TEXT = "text"
+    """A name or a description of an item, of which the model reads the words if they help."""
     PASSTHROUGH = "passthrough"
     """Kept in the training data, and not read by the model."""
 
     @property
     def is_number(self) -> bool:
         return self in (Kind.NUMERIC, Kind.INTEGER)
+
+    @property
+    def is_list(self) -> bool:
+        """Returns True if the model reads several values of a column: tags, or the words of a text."""
+        return self in (Kind.TAGS, Kind.TEXT)
 
 
 class KeyType(StrEnum):

@@ -142,14 +142,15 @@ class _DatasetReader(DocumentReader):
 
     def columns(self, role: str, table: Mapping[str, Any], key: str) -> Iterator[Column]:
         seen = {key.lower(): f"{role}.key"}
+        allowed = [kind for kind in Kind if kind is not Kind.TEXT or role == "items"]
         for name, value in table.items():
             kind, _, separator = value.partition(":") if isinstance(value, str) else ("", "", "")
             if not name:
                 self.mistake((role, "columns", name), "a column's name", name)
             elif name.lower() in seen:  # MySQL's column names know no case
                 self.mistake((role, "columns", name), f"a column that is not {seen[name.lower()]} already", name)
-            elif kind not in list(Kind) or (kind == Kind.TAGS) != bool(separator):
-                kinds = ", ".join(kind.value for kind in Kind if kind is not Kind.TAGS)
+            elif kind not in allowed or (kind == Kind.TAGS) != bool(separator):
+                kinds = ", ".join(kind.value for kind in allowed if kind is not Kind.TAGS)
                 self.mistake((role, "columns", name), f"{kinds} or 'tags:<separator>'", value)
             else:
                 yield Column(name, Kind(kind), separator)

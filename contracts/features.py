@@ -8,10 +8,10 @@ vocabulary. `tests/training/test_feature_mapping.py` holds the two sides togethe
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from contracts.columns import Column, Kind
@@ -23,19 +23,31 @@ MAX_NUMBER = 1e30
 _TRUTH = {"true": "1", "false": "0"}
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _FRACTION = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,4})?")
+MAX_WORDS, MAX_WORDS_CHARACTERS = 50, 10_000
+"""The most words and characters of a text that are read, the first ones. They bound the memory of a training step,
+which reads the words of the whole catalogue."""
+_MARKUP = re.compile(r"<[^<>]*>")
+_SPACED = "\u0300-\u036f\u0591-\u05c7\u0610-\u065f\u0900-\u0dff\u0f00-\u0fff"
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
+_WORD = re.compile(rf"(?:[^\W_]|[{_SPACED}{_UNSPACED}])+")
+"""Letters and digits; also the marks of Hebrew, Arabic and the scripts of India, which are no letters to Python."""
+_WITHOUT_SPACES = re.compile(f"[{_UNSPACED}]")
+"""Thai, Lao, Burmese, Khmer, Japanese and Chinese have no space between words."""
 _PLAIN_DIGITS = 40
 """A number of more digits than this is written with an exponent."""
 
 
 def value(column: Column, raw: Any, today: date) -> float | str | tuple[str, ...]:
     """Returns the value that a tower reads for a column: a float (NaN: missing), a text ("": missing), or a tuple of
-    texts (tags)."""
+    texts (tags, or the words of a text)."""
     if column.part is not None:
         return column.part.of(day(raw), today)
     if column.kind.is_number:
         return number(raw)
     if column.kind is Kind.TAGS:
         return tags(raw, column.separator)
+    if column.kind is Kind.TEXT:
+        return words(raw)
     return boolean(raw) if column.kind is Kind.BOOLEAN else text(raw)
 
 
@@ -112,6 +124,23 @@ def tags(value: Any, separator: str) -> tuple[str, ...]:
     else:
         parts = (text(value),)
     return tuple(islice(filter(None, map(text, parts)), MAX_TAGS))
+
+
+def words(value: Any) -> tuple[str, ...]:
+    """Returns the different words of a text, without HTML's tags, in small letters (Unicode's NFKC, case folded): the
+    first `MAX_WORDS` of two characters or more. Where a script has no spaces, each two neighbouring characters are a
+    word. A missing value has none; a value of another type is read as `text` reads it."""
+    told = (value if isinstance(value, str) else text(value))[:MAX_WORDS_CHARACTERS]
+    folded = _MARKUP.sub(" ", unicodedata.normalize("NFKC", told.encode(errors="ignore").decode()).casefold())
+    found = (part for word in _WORD.findall(folded) for part in _parts(word))
+    return tuple(islice(dict.fromkeys(found), MAX_WORDS))
+
+
+def _parts(word: str) -> Iterator[str]:
+    if not _WITHOUT_SPACES.search(word):
+        yield from (word,) if len(word) > 1 else ()
+        return
+    yield from map("".join, pairwise(word)) if len(word) > 1 else (word,)
 
 
 def _split(element: Any, separator: str) -> list[str]:

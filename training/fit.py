@@ -80,11 +80,11 @@ class Curve:
 
 
 class Inputs:
-    """The tensors that a data set is trained from: features of all users and items."""
+    """The tensors that a data set is trained from: features of all users and items, without the `unread` of items."""
 
-    def __init__(self, data: RatingData, settings: Settings) -> None:
+    def __init__(self, data: RatingData, settings: Settings, unread: frozenset[str] = frozenset()) -> None:
         user_encodings = features.fit(data.users, data.dataset.users.features)
-        item_encodings = features.fit(data.items, data.dataset.items.features)
+        item_encodings = features.fit(data.items, data.dataset.items.features, unread)
         self.users = features.encode(data.users, user_encodings)
         self.items = features.encode(data.items, item_encodings)
         self.shape = Shape(
@@ -95,6 +95,14 @@ class Inputs:
             ordered=data.time is not None,
             cosine=settings.similarity == "cosine",
         )
+
+
+def set_torch(n_items: int) -> None:
+    """Sets torch's threads, and asks for the same bytes in every run, for the whole process."""
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1 if n_items < SMALL_CATALOGUE else (os.cpu_count() or 1))
+    # No uninitialised memory is read here; filling it takes a tenth of the time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 class Trainer:
@@ -109,11 +117,8 @@ class Trainer:
         self.batch = min(settings.batch, max(SMALLEST_BATCH, len(self.examples) // STEPS_AN_EPOCH))
         self.catalogue = Catalogue(np.bincount(data.item[known], minlength=len(data.items)), settings.candidates)
         rated = self.catalogue.rated
+        set_torch(len(data.items))
         torch.manual_seed(settings.seed)
-        torch.use_deterministic_algorithms(True)
-        torch.set_num_threads(1 if len(data.items) < SMALL_CATALOGUE else (os.cpu_count() or 1))
-        # No uninitialised memory is read here; filling it takes a tenth of the time.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         self.model = TwoTower(inputs.shape, rated)
         self.average = TwoTower(inputs.shape, rated)
         self.average.load_state_dict(self.model.state_dict())

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from training.data import RatingData
 from training.exclusion import excluded_from
-from training.histories import Cases, Indices
+from training.histories import Cases, Flags, Indices
 
 K = 10
 NDCG = f"ndcg@{K}"
@@ -60,6 +60,11 @@ def _chunks(scorer: Scorer, cases: Cases, data: RatingData, exclude: bool) -> It
         if exclude:
             scores[left_out[cases.user[chunk]].nonzero()] = -np.inf
         yield chunk, scores
+
+
+def among(chosen: Flags, scorer: Scorer) -> Scorer:
+    """Ranks the chosen items (n_items,) only."""
+    return lambda chunk: np.where(chosen, scorer(chunk), -np.inf).astype(np.float32)
 
 
 def gini(counts: npt.NDArray[Any]) -> float:

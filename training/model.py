@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from contracts.artifacts import MAX_RECENT_ITEMS
-from contracts.columns import Kind
 from training.features import Encoding
 
 
@@ -27,7 +26,8 @@ class Shape:
 
 
 class ColumnEmbedding(nn.Module):
-    """One feature column → (n, dim): a category's vector, the mean of the tags' vectors, or a number's projection."""
+    """One feature column → (n, dim): a category's vector, the mean of those of tags or words, or a number's
+    projection."""
 
     mean: Tensor
     scale: Tensor
@@ -54,8 +54,11 @@ class ColumnEmbedding(nn.Module):
             read = torch.stack([standard.clamp(-5.0, 5.0), missing.to(values.dtype)], dim=-1)
             projected: Tensor = self.out(torch.tanh(self.hidden(read)))
             return projected
+        if self.kind.is_list and not torch.onnx.is_in_onnx_export():
+            # It takes less than half of the time, and holds no vector for each word of each item.
+            return functional.embedding_bag(values, self.embedding.weight, padding_idx=0, mode="mean")
         vectors: Tensor = self.embedding(values)
-        if self.kind is Kind.TAGS:
+        if self.kind.is_list:
             known = (values > 0).to(vectors.dtype).unsqueeze(-1)
             return (vectors * known).sum(1) / known.sum(1).clamp(min=1.0)
         return vectors

@@ -13,7 +13,7 @@ from training.entities import EntityTable
 from training.fit import Inputs
 from training.histories import Cases, Flags
 from training.joined import Model
-from training.metrics import K, Scorer, rank, summary
+from training.metrics import K, among, rank, summary
 from training.served import Served
 
 SHARE = 0.1
@@ -44,7 +44,7 @@ def measure(make: Callable[[Flags], Model], data: RatingData, inputs: Inputs, se
     popularity = np.bincount(data.item, minlength=len(data.items)) / len(data.item)
     found = {
         "all": summary(rank(scorer, cases, data), popularity),
-        "new": summary(rank(_among(hidden, scorer), cases, data), popularity),
+        "new": summary(rank(among(hidden, scorer), cases, data), popularity),
     }
     places = np.arange(1, min(K, hidden.sum()) + 1)
     return {"items": int(hidden.sum()), "chance": float((1 / np.log2(1 + places)).sum() / hidden.sum()), **found}
@@ -74,7 +74,3 @@ def _served(model: Model, data: RatingData, inputs: Inputs, hidden: Flags) -> Se
 
 def _rows(items: EntityTable, chosen: Any) -> list[dict[str, Any]]:
     return [{name: values[item] for name, values in items.columns.items()} for item in chosen]
-
-
-def _among(hidden: Flags, scorer: Scorer) -> Scorer:
-    return lambda chunk: np.where(hidden, scorer(chunk), -np.inf).astype(np.float32)

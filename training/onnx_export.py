@@ -16,7 +16,6 @@ from contracts.artifacts import (
     RECENT_ITEMS_MASK_INPUT,
     USER_VECTOR_OUTPUT,
 )
-from contracts.columns import Kind
 from training.features import Encoding, index_of
 from training.joined import JoinedItems, JoinedUsers
 from training.model import ItemTower, UserTower
@@ -110,7 +109,7 @@ def _core_input(encoding: Encoding) -> str:
 def _input(encoding: Encoding) -> _Input:
     if encoding.column.kind.is_number:
         return _Input(torch.zeros(2), {0: "batch"})
-    if encoding.column.kind is Kind.TAGS:
+    if encoding.column.kind.is_list:
         return _Input(torch.zeros((2, 2), dtype=torch.int64), {0: "batch", 1: f"n_{encoding.column.name}"})
     return _Input(torch.zeros(2, dtype=torch.int64), {0: "batch"})
 
@@ -123,7 +122,7 @@ def _lookups(encodings: Sequence[Encoding]) -> onnx.ModelProto | None:
     nodes, inputs, outputs = [], [], []
     for encoding in encodings:
         name = encoding.column.name
-        shape = ["batch", f"n_{name}"] if encoding.column.kind is Kind.TAGS else ["batch"]
+        shape = ["batch", f"n_{name}"] if encoding.column.kind.is_list else ["batch"]
         index = {"": 0, **index_of(encoding)}
         nodes.append(
             helper.make_node(

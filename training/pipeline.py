@@ -16,7 +16,7 @@ from training.baselines import baselines
 from training.data import RatingData, load
 from training.errors import TrainingError
 from training.evaluate import as_served, evaluate
-from training.fit import Inputs, Settings
+from training.fit import Settings
 from training.gate import Verdict, judge
 from training.histories import Cases, Flags, split
 from training.history import published
@@ -125,7 +125,7 @@ def train(
     force: bool = False,
 ) -> artifact_writer.TrainedModel:
     """Finds a recipe on the validation items, measures a model of it on the test items, and makes the one to serve."""
-    inputs, parts = Inputs(data, settings), split(data, settings.seed)
+    parts = split(data, settings.seed)
     rivals = baselines(data, parts)
 
     def told(stage: str, epochs: int) -> recipe.OnEpoch:
@@ -134,11 +134,12 @@ def train(
     def checkpoint(stage: str) -> Path | None:
         return None if work is None else work / f"{stage}.pt"
 
-    found = recipe.find(data, parts, rivals, inputs, settings, told(CHOICE, settings.epochs), checkpoint(CHOICE))
+    found = recipe.find(data, parts, rivals, settings, told(CHOICE, settings.epochs), checkpoint(CHOICE))
 
     def make(stage: str, known: Flags) -> Model:
-        return found.make(data, known, inputs, told(stage, found.epochs), checkpoint(stage))
+        return found.make(data, known, told(stage, found.epochs), checkpoint(stage))
 
+    inputs = found.inputs
     evaluation = evaluate(served.of(make(TEST, parts.test.known), inputs, data), data, parts, rivals)
     evaluation["new_items"] = new_items.measure(lambda known: make(NEW_ITEMS, known), data, inputs, settings.seed)
     final = make(FINAL, np.ones(len(data.user), dtype=bool))
@@ -154,6 +155,7 @@ def train(
             "settings": asdict(settings),
             "ratings": len(data.user),
             "linear_part": found.blend.to_dict(),
+            "texts": found.texts.to_dict(),
         },
     }
     return artifact_writer.TrainedModel(data, inputs, final, settings, metrics)

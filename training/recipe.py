@@ -4,48 +4,51 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from training import content, linear_part, scoring
+from training import content, linear_part, scoring, texts
 from training.baselines import Baselines
 from training.blend import Blend, choose, find_teacher
 from training.data import RatingData
-from training.fit import Curve, Inputs, Settings, Trainer
+from training.fit import Curve, Inputs, Settings, Trainer, set_torch
 from training.histories import Cases, Flags, Split, histories
 from training.joined import Joined, Model
 from training.metrics import rank
 from training.model import TwoTower
+from training.texts import Texts
 
 OnEpoch = Callable[[Curve], None]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The epochs of training, and how the linear part joins the towers."""
+    """The epochs of training, which texts are read, and how the linear part joins the towers."""
 
     settings: Settings
     curve: Curve
     blend: Blend
+    texts: Texts
+    inputs: Inputs
+    """Without the texts that are not read."""
 
     @property
     def epochs(self) -> int:
         return self.curve.best_epoch or self.settings.epochs
 
-    def make(self, data: RatingData, known: Flags, inputs: Inputs, on_epoch: OnEpoch, checkpoint: Path | None) -> Model:
+    def make(self, data: RatingData, known: Flags, on_epoch: OnEpoch, checkpoint: Path | None) -> Model:
         """Trains a model on the `known` ratings; goes on from the checkpoint if there is one."""
         lesson = self.blend.lesson(data, known)
-        towers = Trainer(data, known, inputs, self.settings, lesson).run(
+        towers = Trainer(data, known, self.inputs, self.settings, lesson).run(
             self.epochs, on_epoch=on_epoch, checkpoint=checkpoint
         )
         if lesson is None:
             return towers
         part = linear_part.fit(data, known, lesson, self.settings)
-        return Joined(towers, part, content.fit(part, inputs, data, known, self.settings), self.blend.share).eval()
+        return Joined(towers, part, content.fit(part, self.inputs, data, known, self.settings), self.blend.share).eval()
 
 
 def find(
     data: RatingData,
     parts: Split,
     rivals: Baselines,
-    inputs: Inputs,
     settings: Settings,
     on_epoch: OnEpoch,
     checkpoint: Path | None,
@@ -53,14 +56,17 @@ def find(
     """Trains on what comes before the validation items, and chooses by them."""
     blend = find_teacher(data, parts, rivals, settings)
     lesson = blend.lesson(data, parts.train)
+    set_torch(len(data.items))
+    part = None if lesson is None else linear_part.fit(data, parts.train, lesson, settings)
+    read = texts.choose(part, blend.reason, data, parts, settings)
+    inputs = Inputs(data, settings, read.unread)
     trainer = Trainer(data, parts.train, inputs, settings, lesson)
     validate = _validation(data, parts.validation, inputs) if len(parts.validation.user) else None
     towers = trainer.run(settings.epochs, validate, on_epoch, checkpoint)
-    if lesson is not None:
-        part = linear_part.fit(data, parts.train, lesson, settings)
+    if part is not None:
         share, tried = choose(towers, part, inputs, data, parts, settings)
         blend = replace(blend, share=share, validation=tried)
-    return Recipe(settings, trainer.curve, blend)
+    return Recipe(settings, trainer.curve, blend, read, inputs)
 
 
 def _validation(data: RatingData, cases: Cases, inputs: Inputs) -> Callable[[TwoTower], float]:

@@ -58,8 +58,8 @@ def page(
 <p>Version {escape(version)}, made on {_date(version)}, of {escape(shop)}.</p>
 <p>{counts}; {int(data.liked.sum()):,} of them liked ({escape(rated)}). {metrics["recommendable"]:,} items are in stock,
 and can be recommended{_except(dataset)}. Trained for {metrics["training"]["epochs"]} epochs.
-{_linear_part(metrics["training"]["linear_part"])} Were nothing left out, {metrics["repeated"]:.0%} of
-the recommendations would be items that the user has rated.</p>
+{_linear_part(metrics["training"]["linear_part"])}{_texts(metrics["training"]["texts"])}
+Were nothing left out, {metrics["repeated"]:.0%} of the recommendations would be items that the user has rated.</p>
 <p class="{state}"><strong>Gate: {state}.</strong> {escape(gate["reason"])}.{forced}</p>
 {"".join(compared(metrics[part], *texts) for part, texts in PARTS.items())}
 <p><small>Full ranking, no sampled candidates. One item is held out a user, so recall@{K} equals the hit rate.
@@ -90,6 +90,18 @@ def _linear_part(blend: Mapping[str, Any]) -> str:
     if blend["reason"]:
         return f"There is no linear part: {escape(blend['reason'])}."
     return f"The linear part's share of a score is {blend['share']:.0%}, the best on validation."
+
+
+def _texts(texts: Mapping[str, Any]) -> str:
+    """Says of each text whether its words are read, and what tells so."""
+    if texts["reason"]:
+        return f" No text is read: {escape(texts['reason'])}."
+    return "".join(
+        f" The words of {escape(name)} are {'read' if found['read'] else 'not read'}: {NDCG} of validation items taken "
+        f"for new is {found['with']:.4f} with them and {found['without']:.4f} without, "
+        f"{found['difference']:+.4f} ± {found['standard_error']:.4f}."
+        for name, found in texts["validation"].items()
+    )
 
 
 def _date(version: str) -> str:

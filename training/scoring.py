@@ -50,14 +50,17 @@ def scorer(model: Model, inputs: Inputs, history: Histories, users: Indices) -> 
 
 
 @torch.inference_mode()
-def linear_scorer(part: LinearPart, history: Histories, users: Indices) -> Scorer:
-    """The same by the linear part alone."""
+def linear_scorer(
+    part: LinearPart, history: Histories, users: Indices, candidates: torch.Tensor | None = None
+) -> Scorer:
+    """The same by the linear part alone, or by other vectors of the candidates (n_items, dim) than its own."""
     items = part.items(torch.arange(len(part.rated)))
+    candidates = items if candidates is None else candidates
 
     @torch.inference_mode()
     def score(chunk: Indices) -> Scores:
         recent = torch.from_numpy(history.recent(users[chunk]))
-        scores: Scores = (part.users(items[recent.clamp(min=0)], (recent >= 0).float()) @ items.T).numpy()
+        scores: Scores = (part.users(items[recent.clamp(min=0)], (recent >= 0).float()) @ candidates.T).numpy()
         return scores
 
     return score

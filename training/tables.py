@@ -106,8 +106,8 @@ def _name(data: RatingData, item: int, names: Mapping[str, str]) -> str:
     texts = []
     for column in data.dataset.items.columns:
         value = data.items.columns[column.name][item]
-        if column.kind is Kind.TAGS:
-            value = ", ".join(value)
+        if column.kind.is_list:
+            value = (" " if column.kind is Kind.TEXT else ", ").join(value)
         if not column.kind.is_number and value:
             texts.append(value[:60])
     return " · ".join([key, *texts])

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from contracts import features
 from contracts.column_types import Family
 from contracts.columns import Column, KeyType, Kind
 from contracts.dataset import Dataset, Entity
@@ -115,15 +116,13 @@ class Report:
             return "empty in every row" if lowest is None else f"{_short(lowest)} to {_short(highest)}{_empty(empty)}"
         counts = self._counts(entity, self._text(role, column.name))
         empty = counts.pop("", 0)
-        if column.kind is Kind.TAGS:
-            tags: Counter[str] = Counter()
-            for text, number in counts.items():
-                tags.update({tag.strip(): number for tag in text.split(column.separator) if tag.strip()})
-            counts = tags
+        if column.kind.is_list:
+            counts = _counts_of_parts(column, counts)
         most = sorted(counts.items(), key=lambda found: (-found[1], found[0]))[:VALUES_SHOWN]
         shown = ", ".join(f"{_short(value)} ({number:,})" for value, number in most)
         more = ", …" if len(counts) > VALUES_SHOWN else ""
-        return f"{len(counts):,} values: {shown}{more}{_empty(empty)}"
+        what = "words" if column.kind is Kind.TEXT else "values"
+        return f"{len(counts):,} {what}: {shown}{more}{_empty(empty)}"
 
     def _keys(self, role: str, entity: Entity) -> Keys:
         counts = self._counts(entity, self._key(role, entity.key, entity))
@@ -176,6 +175,15 @@ class Report:
 def _day(column: str) -> str:
     """Returns SQL for a date; zero dates become NULL."""
     return f"IF(YEAR({quoted(column)}) = 0, NULL, {quoted(column)})"
+
+
+def _counts_of_parts(column: Column, counts: Counter[str]) -> Counter[str]:
+    """Counts each tag, or each word of a text."""
+    found: Counter[str] = Counter()
+    for text, number in counts.items():
+        parts = features.words(text) if column.kind is Kind.TEXT else text.split(column.separator)
+        found.update(dict.fromkeys(filter(None, map(str.strip, parts)), number))
+    return found
 
 
 def _empty(number: int) -> str:

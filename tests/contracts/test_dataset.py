@@ -96,8 +96,8 @@ def test_every_mistake_is_told_with_its_line_and_no_consequence_of_one() -> None
         "'tags:<separator>', found 'categorial'",
         "shop.toml:9: users.columns.STATUS: expected a column that is not a column of [users.columns] already, "
         "found 'STATUS'",
-        "shop.toml:18: items.columns.Unit. Price: expected categorical, boolean, numeric, integer, date, passthrough "
-        "or 'tags:<separator>', found 'number'",
+        "shop.toml:18: items.columns.Unit. Price: expected categorical, boolean, numeric, integer, date, text, "
+        "passthrough or 'tags:<separator>', found 'number'",
         "shop.toml:20: ratings.liked: expected it only beside rating, found 3",
         "shop.toml:30: event.features.birthday: expected a feature of [users.columns] (status, STATUS, born), "
         "found 'borne'",

@@ -29,6 +29,7 @@ in_stock = "left_over"
 name = "title"
 [items.columns]
 genres = "tags:,"
+title = "text"
 age = "categorical"
 price = "numeric"
 left_over = "integer"

@@ -36,7 +36,7 @@ class Column:
 
     @property
     def accepted(self) -> bool:
-        kind = Kind.CATEGORICAL if self.kind in (Kind.TAGS, Kind.PASSTHROUGH) else self.kind
+        kind = Kind.CATEGORICAL if self.kind in (Kind.TAGS, Kind.TEXT, Kind.PASSTHROUGH) else self.kind
         return kind in self.case.expected
 
 
@@ -92,7 +92,8 @@ def tables(draw: st.DrawFn, key: str = "key") -> tuple[Table, Table, Table]:
         rows = draw(st.integers(0, 3))
         names = [f"column{n}" for n in range(draw(st.integers(0, 4)))]
         keys = draw(columns(rows, [key], key_kinds))
-        found.append(Table(draw(ODD) + role, keys + draw(columns(rows, names, list(Kind))), draw(st.booleans())))
+        kinds = [kind for kind in Kind if kind is not Kind.TEXT or role == "items"]
+        found.append(Table(draw(ODD) + role, keys + draw(columns(rows, names, kinds)), draw(st.booleans())))
     rows = draw(st.integers(0, 3))
     ratings = draw(columns(rows, ["user", "item"], key_kinds))
     ratings += draw(columns(rows, ["quantity"], [Kind.NUMERIC])) + draw(columns(rows, ["at"], [Kind.DATE]))

@@ -60,7 +60,7 @@ def trained(column: Column, told: Any) -> Any:
 
 def served(column: Column, said: Any) -> Any:
     (value,) = tensor(column, [served_value(column, column.name, json.loads(json.dumps({"key": said})))])
-    return tuple(filter(None, value)) if column.kind is Kind.TAGS else value
+    return tuple(filter(None, value)) if column.kind.is_list else value
 
 
 def served_value(column: Column, source: str, user: dict[str, Any]) -> FeatureValue:
@@ -103,6 +103,36 @@ def test_tags_are_the_same_in_training_and_serving(values: list[str]) -> None:
     expected = trained(column, SEPARATOR.join(values))
     assert served(column, values) == expected
     assert served(column, SEPARATOR.join(values)) == expected
+
+
+@settings(deadline=None, max_examples=300)
+@given(TEXTS)
+def test_the_words_of_a_text_are_the_same_in_training_and_serving(value: str) -> None:
+    column = Column("c", Kind.TEXT)
+    expected = trained(column, str(value).strip(" \t\n\r\f\v"))
+    for said in as_an_event_says_it(value):
+        assert served(column, said) == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("The 1958 Ferrari, the STRASSE & straße: a ﬁn", ("the", "1958", "ferrari", "strasse", "fin")),
+        ("<p class='big'>Old&nbsp;oak <br/>chair", ("old", "nbsp", "oak", "chair")),
+        ("Cafe\u0301 snake_case 12.5cm", ("café", "snake", "case", "12", "5cm")),
+        ("日本の時計 ABC", ("日本", "本の", "の時", "時計", "abc")),
+        ("हिन्दी 茶", ("हिन्दी", "茶")),
+        ("\ud800ab", ("ab",)),
+        (1958, ("1958",)),
+        (True, ()),
+        (None, ()),
+        ("", ()),
+        ("long" * 5_000 + " behind", ("long" * 2_500,)),
+        (" ".join(f"word{n}" for n in range(500)), tuple(f"word{n}" for n in range(features.MAX_WORDS))),
+    ],
+)
+def test_words_are_in_small_letters_and_each_comes_once(told: Any, expected: tuple[str, ...]) -> None:
+    assert features.words(told) == expected
 
 
 @pytest.mark.parametrize("kind", [Kind.BOOLEAN, Kind.CATEGORICAL])

@@ -9,7 +9,6 @@ import torch
 
 from contracts import artifacts as contract
 from contracts.artifacts import MAX_RECENT_ITEMS
-from contracts.columns import Kind
 from tests.training import worlds
 from tests.training.conftest import Published
 from training import features, onnx_export, scoring
@@ -23,7 +22,7 @@ def onnx_inputs(model: TrainedModel, users: EntityTable) -> dict[str, np.ndarray
     inputs = {}
     for encoding in model.inputs.shape.user_encodings:
         values = users.columns[encoding.column.name]
-        if encoding.column.kind is Kind.TAGS:
+        if encoding.column.kind.is_list:
             longest = max(map(len, values))
             values = np.array([[*tags, *[""] * (longest - len(tags))] for tags in values], dtype=object)
         inputs[encoding.column.name] = values.astype(np.float32) if encoding.column.kind.is_number else values

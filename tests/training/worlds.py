@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts import dataset_file
-from contracts.columns import Kind
+from contracts.columns import Column, Kind
 from contracts.dataset import Dataset
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker
 from functions.shop_seeder.sample_shop import Shop, generate
@@ -133,6 +134,25 @@ def films(
     )
 
 
+NAMED = replace(FILMS, items=replace(FILMS.items, columns=(Column("year", Kind.INTEGER), Column("title", Kind.TEXT))))
+"""The films without genres: if anything tells what a film is about, its title does."""
+
+
+def titled(table: pa.Table, telling: bool, seed: int = 1) -> pa.Table:
+    """The films with a title of their own: words that say nothing, and where `telling` one of three for each genre."""
+    random = np.random.default_rng(seed)
+    titles = {}
+    for film, genres in sorted(set(zip(table["film"].to_pylist(), table["genres"].to_pylist(), strict=True))):
+        words = (
+            [f"{genre.replace(' ', '')}{random.choice(list('abc'))}" for genre in genres.split("|")] if telling else []
+        )
+        words += [f"filler{n}" for n in random.integers(0, 60, 3)]
+        titles[film] = f"The {' '.join(random.permutation(words)).title()} of {film}!"
+    return table.set_column(
+        table.column_names.index("title"), "title", pa.array([titles[film] for film in table["film"].to_pylist()])
+    )
+
+
 def random_table(encodings: Sequence[Encoding], count: int, random: np.random.Generator) -> EntityTable:
     """Users or items of values seen and never seen in training, and of missing ones."""
     columns = {}
@@ -141,7 +161,7 @@ def random_table(encodings: Sequence[Encoding], count: int, random: np.random.Ge
         if encoding.column.kind.is_number:
             values = random.normal(encoding.numbers.mean, 3 * encoding.numbers.scale, count)
             values[random.random(count) < 0.2] = np.nan
-        elif encoding.column.kind is Kind.TAGS:
+        elif encoding.column.kind.is_list:
             values = np.empty(count, dtype=object)
             values[:] = [tuple(filter(None, random.choice(words, random.integers(0, 5)))) for _ in range(count)]
         else:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from contracts.columns import Column, Kind
+from contracts.columns import Column
 from functions.shared.vectors import Vectors
 
 NUMBERS, TEXTS = "tensor(float)", "tensor(string)"
@@ -75,7 +75,7 @@ class Graph:
 
 def tensor(column: Column, values: Sequence[FeatureValue], tag_count: int | str | None = None) -> Any:
     """(len(values),) of a column, or (len(values), tag_count) of tags; the longest counts where the graph leaves it."""
-    if column.kind is Kind.TAGS:
+    if column.kind.is_list:
         return _pad_tags([value for value in values if isinstance(value, tuple)], tag_count)
     return np.array(values, dtype=np.float32 if column.kind.is_number else object)
 
