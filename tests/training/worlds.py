@@ -134,6 +134,48 @@ def films(
     )
 
 
+def _views(seen: Sequence[Sequence[int]]) -> pa.Table:
+    """Views of films that are all liked: of each viewer, in this order."""
+    rows = [(user, film, place) for user, films in enumerate(seen) for place, film in enumerate(films)]
+    return pa.table(
+        {
+            "viewer": [f"v{user}" for user, _, _ in rows],
+            "film": [film for _, film, _ in rows],
+            "stars": [4 + n % 2 for n in range(len(rows))],
+            "seen_at": pa.array([1_600_000_000 + 1_000 * place for _, _, place in rows], pa.timestamp("s")),
+        }
+    )
+
+
+def moods(n_users: int = 200, n_films: int = 200, size: int = 10, stays: float = 0.9, seed: int = 1) -> pa.Table:
+    """Who has seen a film of a group sees another one of it next, mostly, and then goes on to any other group."""
+    random, seen = np.random.default_rng(seed), []
+    for _ in range(n_users):
+        films: list[int] = []
+        group = int(random.integers(n_films // size))
+        for _ in range(20):
+            of_it = set(range(group * size, group * size + size))
+            if random.random() > stays or of_it <= set(films):
+                group = int(random.integers(n_films // size))
+                of_it = set(range(group * size, group * size + size))
+            if left := sorted(of_it - set(films)):
+                films.append(int(random.choice(left)))
+        seen.append(films)
+    return _views(seen)
+
+
+def bundles(n_users: int = 120, n_films: int = 200, size: int = 8, seed: int = 2) -> pa.Table:
+    """Each viewer sees five films of each of two groups, in any order, and four that everybody sees."""
+    random, seen = np.random.default_rng(seed), []
+    fame = np.exp(1.5 * random.normal(size=n_films))
+    for _ in range(n_users):
+        groups = random.choice(n_films // size, 2, replace=False)
+        films = [group * size + film for group in groups for film in random.choice(size, 5, replace=False)]
+        films += list(random.choice(n_films, 4, replace=False, p=fame / fame.sum()))
+        seen.append([int(film) for film in random.permutation(list(dict.fromkeys(films)))])
+    return _views(seen)
+
+
 NAMED = replace(FILMS, items=replace(FILMS.items, columns=(Column("year", Kind.INTEGER), Column("title", Kind.TEXT))))
 """The films without genres: if anything tells what a film is about, its title does."""
 
