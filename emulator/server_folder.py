@@ -18,8 +18,8 @@ from emulator.process import goes_with_the_run, has_gone
 
 def server_folder(owner: object, folder: Path, user: str | None) -> Path:
     """Returns the folder for a server that runs as `user`, or as the current user (None). A folder outside of `folder`
-    is removed with `owner`, the object that stands for the server, or with this process. A folder that is made is closed
-    to all others."""
+    is removed with `owner`, the object that stands for the server, or with this process. A folder that is made is
+    closed to all others."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if user is None:
         return folder
