@@ -84,7 +84,7 @@ class Service:
                 lambda store, model: recommend(store, model.tower, [request], limit, rules), where, asks_known=True
             )
         except _AwayError:
-            return self._from_memory(asked, where, {*items, *exclude}, rules)
+            return self._from_memory(asked, where, {*request.session, *request.exclude}, rules)
         if "error" in answer:
             raise _unavailable(f"the answer could not be computed: {answer['error']}")
         answering = self._answering(version, labels, rules, asked)

@@ -196,6 +196,15 @@ def test_a_request_takes_two_statements_as_a_batch_of_the_stream_does(
     assert (len(asked), streamed) == (2, 3)
 
 
+def test_whole_numbers_written_with_a_point_are_whole_numbers(shop: Any) -> None:
+    """JSON Schema: 10.0 is an integer. JavaScript writes none, other languages' encoders do."""
+    plain = post('{"customer": 100, "items": ["I1"], "limit": 3}')
+    assert (plain.status, len(plain.ids), plain.json["strategy"]) == (200, 3, "personalized")
+    assert post('{"customer": 100.0, "items": ["I1"], "limit": 3.0}').ids == plain.ids
+    answer = infer(request(items=["I1"], customer_number=100.0))["responses"][0]
+    assert answer["strategy"] == "personalized"
+
+
 def test_an_activation_and_a_rollback_are_seen_by_the_next_request(shop: Any, store: Store) -> None:
     world(V2, seed=2).publish(store.s3, store.bucket)
     seen = [get("/v1/health").json["model_version"]]

@@ -101,7 +101,9 @@ def system() -> Iterator[System]:
         tempfile.TemporaryDirectory(prefix="recommender-test-") as folder,
         running_services(Path(folder), REGION) as cloud,
     ):
-        deployment = deploy(cloud, read_stack("dev", QUICK))
+        # Three clients without a pause ask more often than the default limit allows.
+        unlimited = {"api.requests_per_second": 2_000, "api.burst": 2_000}
+        deployment = deploy(cloud, read_stack("dev", {**QUICK, **unlimited}))
         with Streaming(deployment) as streaming:
             made = System(deployment, streaming)
             made.publish(V1, seed=1)

@@ -149,9 +149,11 @@ def _customer(value: Any) -> str | None:
 
 
 def _id(value: Any, name: str) -> str:
-    """Ids come as text or as whole numbers."""
+    """Ids come as text or as whole numbers, which JSON may write with a point: 103.0 (JSON Schema, "integer")."""
     if isinstance(value, str):
         return value.strip()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise RequestError(f"{name}: expected text or a whole number, found {type(value).__name__}")
