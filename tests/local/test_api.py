@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -227,6 +228,9 @@ def test_a_purchase_put_by_a_command_leaves_the_customers_answers(
 
 CONFIG = SchemathesisConfig()
 SCHEMA = schemathesis.openapi.from_dict(dict(contract.document()), config=CONFIG)
+MAX_REQUEST_LINE = 10_240
+"""Bytes, with the headers: API Gateway lets no more through to the function (developer guide, "Quotas for configuring
+and running an HTTP API"), and MiniStack's server little more."""
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -243,4 +247,8 @@ def test_whatever_is_sent_the_answer_is_of_the_contract(case: Any, system: Syste
     # Signed by the account itself: to MiniStack, a policy's `*` is not a path that has a line end in it.
     root = system.deployment.cloud.aws.root
     signed = Signed(Credentials(root.access_key_id, root.secret_access_key))
-    case.call_and_validate(base_url=system.url, auth=signed, verify=system.certificate, checks=CHECKS, timeout=60)
+    answer = case.call(base_url=system.url, auth=signed, verify=system.certificate, timeout=60)
+    if answer.status_code == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+        assert len(answer.request.url) > MAX_REQUEST_LINE
+        return
+    case.validate_response(answer, checks=CHECKS)
