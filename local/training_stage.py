@@ -4,8 +4,7 @@ import contextlib
 import csv
 import json
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 from contracts import artifacts
 from emulator.deploy.cloud import Cloud
 from emulator.errors import LocalRunError
-from emulator.process import run_to_end
 from emulator.program import ROOT
 from local.ahead import Command, started_ahead
 from local.session import Deployment
@@ -92,24 +90,19 @@ def publish_kept(deployment: Deployment, version: Path, folder: Path, command: C
     return version.name
 
 
-@contextlib.contextmanager
-def command_ahead(cloud: Cloud, folder: Path) -> Iterator[Command]:
+def command_ahead(cloud: Cloud, folder: Path) -> contextlib.AbstractContextManager[Command]:
     """Starts the data scientist's command before there is anything to train on."""
-    with started_ahead("training", folder / LOG, env=_environment(cloud), cwd=ROOT) as command:
-        yield command
+    return started_ahead("training", folder / LOG, env=_environment(cloud), cwd=ROOT)
 
 
-def _training(deployment: Deployment, arguments: list[str], folder: Path, command: Command | None) -> None:
-    """Runs the data scientist's command. Raises `LocalRunError` with the command's error."""
-    log = folder / LOG
-    if command is not None:
-        began, status = command.log_begins, command.run(arguments)
-    else:
-        began = log.stat().st_size if log.exists() else 0
-        run = [sys.executable, "-m", "training", *arguments]
-        status = run_to_end(run, log, env=_environment(deployment.cloud), cwd=ROOT)
+def _training(deployment: Deployment, arguments: list[str], folder: Path, ahead: Command | None) -> None:
+    """Runs the data scientist's command, which may have been started ahead. Raises `LocalRunError` with its error."""
+    with contextlib.ExitStack() as now:
+        command = ahead or now.enter_context(command_ahead(deployment.cloud, folder))
+        status = command.run(arguments)
     if status != 0:
-        raise LocalRunError(f"training failed (exit {status}): {_said(log, began)}\nlog {log}")
+        log = folder / LOG
+        raise LocalRunError(f"training failed (exit {status}): {_said(log, command.log_begins)}\nlog {log}")
 
 
 def _said(log: Path, began: int) -> str:

@@ -35,8 +35,8 @@ def put(client: Any, bucket: str, content: bytes, source: str) -> str:
     """
     read_rules(content, source)
     version = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:6]}"
+    metadata = {RULES_VERSION: version}
     for key in (f"{RULES_VERSIONS}{version}.json", RULES_FILE):
-        metadata = {RULES_VERSION: version}
         client.put_object(Bucket=bucket, Key=key, Body=content, ContentType=JSON, Metadata=metadata)
     return version
 
@@ -55,15 +55,13 @@ def show(client: Any, bucket: str, version: str | None = None) -> str:
 
 
 def history(client: Any, bucket: str) -> list[str]:
-    """Returns the versions that were put, the first one first; behind the one in force it says so."""
+    """Returns the versions that were put, the first one first."""
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=RULES_VERSIONS)
     keys = sorted(entry["Key"] for page in pages for entry in page.get("Contents", []))
-    in_force = _in_force(client, bucket)
-    versions = [key.removeprefix(RULES_VERSIONS).removesuffix(".json") for key in keys]
-    return [f"{version} in force" if version == in_force else version for version in versions]
+    return [key.removeprefix(RULES_VERSIONS).removesuffix(".json") for key in keys]
 
 
-def _in_force(client: Any, bucket: str) -> str | None:
+def in_force(client: Any, bucket: str) -> str | None:
     """Returns the version of the file in force; `None` where there is no file, or `put` did not put it."""
     try:
         version: str | None = client.head_object(Bucket=bucket, Key=RULES_FILE)["Metadata"].get(RULES_VERSION)
@@ -95,7 +93,9 @@ def _act(chosen: argparse.Namespace, client: Any, bucket: str) -> str:
         return f"{put(client, bucket, chosen.file.read_bytes(), str(chosen.file))} is in force within seconds"
     if chosen.action == "show":
         return show(client, bucket, chosen.version)
-    return "\n".join(history(client, bucket)) or "no rules were put"
+    now = in_force(client, bucket)
+    lines = [f"{version}{' in force' if version == now else ''}" for version in history(client, bucket)]
+    return "\n".join(lines) or "no rules were put"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -96,7 +96,7 @@ def _labels(data: RatingData) -> tuple[str, list[str]]:
         if column.kind.is_number or column.kind is Kind.TEXT:
             continue
         values = data.items.columns[column.name]
-        texts = [tags[0] if tags else "" for tags in values] if column.kind.is_list else list(values)
+        texts = [tags[0] if tags else "" for tags in values] if column.kind is Kind.TAGS else list(values)
         shares = np.array([count for _, count in Counter(texts).most_common(COLOURS)]) / len(texts)
         spread = float(-(shares * np.log(shares)).sum() * shares.sum())
         if spread > best:

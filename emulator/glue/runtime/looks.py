@@ -6,7 +6,7 @@ from typing import Any
 
 LOOK_SECONDS = 5.0
 """The seconds in which an answer counts, unless the job itself writes there: nobody else writes to a data lake while
-its job runs. So three calls to S3 of five are left out."""
+its job runs."""
 _NEVER = float("-inf")
 
 

@@ -57,7 +57,7 @@ class Operation:
         if errors := self._schema.errors(values):
             raise bad_request(errors)
         # To JSON Schema 10.0 is an integer, and Python takes no slice of so many.
-        return values | {name: int(values[name]) for name in self._integers if name in values}  # type: ignore[no-any-return]  # an object, by the schema
+        return {**values, **{name: int(values[name]) for name in self._integers if name in values}}
 
 
 @lru_cache

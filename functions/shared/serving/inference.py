@@ -152,8 +152,16 @@ class Inference:
             return version, answer
 
     def _tables(self, connection: Connection, model: Model, must_be_active: bool = False) -> store.Store:
-        version, like, dim = model.manifest.version, model.manifest.similarity, model.manifest.dim
-        return store.Store(connection, version, like, dim, model.serving, must_be_active, self.rules.last.bought_days)
+        manifest = model.manifest
+        return store.Store(
+            connection,
+            manifest.version,
+            manifest.similarity,
+            manifest.dim,
+            model.serving,
+            must_be_active=must_be_active,
+            bought_days=self.rules.last.bought_days,
+        )
 
     def _choose(self, connection: Connection, failures: dict[str, Exception]) -> tuple[str, str, str | None]:
         """Returns the active version, the version to answer from, and its manifest (`None`: it is in memory)."""
