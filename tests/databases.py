@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -56,6 +57,12 @@ def new_database(server: MariaDB) -> Login:
     login = Login(server.host, server.port, f"shop_{uuid.uuid4().hex[:8]}", *MASTER)
     execute(Login(server.host, server.port, "mysql", *MASTER), [f"CREATE DATABASE {login.database}"])
     return login
+
+
+def source_url(login: Login) -> str:
+    """The value of `--source` for the database."""
+    password = quote(login.password, safe="")
+    return f"mysql://{login.username}:{password}@{login.host}:{login.port}/{login.database}"
 
 
 def execute(login: Login, statements: Iterable[str]) -> list[tuple[object, ...]]:

@@ -57,12 +57,9 @@ class Embeddings:
 
 def embeddings(bucket: ArtifactBucket, manifest: Manifest, name: str) -> Iterator[Embeddings]:
     """Yields the chunks of an embeddings file, in its order. Raises `ManifestError`."""
-    row = 1
-    for rows in _chunks(bucket, manifest, name, EMBEDDING_COLUMNS):
-        ids = [id_ for id_, _ in rows]
-        _check_ids(name, row, ids)
-        yield Embeddings([id_.encode() for id_ in ids], _vectors(name, row, [text for _, text in rows], manifest))
-        row += len(rows)
+    for row, rows in _chunks(bucket, manifest, name, EMBEDDING_COLUMNS):
+        vectors = _vectors(name, row, [text for _, text in rows], manifest)
+        yield Embeddings([id_.encode() for id_, _ in rows], vectors)
 
 
 def _vectors(name: str, first_row: int, texts: Sequence[str], manifest: Manifest) -> Vectors:
@@ -87,19 +84,17 @@ def _check_vector(name: str, row: int, text: str, manifest: Manifest) -> None:
         with np.errstate(over="ignore"):
             vector = np.array(_numbers.decode(f"[{text}]"), dtype=np.float32)
     except (msgspec.DecodeError, ValueError, OverflowError):
-        raise ManifestError(f"{name}: row {row}: expected {expected}, found {text[:60]!r}") from None
+        raise _wrong(name, row, expected, repr(text[:60])) from None
     if vector.shape != (1, manifest.dim):
-        raise ManifestError(f"{name}: row {row}: expected {expected}, found {vector.size} of them")
+        raise _wrong(name, row, expected, f"{vector.size} of them")
     if not np.isfinite(vector).all():
-        raise ManifestError(f"{name}: row {row}: expected {expected}, found one that is not finite as a 32-bit float")
+        raise _wrong(name, row, expected, "one that is not finite as a 32-bit float")
     if manifest.similarity == "cosine" and not vector.any():
-        raise ManifestError(f"{name}: row {row}: expected a vector with a direction (cosine), found only zeros")
+        raise _wrong(name, row, "a vector with a direction (cosine)", "only zeros")
     length = float(np.linalg.norm(vector.astype(np.float64)))
     if not has_length(length, manifest.similarity):
-        raise ManifestError(
-            f"{name}: row {row}: expected a length of {MIN_LENGTH:g} to {MAX_LENGTH:g}, found {length:g}:"
-            " 32-bit floats cannot compute its distances"
-        )
+        found = f"{length:g}: 32-bit floats cannot compute its distances"
+        raise _wrong(name, row, f"a length of {MIN_LENGTH:g} to {MAX_LENGTH:g}", found)
 
 
 def item_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[str, bool, float, str | None]]:
@@ -107,13 +102,10 @@ def item_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[s
 
     Raises `ManifestError`.
     """
-    row, before = 1, ITEM_CATALOG_COLUMNS[:-1]
-    for rows in _chunks(bucket, manifest, ITEM_CATALOG, ITEM_CATALOG_COLUMNS, before, chunk_rows=ITEM_CATALOG_ROWS):
-        _check_ids(ITEM_CATALOG, row, [values[0] for values in rows])
-        for number, (id_, in_stock, popularity, *attributes) in enumerate(rows, row):
-            checked = (_truth(number, in_stock), _popularity(number, popularity))
-            yield id_, *checked, _checked_attributes(number, *attributes)
-        row += len(rows)
+    columns, before = ITEM_CATALOG_COLUMNS, ITEM_CATALOG_COLUMNS[:-1]
+    for first, rows in _chunks(bucket, manifest, ITEM_CATALOG, columns, before, chunk_rows=ITEM_CATALOG_ROWS):
+        for row, (id_, in_stock, popularity, *attributes) in enumerate(rows, first):
+            yield id_, _truth(row, in_stock), _popularity(row, popularity), _checked_attributes(row, *attributes)
 
 
 def user_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[str, list[str], list[str]]]:
@@ -121,13 +113,11 @@ def user_catalog(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[s
 
     Raises `ManifestError`.
     """
-    row, before = 1, USER_CATALOG_COLUMNS[:-1]
-    for rows in _chunks(bucket, manifest, USER_CATALOG, USER_CATALOG_COLUMNS, before, chunk_rows=USER_CATALOG_ROWS):
-        _check_ids(USER_CATALOG, row, [values[0] for values in rows])
-        for number, (id_, recent, *excluded) in enumerate(rows, row):
-            recent_items = _ids(number, "recent_items", recent)[:MAX_RECENT_ITEMS]
-            yield id_, recent_items, _ids(number, "excluded_items", *excluded)
-        row += len(rows)
+    columns, before = USER_CATALOG_COLUMNS, USER_CATALOG_COLUMNS[:-1]
+    for first, rows in _chunks(bucket, manifest, USER_CATALOG, columns, before, chunk_rows=USER_CATALOG_ROWS):
+        for row, (id_, recent, *excluded) in enumerate(rows, first):
+            recent_items = _ids(row, "recent_items", recent)[:MAX_RECENT_ITEMS]
+            yield id_, recent_items, _ids(row, "excluded_items", *excluded)
 
 
 def similar_items(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[str, str, list[str]]]:
@@ -135,54 +125,45 @@ def similar_items(bucket: ArtifactBucket, manifest: Manifest) -> Iterator[tuple[
 
     Raises `ManifestError`.
     """
-    row = 1
-    for rows in _chunks(bucket, manifest, SIMILAR_ITEMS, SIMILAR_ITEMS_COLUMNS):
-        _check_ids(SIMILAR_ITEMS, row, [id_ for id_, _ in rows])
-        for number, (id_, text) in enumerate(rows, row):
-            yield id_, text, _similar(number, id_, text)
-        row += len(rows)
+    for first, rows in _chunks(bucket, manifest, SIMILAR_ITEMS, SIMILAR_ITEMS_COLUMNS):
+        for row, (id_, text) in enumerate(rows, first):
+            yield id_, text, _similar(row, id_, text)
 
 
 def _similar(row: int, id_: str, text: str) -> list[str]:
-    expected = f"{SIMILAR_ITEMS}: row {row}: similar: expected "
+    where = f"{row}: similar"
     try:
         similar = _list_of_similar.decode(text)
     except msgspec.DecodeError:
-        raise ManifestError(f'{expected}a JSON list such as [["S50_1005",0.125]], found {text[:60]!r}') from None
+        raise _wrong(SIMILAR_ITEMS, where, 'a JSON list such as [["S50_1005",0.125]]', repr(text[:60])) from None
     ids, distances = [near for near, _ in similar], [distance for _, distance in similar]
     if len(similar) > MAX_SIMILAR_ITEMS:
-        raise ManifestError(f"{expected}{MAX_SIMILAR_ITEMS} items at most, found {len(similar)}")
+        raise _wrong(SIMILAR_ITEMS, where, f"{MAX_SIMILAR_ITEMS} items at most", len(similar))
     if len(set(ids)) < len(ids) or id_ in ids:
-        raise ManifestError(f"{expected}other items, each once, found {text[:60]!r}")
+        raise _wrong(SIMILAR_ITEMS, where, "other items, each once", repr(text[:60]))
     if distances != sorted(distances):
-        raise ManifestError(f"{expected}the nearest first, found {text[:60]!r}")
+        raise _wrong(SIMILAR_ITEMS, where, "the nearest first", repr(text[:60]))
     return ids
 
 
 def _ids(row: int, column: str, text: str = "[]") -> list[str]:
+    where = f"{row}: {column}"
     try:
         ids = _list_of_ids.decode(text)
     except msgspec.DecodeError:
         ids = None
     if ids is None or "\0" in "".join(ids):
-        raise ManifestError(
-            f"{USER_CATALOG}: row {row}: {column}: expected a JSON list of ids without NUL, found {text[:60]!r}"
-        )
+        raise _wrong(USER_CATALOG, where, "a JSON list of ids without NUL", repr(text[:60]))
     if len(ids) > MAX_EXCLUDED_ITEMS:
-        raise ManifestError(
-            f"{USER_CATALOG}: row {row}: {column}: expected {MAX_EXCLUDED_ITEMS:,} ids at most, found {len(ids):,}"
-        )
+        raise _wrong(USER_CATALOG, where, f"{MAX_EXCLUDED_ITEMS:,} ids at most", f"{len(ids):,}")
     if (longest := max(map(len, ids), default=0)) > MAX_ID_CHARACTERS:
-        raise ManifestError(
-            f"{USER_CATALOG}: row {row}: {column}: expected ids of {MAX_ID_CHARACTERS} characters at most, "
-            f"found one of {longest:,}"
-        )
+        raise _wrong(USER_CATALOG, where, f"ids of {MAX_ID_CHARACTERS} characters at most", f"one of {longest:,}")
     return ids
 
 
 def _truth(row: int, text: str) -> bool:
     if text not in ("true", "false"):
-        raise ManifestError(f"{ITEM_CATALOG}: row {row}: in_stock: expected true or false, found {text!r}")
+        raise _wrong(ITEM_CATALOG, f"{row}: in_stock", "true or false", repr(text))
     return text == "true"
 
 
@@ -192,10 +173,8 @@ def _popularity(row: int, text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value <= FLOAT32_MAX:
-        raise ManifestError(
-            f"{ITEM_CATALOG}: row {row}: popularity: expected a number of at least 0 that a 32-bit float holds,"
-            f" found {text!r}"
-        )
+        expected = "a number of at least 0 that a 32-bit float holds"
+        raise _wrong(ITEM_CATALOG, f"{row}: popularity", expected, repr(text))
     return value
 
 
@@ -207,10 +186,9 @@ def _checked_attributes(row: int, text: str = "") -> str | None:
     except msgspec.DecodeError:
         good = False
     if not good:
-        raise ManifestError(
-            f"{ITEM_CATALOG}: row {row}: attributes: expected a JSON object of texts, numbers and lists of texts "
-            f"without NUL, of {MAX_CHARACTERS:,} characters at most, found {text[:60]!r}"
-        )
+        expected = "a JSON object of texts, numbers and lists of texts without NUL"
+        expected += f", of {MAX_CHARACTERS:,} characters at most"
+        raise _wrong(ITEM_CATALOG, f"{row}: attributes", expected, repr(text[:60]))
     return text
 
 
@@ -218,9 +196,12 @@ def _check_ids(name: str, first_row: int, ids: Sequence[str]) -> None:
     for row, id_ in enumerate(ids, first_row):
         if not id_ or "\0" in id_ or len(id_) > MAX_ID_CHARACTERS:
             found = "it empty" if not id_ else "a NUL in it" if "\0" in id_ else f"{len(id_)} characters"
-            raise ManifestError(
-                f"{name}: row {row}: expected an id of 1 to {MAX_ID_CHARACTERS} characters, found {found}"
-            )
+            raise _wrong(name, row, f"an id of 1 to {MAX_ID_CHARACTERS} characters", found)
+
+
+def _wrong(name: str, row: int | str, expected: str, found: object) -> ManifestError:
+    """Returns the error of a file's row, or of one of its columns: `7: in_stock`."""
+    return ManifestError(f"{name}: row {row}: expected {expected}, found {found}")
 
 
 def _chunks(
@@ -231,8 +212,9 @@ def _chunks(
     earlier_columns: tuple[str, ...] = (),
     *,
     chunk_rows: int = CHUNK_ROWS,
-) -> Iterator[list[list[str]]]:
-    """Yields a file's rows after its header, `chunk_rows` at a time; none if the version has no such file.
+) -> Iterator[tuple[int, list[list[str]]]]:
+    """Yields a file's rows after its header, `chunk_rows` at a time, with the first one's number. Checks the number of
+    values in each row, and its id, the first value. Yields nothing if the version has no such file.
 
     `earlier_columns` is a header that earlier releases wrote.
     """
@@ -244,12 +226,13 @@ def _chunks(
             header = tuple(next(rows, ()))
             if header not in (columns, earlier_columns or columns):
                 raise ManifestError(f"{name}: expected the columns {','.join(columns)}, found {','.join(header)!r}")
-            done = 0
+            first = 1
             while chunk := list(itertools.islice(rows, chunk_rows)):
-                for row, values in enumerate(chunk, done + 1):
+                for row, values in enumerate(chunk, first):
                     if len(values) != len(header):
-                        raise ManifestError(f"{name}: row {row}: expected {len(header)} values, found {len(values)}")
-                yield chunk
-                done += len(chunk)
+                        raise _wrong(name, row, f"{len(header)} values", len(values))
+                _check_ids(name, first, [values[0] for values in chunk])
+                yield first, chunk
+                first += len(chunk)
         except (csv.Error, UnicodeDecodeError) as error:
             raise ManifestError(f"{name}: expected csv in UTF-8: {error}") from error

@@ -81,6 +81,13 @@ class Setup:
             },
         }
 
+    def run(self, clock: FakeClock | None = None, **inputs: Any) -> EventSource:
+        """Starts an event source, and waits until it has dealt with every record."""
+        source = self.source(clock, **inputs)
+        source.start()
+        source.flush()
+        return source
+
     def source(self, clock: FakeClock | None = None, **inputs: Any) -> EventSource:
         source = EventSource(
             self.aws.ministack,
@@ -124,19 +131,15 @@ def setup(aws: Aws) -> Iterator[Setup]:
 
 
 def test_records_go_through_the_function_and_by_direct_put_to_s3(setup: Setup) -> None:
-    source = setup.source(batchSize=2)
     setup.put("a", "b", "c")
-    source.start()
-    source.flush()
+    source = setup.run(batchSize=2)
     assert setup.delivered() == ["a", "b", "c"]
     assert (source.counters.invocations, source.counters.processed) == (2, 3)
 
 
 def test_a_poison_record_is_given_up_alone_and_kept_where_it_can_be_replayed(setup: Setup) -> None:
-    source = setup.source(bisectBatchOnFunctionError=True, maximumRetryAttempts=1)
     setup.put("a", "b", "poison", "c", "d")
-    source.start()
-    source.flush()
+    source = setup.run(bisectBatchOnFunctionError=True, maximumRetryAttempts=1)
     assert setup.delivered() == ["a", "b", "c", "d"]
     assert setup.discarded() == ["poison"]
     # All; from the poison on; the poison twice; what is behind it: splitting has cost no retry.
@@ -149,19 +152,15 @@ def test_a_poison_record_is_given_up_alone_and_kept_where_it_can_be_replayed(set
 
 
 def test_a_batch_whose_function_raises_is_bisected_down_to_the_record_that_makes_it_raise(setup: Setup) -> None:
-    source = setup.source(bisectBatchOnFunctionError=True, maximumRetryAttempts=0)
     setup.put("a", "b", "raise", "c", "d")
-    source.start()
-    source.flush()
+    setup.run(bisectBatchOnFunctionError=True, maximumRetryAttempts=0)
     assert setup.delivered() == ["a", "b", "c", "d"]
     assert setup.discarded() == ["raise"]
 
 
 def test_without_bisecting_what_is_behind_the_poison_is_given_up_with_it(setup: Setup) -> None:
-    source = setup.source(maximumRetryAttempts=1)
     setup.put("a", "poison", "b")
-    source.start()
-    source.flush()
+    source = setup.run(maximumRetryAttempts=1)
     assert setup.delivered() == ["a"]
     assert setup.discarded() == ["b", "poison"]
     assert source.counters.failed_invocations == 2
@@ -191,10 +190,8 @@ def test_a_shard_that_is_held_up_holds_up_no_other(setup: Setup) -> None:
 def test_records_that_became_too_old_are_given_up(setup: Setup) -> None:
     clock = FakeClock()
     clock.now = time.time() + 3600
-    source = setup.source(clock, maximumRecordAgeInSeconds=600)
     setup.put("raise")
-    source.start()
-    source.flush()
+    setup.run(clock, maximumRecordAgeInSeconds=600)
     assert setup.discarded() == ["raise"]
     (document,) = (json.loads(body) for body in setup.aws.objects(setup.failures).values())
     assert document["requestContext"]["condition"] == "RecordAgeExceeded"
@@ -202,10 +199,8 @@ def test_records_that_became_too_old_are_given_up(setup: Setup) -> None:
 
 def test_a_failure_destination_that_refuses_is_reported_as_a_loss(setup: Setup) -> None:
     setup.aws.allow(setup.role, allow(KINESIS, setup.stream_arn), setup.find_failures)
-    source = setup.source(maximumRetryAttempts=0)
     setup.put("raise")
-    source.start()
-    source.flush()
+    source = setup.run(maximumRetryAttempts=0)
     assert any("lost" in problem and "s3:PutObject" in problem for problem in source.problems)
 
 
@@ -218,10 +213,8 @@ def test_a_function_that_may_not_read_the_stream_is_refused_at_the_start(setup: 
 def test_a_function_that_may_not_put_onto_the_delivery_stream_fails(setup: Setup) -> None:
     keep = allow("s3:PutObject", f"arn:aws:s3:::{setup.failures}/*")
     setup.aws.allow(setup.role, allow(KINESIS, setup.stream_arn), setup.find_failures, keep)
-    source = setup.source(maximumRetryAttempts=0)
     setup.put("a")
-    source.start()
-    source.flush()
+    source = setup.run(maximumRetryAttempts=0)
     assert setup.discarded() == ["a"]
     assert any("firehose:PutRecordBatch" in problem for problem in source.problems)
 

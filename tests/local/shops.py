@@ -1,15 +1,27 @@
 """Small shops by name: four shop systems, and the sample databases Chinook and sakila."""
 
+import contextlib
+import io
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from functions.shared.mysql import Login
-from tests.databases import execute
+from local.__main__ import main
+from tests.databases import execute, source_url
 from tests.local.shop_rows import CITIES, N_USERS, insert, items, visits
 from tests.local.shop_systems import magento, opencart, prestashop, woocommerce
 
 
 def fill(login: Login, shop: str) -> None:
     execute(login, ["SET SESSION sql_mode = ''", *SHOPS[shop]()])
+
+
+def check(login: Login, *arguments: str | Path) -> tuple[int, str]:
+    """Runs `check` on a database, and returns its exit status and what it printed."""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        status = main(["check", "--source", source_url(login), *map(str, arguments)])
+    return status, told.getvalue()
 
 
 def music_store() -> Iterable[str]:

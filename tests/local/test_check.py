@@ -1,28 +1,17 @@
-"""`check` looks at a database as the ETL will, `--propose` writes a dataset.toml, and those of docs/shops.md hold."""
+"""`check` reads a database as the ETL will, and passes the files of docs/shops.md."""
 
 import re
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
 from contracts import dataset_file
 from emulator.program import ROOT
 from functions.shared.mysql import Login
-from functions.shop_seeder.sample_shop import generate
-from functions.shop_seeder.sample_shop.sql import statements
-from local.__main__ import main
 from local.shop import read_customer, read_names, read_shop
-from local.source import load_dump
 from tests.databases import execute
 from tests.local.shop_rows import N_ITEMS, N_USERS, visits
-from tests.local.shops import SHOPS, fill
-from tests.local.test_source import CLASSICMODELS
-
-
-def url(login: Login) -> str:
-    password = quote(login.password, safe="")
-    return f"mysql://{login.username}:{password}@{login.host}:{login.port}/{login.database}"
+from tests.local.shops import check, fill
 
 
 def documented(shop: str) -> list[str]:
@@ -35,15 +24,12 @@ def documented(shop: str) -> list[str]:
 
 
 @pytest.mark.parametrize("shop", ["WooCommerce", "PrestaShop", "OpenCart", "Magento", "Chinook"])
-def test_each_documented_shop_can_start_a_run(
-    shop_database: Login, tmp_path: Path, capsys: pytest.CaptureFixture[str], shop: str
-) -> None:
+def test_each_documented_shop_can_start_a_run(shop_database: Login, tmp_path: Path, shop: str) -> None:
     fill(shop_database, shop)
     for number, text in enumerate(documented(shop)):
         path = tmp_path / f"{number}.toml"
         path.write_text(text, encoding="utf-8")
-        status = main(["check", "--source", url(shop_database), "--dataset", str(path)])
-        told = capsys.readouterr().out
+        status, told = check(shop_database, "--dataset", path)
         assert status == 0, told
         assert f"{N_USERS:,} users, {N_ITEMS + 3:,} items, " in told
         assert "rows of no known user: 0.0%" in told
@@ -55,98 +41,26 @@ def test_each_documented_shop_can_start_a_run(
             assert 50 < there < 63
 
 
-@pytest.mark.parametrize("shop", SHOPS)
-def test_a_proposal_for_a_shop_can_start_a_run(
-    shop_database: Login, tmp_path: Path, capsys: pytest.CaptureFixture[str], shop: str
-) -> None:
-    if shop in ("WooCommerce", "PrestaShop", "OpenCart", "Magento"):
-        pytest.skip("their tables have no foreign keys, and prefixes of their own: docs/shops.md has a file for each")
-    fill(shop_database, shop)
-    path = tmp_path / "proposed.toml"
-    status = main(["check", "--source", url(shop_database), "--propose", str(path)])
-    told = capsys.readouterr().out
-    assert status == 0, told + path.read_text()
-    spec = dataset_file.load(path)
-    found = (spec.users.table, spec.items.table, spec.items.name)
-    if shop == "Chinook":
-        assert found == ("Customer", "Track", "Name")
-        assert "City" in [column.name for column in spec.users.columns]
-        assert spec.ratings.quantity == "quantity"
-    else:
-        assert found == ("customer", "film", "title")
-        kinds = {column.name: column.kind.value for column in (*spec.users.columns, *spec.items.columns)}
-        assert kinds["active"] == "boolean"
-        assert kinds["create_date"] == "date"
-        assert kinds["release_year"] == "integer"
-        assert not {"first_name", "photo", "description"} & kinds.keys()
-    assert spec.ratings.rating is None
-    assert spec.ratings.time == "at"
-    assert main(["check", "--source", url(shop_database), "--propose", str(path)]) == 2  # never written over
-    assert "expected no such file" in capsys.readouterr().out
-
-
-def test_a_proposal_for_the_sample_shop_is_much_like_its_own(
-    shop_database: Login, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shop = generate()
-    execute(shop_database, statements(shop.customers, shop.products, shop.ratings))
-    path = tmp_path / "proposed.toml"
-    assert main(["check", "--source", url(shop_database), "--propose", str(path)]) == 0, capsys.readouterr().out
-    proposed, own = dataset_file.load(path), dataset_file.load(ROOT / "dataset.toml")
-    for role in ("users", "items"):
-        ours, theirs = getattr(own, role), getattr(proposed, role)
-        assert (theirs.table, theirs.key, theirs.key_type, theirs.in_stock) == (
-            ours.table,
-            ours.key,
-            ours.key_type,
-            ours.in_stock,
-        )
-        assert {column.name for column in ours.columns} <= {column.name for column in theirs.columns}
-    assert (proposed.ratings.table, proposed.ratings.rating) == ("ratings", "productRating")
-    assert (proposed.ratings.scale, proposed.ratings.liked) == ((1, 5), 4)
-
-
-@pytest.mark.skipif(not CLASSICMODELS.is_dir(), reason=f"no sample database at {CLASSICMODELS} (set CLASSICMODELS)")
-def test_a_proposal_for_the_public_sample_database_takes_its_orders(
-    shop_database: Login, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    spec = dataset_file.load(ROOT / "dataset.toml")
-    load_dump(shop_database, CLASSICMODELS / "mysqlsampledatabase.sql", CLASSICMODELS / "ratings.csv", spec)
-    execute(shop_database, ["DROP TABLE ratings"])
-    path = tmp_path / "proposed.toml"
-    assert main(["check", "--source", url(shop_database), "--propose", str(path)]) == 0, capsys.readouterr().out
-    proposed = dataset_file.load(path)
-    assert (proposed.users.table, proposed.items.table) == ("customers", "products")
-    assert "orderdetails" in proposed.ratings.query
-
-
-def test_a_database_without_anything_to_propose_and_one_that_does_not_fit_are_told(
-    shop_database: Login, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    execute(shop_database, ["CREATE TABLE logs (id INT PRIMARY KEY, line TEXT)"])
-    assert main(["check", "--source", url(shop_database), "--propose", str(tmp_path / "a.toml")]) == 2
-    assert "found no table whose columns lead to a table of users" in capsys.readouterr().out.replace("\n", " ")
+def test_a_database_that_does_not_fit_is_told(shop_database: Login, tmp_path: Path) -> None:
     fill(shop_database, "Chinook")
     wrong = documented("Chinook")[0].replace('table = "Customer"', 'table = "Customers"')
     wrong = wrong.replace('UnitPrice = "numeric"', 'UnitPrice = "date"').replace("l.Quantity,", "l.Amount,")
     (tmp_path / "wrong.toml").write_text(wrong)
-    assert main(["check", "--source", url(shop_database), "--dataset", str(tmp_path / "wrong.toml")]) == 2
-    told = capsys.readouterr().out
+    status, told = check(shop_database, "--dataset", tmp_path / "wrong.toml")
+    assert status == 2
     assert "users.table: no table Customers in the database" in told
     assert "UnitPrice" in told
     assert "ratings.query: Unknown column 'l.Amount'" in told
     assert told.count("ratings.") == 1  # columns of a statement that is refused are only the consequence
 
 
-def test_orphans_and_empty_stock_are_warned_of(
-    shop_database: Login, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_orphans_and_empty_stock_are_warned_of(shop_database: Login, tmp_path: Path) -> None:
     fill(shop_database, "OpenCart")
     execute(shop_database, ["UPDATE oc_product SET quantity = 0, subtract = 1"])
     text = documented("OpenCart")[1].replace("JOIN oc_customer c ON c.customer_id = r.customer_id\n", "")
     (tmp_path / "shop.toml").write_text(text)
-    assert main(["check", "--source", url(shop_database), "--dataset", str(tmp_path / "shop.toml")]) == 1
-    told = capsys.readouterr().out
+    status, told = check(shop_database, "--dataset", tmp_path / "shop.toml")
+    assert status == 1
     assert re.search(r"rows of no known user: (9|10)\.\d%", told)
     assert "more than quality.max_rejected = 0.05: the job would refuse them" in told
     assert "nothing is in stock: nothing is recommended" in told
@@ -175,9 +89,7 @@ city = "Cust. City"
 """
 
 
-def test_odd_names_of_tables_and_columns_are_quoted(
-    shop_database: Login, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_odd_names_of_tables_and_columns_are_quoted(shop_database: Login, tmp_path: Path) -> None:
     execute(
         shop_database,
         [
@@ -191,7 +103,8 @@ def test_odd_names_of_tables_and_columns_are_quoted(
     )
     path = tmp_path / "odd.toml"
     path.write_text(ODD, encoding="utf-8")
-    assert main(["check", "--source", url(shop_database), "--dataset", str(path)]) == 0, capsys.readouterr().out
+    status, told = check(shop_database, "--dataset", path)
+    assert status == 0, told
     spec = dataset_file.load(path)
     shop = read_shop(shop_database, spec)
     assert shop.item_names == {"1%": "One", "2": "Two", "3": "Three"}
@@ -224,9 +137,7 @@ time = "at"
 """
 
 
-def test_values_are_shown_and_keys_compared_as_the_etl_has_them(
-    shop_database: Login, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_values_are_shown_and_keys_compared_as_the_etl_has_them(shop_database: Login, tmp_path: Path) -> None:
     execute(
         shop_database,
         [
@@ -240,8 +151,8 @@ def test_values_are_shown_and_keys_compared_as_the_etl_has_them(
         ],
     )
     (tmp_path / "shop.toml").write_text(AS_THE_ETL)
-    assert main(["check", "--source", url(shop_database), "--dataset", str(tmp_path / "shop.toml")]) == 1
-    told = capsys.readouterr().out
+    status, told = check(shop_database, "--dataset", tmp_path / "shop.toml")
+    assert status == 1
     for line in (
         r"flags +categorical +BIT\(6\) +1 values: 9 \(2\)",
         r"v +categorical +TEXT +2 values: ROME \(1\), Rome \(1\)",

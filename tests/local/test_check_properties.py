@@ -1,8 +1,6 @@
 """Property: whatever MySQL tables hold, and however they are called, `check` passes or names the column, and what
 `--propose` writes passes. Types and kinds that go together are those of tests/etl/test_column_types.py."""
 
-import contextlib
-import io
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -15,10 +13,9 @@ from hypothesis import strategies as st
 from contracts.columns import KeyType, Kind
 from contracts.source_rows import quoted
 from functions.shared.mysql import Login
-from local.__main__ import main
 from tests.databases import execute
 from tests.etl.test_column_types import CASES, Case
-from tests.local.test_check import url
+from tests.local.shops import check
 
 ODD = st.text("aZ0_ .`'\"%{}?;#/\\-$@[]~äßü€あ", max_size=8)
 """Parts of names; something of one's own follows, which keeps names different in every collation."""
@@ -129,13 +126,6 @@ def refused(users: Table, items: Table, ratings: Table) -> set[str]:
         places |= set() if kind in column.case.expected else {f"ratings.{name}"}
     more = zip(("quantity", "time"), ratings.columns[2:], strict=False)
     return places | {f"ratings.{name}" for name, column in more if not column.accepted}
-
-
-def check(login: Login, *arguments: str) -> tuple[int, str]:
-    told = io.StringIO()
-    with contextlib.redirect_stdout(told):
-        status = main(["check", "--source", url(login), *arguments])
-    return status, told.getvalue()
 
 
 def fresh(login: Login, made: Sequence[Table]) -> None:

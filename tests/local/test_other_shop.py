@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
 from functions.shared.mysql import Login
-from tests.databases import execute
+from tests.databases import execute, source_url
 from tests.local.test_demo import run_local
 from tests.training import worlds
 
@@ -80,9 +79,8 @@ def test_another_shop_needs_only_a_dataset_file(
 ) -> None:
     n_views = fill(shop_database)
     (tmp_path / "films.toml").write_text(DATASET + layout)
-    login = shop_database
-    url = f"mysql://{quote(login.username)}:{quote(login.password)}@{login.host}:{login.port}/{login.database}"
-    run = run_local(run_folder, "--source", url, "--dataset", str(tmp_path / "films.toml"), "--n-events", "40")
+    source = source_url(shop_database)
+    run = run_local(run_folder, "--source", source, "--dataset", str(tmp_path / "films.toml"), "--n-events", "40")
     assert run.status == 0, run.output
     assert f"{n_views:,} training rows in {folders} folders" in run.output
     assert "40 of 40 came back as recommendations" in run.output
