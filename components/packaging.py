@@ -2,15 +2,19 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build"
+HASHES = ROOT / "functions" / "hashes.lock"
+"""Every package of the functions, with the sha256 of its wheels for all platforms."""
 
 LAMBDA_PYTHON = "3.13"
 LAMBDA_PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
@@ -88,10 +92,10 @@ def write_zip(name: str, files: Iterable[tuple[str, Path]]) -> Path:
 def _install_wheels(lock: Path, wheels: Sequence[str]) -> Path:
     """Installs a function's packages for a platform into a folder named by what was asked for.
 
-    The lock names every package with the sha256 of its wheels for all platforms; pip refuses whatever else it is given
-    (pip: "Secure installs", hash-checking mode).
+    pip refuses every file whose sha256 is not in `HASHES` (pip: "Secure installs", hash-checking mode).
     """
-    asked = lock.read_bytes() + " ".join(wheels).encode()
+    requirements = _with_hashes(lock)
+    asked = (requirements + " ".join(wheels)).encode()
     target = BUILD / f"wheels-{lock.parent.name}-{hashlib.sha256(asked).hexdigest()[:16]}"
     if target.exists():
         return target
@@ -99,8 +103,11 @@ def _install_wheels(lock: Path, wheels: Sequence[str]) -> Path:
     partial = target.with_suffix(f".{os.getpid()}.partial")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(partial), "--only-binary=:all:"]
     command += ["--implementation", "cp", "--no-compile", "--upgrade", *wheels]
-    command += ["--require-hashes", "--requirement", str(lock)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write(requirements)
+        file.flush()
+        command += ["--require-hashes", "--requirement", file.name]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise PackagingError(
             f"{lock}: pip found no wheels that it names ({' '.join(wheels) or 'for this machine'}):\n{result.stderr}"
@@ -111,6 +118,15 @@ def _install_wheels(lock: Path, wheels: Sequence[str]) -> Path:
         # Another build of the same packages was first, and has the same content.
         shutil.rmtree(partial)
     return target
+
+
+def _with_hashes(lock: Path) -> str:
+    """Returns a lock's pins with their hashes, as requirements for pip."""
+    hashed = {block.split()[0]: block for block in re.findall(r"(?m)^\S+==.*(?:\n .*)*", HASHES.read_text())}
+    pins = [line for line in lock.read_text().splitlines() if "==" in line]
+    if missing := [pin for pin in pins if pin not in hashed]:
+        raise PackagingError(f"{lock}: {', '.join(missing)}: expected in {HASHES}, found nothing: run scripts/lock.sh")
+    return "\n".join(hashed[pin] for pin in pins)
 
 
 def _package_files(folder: Path) -> list[Path]:

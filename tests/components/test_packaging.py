@@ -72,13 +72,19 @@ def test_packages_are_wheels_for_lambda_and_every_one_is_pinned(build: Path) -> 
     assert packaging.function_zip("stream_transformation", with_dependencies=True).read_bytes() == content
 
 
-def test_a_wheel_that_is_not_the_locked_one_is_refused(build: Path, tmp_path: Path) -> None:
-    lock = tmp_path / "requirements.lock"
-    locked = (packaging.ROOT / "functions" / "shop_seeder" / "requirements.lock").read_text()
-    lock.write_text(re.sub("sha256:[0-9a-f]{8}", "sha256:00000000", locked))
-    with pytest.raises(packaging.PackagingError, match="DO NOT MATCH THE HASHES"):
-        packaging._install_wheels(lock, packaging.LAMBDA_WHEELS)
-    assert list(build.iterdir()) == []
+@pytest.mark.parametrize(
+    ("pattern", "changed", "message"),
+    [("sha256:[0-9a-f]{8}", "sha256:00000000", "DO NOT MATCH THE HASHES"), ("(?m)^aws", "x", "run scripts")],
+)
+def test_a_wheel_that_is_not_the_locked_one_is_refused(
+    build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str, changed: str, message: str
+) -> None:
+    hashes = tmp_path / "hashes.lock"
+    hashes.write_text(re.sub(pattern, changed, packaging.HASHES.read_text()))
+    monkeypatch.setattr(packaging, "HASHES", hashes)
+    with pytest.raises(packaging.PackagingError, match=message):
+        packaging.function_zip("shop_seeder", with_dependencies=True)
+    assert not build.exists() or list(build.iterdir()) == []
 
 
 @pytest.mark.parametrize("function", [path.parent.name for path in sorted(LOCKS)])
