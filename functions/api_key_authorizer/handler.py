@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from functions.shared import environment
+from functions.shared.aws_client import aws_client
 from functions.shared.telemetry import count, logger_of, metrics_of
 
 FUNCTION = "api_key_authorizer"
@@ -51,14 +52,8 @@ def _current_keys() -> dict[str, str]:
     global _keys, _read_at
     if time.monotonic() >= _read_at + KEPT_SECONDS:
         secret = environment.api_keys_secret()
-        keys = _secret.decode(_client().get_secret_value(SecretId=secret)["SecretString"])
+        secrets = aws_client("secretsmanager", connect_seconds=2, read_seconds=3, tries=5)
+        keys = _secret.decode(secrets.get_secret_value(SecretId=secret)["SecretString"])
         # An empty key would let in whoever sends an empty header.
         _keys, _read_at = {name: key for name, key in keys.items() if key}, time.monotonic()
     return _keys
-
-
-def _client() -> Any:
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client("secretsmanager", config=Config(connect_timeout=2, read_timeout=3))

@@ -4,6 +4,7 @@ from typing import Any
 
 from functions.event_intake.intake import Intake
 from functions.shared import environment
+from functions.shared.aws_client import aws_client
 from functions.shared.deadline import Deadline
 from functions.shared.http.answers import answer
 from functions.shared.http.requests import body_bytes
@@ -36,16 +37,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _warm() -> Intake:
     global _intake
     if _intake is None:
-        _intake = Intake(environment.event_stream(), kinesis_client())
+        _intake = Intake(environment.event_stream(), aws_client("kinesis", connect_seconds=2, read_seconds=5))
     return _intake
-
-
-def kinesis_client() -> Any:
-    """Returns boto3's client. Its own retries are off, because they do not know how much time is left."""
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client("kinesis", config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}))
 
 
 def _measure(status: int, intake: Intake) -> None:

@@ -171,20 +171,3 @@ def deliver(
     if failed := [record for record in records if record.id in result.failures]:
         bucket.keep(failed, result.failures, function_arn)
     stream.put([line for record, line in lines if record.id not in result.failures], deadline)
-
-
-def firehose_client() -> Any:
-    """Returns boto3's client. Its own retries are off, because they do not know how much time is left."""
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client(
-        "firehose", config=Config(connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 1})
-    )
-
-
-def s3_client() -> Any:
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client("s3", config=Config(connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 3}))

@@ -9,12 +9,13 @@ from typing import Any
 
 from contracts.metrics import RECORDS_FAILED
 from functions.shared import environment
+from functions.shared.aws_client import aws_client
 from functions.shared.deadline import Deadline
 from functions.shared.telemetry import MetricUnit, count, logger_of, metrics_of, timed
 from functions.stream_transformation import event_source, firehose
 from functions.stream_transformation.event_source import KinesisEvent
 from functions.stream_transformation.firehose import FirehoseEvent
-from functions.stream_transformation.inference import InferenceClient, lambda_client
+from functions.stream_transformation.inference import InferenceClient
 from functions.stream_transformation.transform import Transformed, transform
 
 FUNCTION = "stream_transformation"
@@ -61,21 +62,25 @@ def _warm_client() -> InferenceClient:
     global _client
     if _client is None:
         settings = environment.stream()
-        _client = InferenceClient(settings.inference_function, settings.limit, lambda_client(INFERENCE_SECONDS))
+        client = aws_client("lambda", connect_seconds=3, read_seconds=INFERENCE_SECONDS)
+        _client = InferenceClient(settings.inference_function, settings.limit, client)
     return _client
 
 
 def _warm_writer() -> event_source.DeliveryStream:
     global _writer
     if _writer is None:
-        _writer = event_source.DeliveryStream(environment.delivery_stream(), event_source.firehose_client())
+        name = environment.delivery_stream()
+        firehose_client = aws_client("firehose", connect_seconds=3, read_seconds=20)
+        _writer = event_source.DeliveryStream(name, firehose_client)
     return _writer
 
 
 def _warm_bucket() -> event_source.FailureBucket:
     global _bucket
     if _bucket is None:
-        _bucket = event_source.FailureBucket(environment.failure_bucket(), event_source.s3_client())
+        bucket = environment.failure_bucket()
+        _bucket = event_source.FailureBucket(bucket, aws_client("s3", connect_seconds=3, read_seconds=10, tries=3))
     return _bucket
 
 

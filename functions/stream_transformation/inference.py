@@ -119,12 +119,3 @@ def error_code(error: Exception) -> str | None:
     """Returns AWS's error code of a `ClientError`, without importing botocore."""
     response = getattr(error, "response", None)
     return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
-
-
-def lambda_client(read_seconds: float) -> Any:
-    """Returns boto3's client. Its own retries are off, because they do not know how much time is left."""
-    import boto3
-    from botocore.config import Config
-
-    settings = Config(connect_timeout=3, read_timeout=read_seconds, retries={"total_max_attempts": 1})
-    return boto3.client("lambda", config=settings)

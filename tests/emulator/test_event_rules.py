@@ -240,7 +240,7 @@ def test_a_dead_letter_queue_that_does_not_let_eventbridge_in_is_reported_as_a_l
         ("sqs:us-east-1:111122223333:nightly", {}, "expected one of lambda, sns, glue"),
         (LOAD, {"roleArn": "arn:aws:iam::1:role/r"}, "roleArn is not part"),
         (LOAD, {"input": "{}"}, "input is not part"),
-        (LOAD, {"inputPath": "$.detail", "inputTransformer": {}}, "inputPath, inputTransformer is not part"),
+        (LOAD, {"inputPath": "$", "inputTransformer": {"a": "b"}}, "inputPath, inputTransformer is not part"),
     ],
 )
 def test_what_the_run_does_not_realise_of_a_target_is_refused_by_name(

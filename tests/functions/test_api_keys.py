@@ -26,7 +26,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Secrets:
     made = Secrets()
     monkeypatch.setenv("API_KEYS_SECRET", "arn:secret")
     monkeypatch.setattr(module, "_read_at", float("-inf"))
-    monkeypatch.setattr(module, "_client", lambda: made)
+    monkeypatch.setattr(module, "aws_client", lambda service, **_: made)
     return made
 
 
