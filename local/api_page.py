@@ -1,6 +1,6 @@
 """The reference part of docs/api.md, made from the OpenAPI document: `python -m local api`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from contracts import api
@@ -15,11 +15,16 @@ def main(_: list[str]) -> int:
 
 
 def reference() -> str:
-    """Every operation with its parameters, body and answers, then the schemas that they name."""
+    """Every operation with its parameters, body and answers, the answers that all have, and the schemas."""
+    operations = list(api.operations())
+    shared = set.intersection(*({*_answers(operation)} for _, operation in operations))
     lines: list[str] = []
-    for key, operation in api.operations():
-        lines += _operation(key, operation)
-    lines += ["### Schemas", ""]
+    for key, operation in operations:
+        lines += [
+            *_operation(key, operation),
+            *_table(answer for answer in _answers(operation) if answer not in shared),
+        ]
+    lines += ["### Answers of every operation", "", *_table(sorted(shared)), "### Schemas", ""]
     for name, schema in api.document()["components"]["schemas"].items():
         if schema.get("type") == "object":
             lines += [f"#### {name}", "", *_described(schema), *_fields(schema), ""]
@@ -35,11 +40,16 @@ def _operation(key: str, operation: Mapping[str, Any]) -> Iterator[str]:
         yield ""
     if "requestBody" in operation:
         yield from (f"Body: {_media(operation['requestBody']['content'])}.", "")
-    yield from ("| status | answer | |", "|---|---|---|")
+
+
+def _answers(operation: Mapping[str, Any]) -> Iterator[str]:
     for status, response in sorted(operation["responses"].items()):
         found = api.resolve(response)
         yield f"| {status} | {_media(found['content'])} | {found['description']} |"
-    yield ""
+
+
+def _table(answers: Iterable[str]) -> list[str]:
+    return ["| status | answer | |", "|---|---|---|", *answers, ""]
 
 
 def _described(schema: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-// Builds the Pulumi CLI for tests/engine from its Go modules (`scripts/pulumi-cli.sh`).
+// Builds the Pulumi CLI for tests/engine from its Go modules (build.sh).
 module recommender/tools/pulumi
 
 go 1.26.6
