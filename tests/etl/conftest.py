@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from emulator.requirements import JAVA_HOME, JDBC_DRIVER
 from tests.etl import connector_j
-from tests.etl.shops import configured_spark
+from tests.etl.shops import MARIADB_DRIVER, configured_spark
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         session = configured_spark(tmp_path_factory.mktemp("spark"), *drivers)
     yield session
     session.stop()
+
+
+@pytest.fixture(params=[MARIADB_DRIVER, connector_j.DRIVER], ids=["MariaDB's", "Connector/J"])
+def driver(request: pytest.FixtureRequest) -> str:
+    """A JDBC driver's class."""
+    if request.param == connector_j.DRIVER and connector_j.fetch() is None:
+        pytest.skip("Maven brought no Connector/J: mvn, or a repository that it reaches, is missing")
+    return str(request.param)
 
 
 @pytest.fixture

@@ -134,12 +134,9 @@ def things(shop_database: Login) -> Login:
 
 
 @pytest.mark.parametrize("place", ["table", "query"])
-@pytest.mark.parametrize("driver", [shops.MARIADB_DRIVER, connector_j.DRIVER], ids=["MariaDB's", "Connector/J"])
 def test_each_value_arrives_unchanged_or_is_rejected_with_its_column_and_value(
     spark: SparkSession, things: Login, driver: str, place: str
 ) -> None:
-    if driver == connector_j.DRIVER and connector_j.fetch() is None:
-        pytest.skip("Maven brought no Connector/J: mvn, or a repository that it reaches, is missing")
     users = ALL if place == "table" else replace(ALL, table="", query="SELECT * FROM things")
     spec = replace(SPEC, users=users)
     source = shops.source_of(things, driver)
@@ -168,12 +165,9 @@ def test_each_value_arrives_unchanged_or_is_rejected_with_its_column_and_value(
     assert {row for row in found if found[row][tables.REASON]} == rejected
 
 
-@pytest.mark.parametrize("driver", [shops.MARIADB_DRIVER, connector_j.DRIVER], ids=["MariaDB's", "Connector/J"])
 def test_a_kind_that_a_type_does_not_go_with_is_refused_by_name(
     spark: SparkSession, things: Login, driver: str
 ) -> None:
-    if driver == connector_j.DRIVER and connector_j.fetch() is None:
-        pytest.skip("Maven brought no Connector/J: mvn, or a repository that it reaches, is missing")
     refused = [(row, kind) for row, case in enumerate(CASES) for kind in (C, B, N, W, D) if kind not in case.expected]
     users = replace(ALL, columns=tuple(Column(name(row, kind), kind) for row, kind in refused))
     spec = replace(SPEC, users=users)

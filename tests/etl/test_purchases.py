@@ -8,18 +8,15 @@ from pyspark.sql import SparkSession
 from contracts import dataset_file
 from functions.shared.mysql import Login
 from tests.databases import execute
-from tests.etl import connector_j, shops
+from tests.etl import shops
 
 MUSIC = Path(__file__).parents[1] / "shops" / "music"
 """The worked example of docs/batch.md: a music shop with invoices, as Chinook has them."""
 
 
-@pytest.mark.parametrize("driver", [shops.MARIADB_DRIVER, connector_j.DRIVER], ids=["MariaDB's", "Connector/J"])
 def test_invoices_become_training_data_by_a_join_in_the_dataset_file(
     spark: SparkSession, shop_database: Login, lake: Path, driver: str
 ) -> None:
-    if driver == connector_j.DRIVER and connector_j.fetch() is None:
-        pytest.skip("Maven brought no Connector/J: mvn, or a repository that it reaches, is missing")
     statements = (MUSIC / "shop.sql").read_text().split(";\n")
     execute(shop_database, filter(str.strip, statements))
     report = shops.run(spark, shop_database, (MUSIC / "dataset.toml").read_text(), lake, driver=driver)

@@ -141,16 +141,17 @@ def test_a_job_killed_before_the_switch_leaves_the_old_data_and_the_next_run_cle
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
+    def files() -> set[str]:
+        return {path.relative_to(lake / "books-ml").as_posix() for path in (lake / "books-ml").rglob("*.parquet")}
+
     with monkeypatch.context() as patch:
         patch.setattr("etl.lake.SuccessMarker", killed)
         with pytest.raises(KeyboardInterrupt):
             shops.run(spark, shop_database, shops.BOOKS, lake)
-    files = {path.relative_to(lake / "books-ml").as_posix() for path in (lake / "books-ml").rglob("*.parquet")}
     assert shops.rows(lake, "books-ml") == served
-    assert files > set(shops.marker(lake, "books-ml").files), "the killed run wrote nothing: the test shows nothing"
+    assert files() > set(shops.marker(lake, "books-ml").files), "the killed run wrote nothing: the test shows nothing"
     shops.run(spark, shop_database, shops.BOOKS, lake)
-    files = {path.relative_to(lake / "books-ml").as_posix() for path in (lake / "books-ml").rglob("*.parquet")}
-    assert files == set(shops.marker(lake, "books-ml").files)
+    assert files() == set(shops.marker(lake, "books-ml").files)
 
 
 def test_a_dataset_file_that_is_missing_or_wrong_is_an_error_that_names_it(spark: SparkSession, lake: Path) -> None:
