@@ -92,7 +92,7 @@ class Use(StrEnum):
     DATE = "date"
     TIME = "time"
     SHOWN = "shown"
-    """For people only: a number as a number, all else as text."""
+    """Shown to people only: numbers as numbers, all other types as text."""
 
 
 _USES = {

@@ -102,9 +102,9 @@ class Exclude(StrEnum):
     """The items that are not recommended to a customer again."""
 
     RATED = "rated"
-    """Whatever the customer has rated, liked or not; where rows are purchases, whatever was bought."""
+    """All items that the customer has rated, liked or not; where rows are purchases, all that the customer bought."""
     BOUGHT = "bought"
-    """The same, where rows are purchases; ratings do not tell what was bought."""
+    """All items that the customer bought. Only for rows that are purchases: ratings do not tell what was bought."""
     NONE = "none"
 
 

@@ -15,7 +15,7 @@ def main(_: list[str]) -> int:
 
 
 def reference() -> str:
-    """Every operation with its parameters, body and answers, the answers that all have, and the schemas."""
+    """Returns every operation with its parameters, body and answers, the answers that all have, and the schemas."""
     operations = list(api.operations())
     shared = set.intersection(*({*_answers(operation)} for _, operation in operations))
     lines: list[str] = []

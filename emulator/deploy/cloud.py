@@ -52,7 +52,7 @@ class Cloud:
     functions: dict[str, Resource] = field(default_factory=dict)
     """Physical name → function."""
     gateway_calls: list[tuple[str, str]] = field(default_factory=list)
-    """Each function that API Gateway calls, and the ARN of the route or authorizer on whose behalf."""
+    """Each function that API Gateway calls, and the ARN of the route or authorizer that makes it call."""
     glue_jobs: dict[str, Resource] = field(default_factory=dict)
     crawlers: dict[str, Resource] = field(default_factory=dict)
     glue_triggers: dict[str, Resource] = field(default_factory=dict)

@@ -26,7 +26,7 @@ WRITTEN_ROWS = 4096
 
 
 class VanishedError(RuntimeError):
-    """So many items are missing in the source that it is taken for broken."""
+    """The source lacks so many items that it must be broken."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Counts:
     changed: int = 0
     """Stock or attributes written; items of the training keep their trained vector."""
     vanished: int = 0
-    """No longer in the source: out of stock."""
+    """No longer in the source, so marked as out of stock."""
     without_vector: int = 0
     """New in the source, and left out: the version has no item tower that can be used."""
 
@@ -52,7 +52,7 @@ class VersionItems:
         self._connection, self._bucket, self._manifest, self._min_rows = connection, bucket, manifest, min_rows
         self.counts = Counts()
         self.tower_problem = ""
-        """Why the item tower cannot be used, found when an item asked for it; stock and attributes go on without it."""
+        """The reason why the item tower cannot be used. Stock and attributes are written all the same."""
 
     def prepare(self) -> None:
         """Makes the table of what the last refresh read, and the attributes of a version that an earlier release

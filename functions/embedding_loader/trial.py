@@ -85,7 +85,8 @@ def _ids(connection: Connection, table: sql.Identifier, limit: int) -> list[str]
 
 
 def _histories(tables: store.Store, users: Sequence[str], items: Sequence[str]) -> list[Vectors]:
-    """No item, one, as many as a tower is given, and what the stored users have; each (n, dim)."""
+    """Returns histories to try: of no item, of one, of as many as a tower is given, and the stored users'. Each is
+    (n, dim)."""
     recent = [user.recent_items for user in tables.users(users).values()]
     asked = [[], items[:1], items[:MAX_RECENT_ITEMS], *recent]
     known = tables.items(dict.fromkeys((item for history in asked for item in history), False))
@@ -93,7 +94,7 @@ def _histories(tables: store.Store, users: Sequence[str], items: Sequence[str]) 
 
 
 def _try_similar(tables: store.Store, items: Sequence[str], manifest: Manifest) -> None:
-    """Similar items come from a file of the version: they must be those of the version's own vectors."""
+    """Compares the similar items, which come from a file of the version, with those of the version's own vectors."""
     asked = tables.items(dict.fromkeys(items, True))
     near = tables.items({near.id: False for item in asked.values() for near in item.similar})
     for id_, item in asked.items():
@@ -185,7 +186,7 @@ def _feature(column: Column, value: int) -> Any:
 
 
 def _requests(tower: UserTower | None, users: Sequence[str], items: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Raw requests, as the stream transformation sends them; the id says what they are."""
+    """Returns raw requests, as the stream transformation sends them; the id says what they are."""
     yield _request("an empty history")
     yield _request("an unknown customer", customer=UNKNOWN, history=[UNKNOWN])
     yield _request("one item", history=items[:1])

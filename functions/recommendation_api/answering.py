@@ -13,7 +13,7 @@ from functions.shared.serving.rules import RulesInForce
 from functions.shared.serving.selection import Selection
 
 NO_VALUE = ""
-"""No item has it: it stands for a value that the store cannot hold."""
+"""Stands for a value that the store cannot hold, so that no item matches it."""
 
 
 def filter_of(asked: Mapping[str, Any]) -> Where:

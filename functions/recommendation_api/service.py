@@ -166,7 +166,7 @@ class Service:
         return Answering(version, labels, rules, asked, self._inference.rules.problem)
 
     def _popular_to_remember(self, store: Store) -> Sequence[Found] | None:
-        """One statement more, once in `REMEMBERED_SECONDS`; `None` in between."""
+        """Reads the popular items once in `REMEMBERED_SECONDS`, by one statement; returns `None` in between."""
         if time.monotonic() < self._memory.read_at + REMEMBERED_SECONDS:
             return None
         return store.popular([[]], REMEMBERED, [None], Asked(attributes=True))[0]

@@ -114,7 +114,8 @@ def ended_at(connection: Connection, at: float) -> Iterator[None]:
 
 
 class _Watch:
-    """One thread that breaks off connections when their time is over: one a request would cost more than a look-up.
+    """Breaks off connections when their time is over, in one thread; a thread for each request would cost more than a
+    look-up.
 
     It wakes when the earliest moment that it has seen comes, so that adding and removing a connection wakes nobody.
     """

@@ -11,6 +11,13 @@ from emulator.program import ROOT, read_complete_stack
 from local.graph.recorder import Graph, build
 
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+BUILD_GRAPH = """
+import json, runpy, sys
+sys.path.insert(0, ".")
+from local.graph.recorder import build
+graph = build(lambda: runpy.run_path("__main__.py", run_name="__main__"), stack="dev", config=json.loads(sys.argv[1]))
+"""
+"""For a Python of its own: imports only the recorder of the project's tools, which needs Pulumi's SDK alone."""
 TRIAL = {"source.trial": True}
 
 

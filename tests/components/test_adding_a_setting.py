@@ -11,14 +11,9 @@ from typing import Any
 import pytest
 
 from emulator.program import ROOT, read_complete_stack
+from tests.components.program import BUILD_GRAPH
 
-RUNNER = """
-import json, runpy, sys
-sys.path.insert(0, ".")
-from local.graph.recorder import build
-graph = build(lambda: runpy.run_path("__main__.py", run_name="__main__"), stack="dev", config=json.loads(sys.argv[1]))
-print(graph.one("glue/job:Job").inputs["maxRetries"])
-"""
+RUNNER = BUILD_GRAPH + 'print(graph.one("glue/job:Job").inputs["maxRetries"])'
 DIFF = (ROOT / "docs" / "components.md").read_text().partition("```diff\n")[2].partition("```")[0]
 
 

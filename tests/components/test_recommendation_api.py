@@ -12,6 +12,10 @@ from tests.components.shared import CODE, COMMON, PLACEMENT
 
 STORE: Link = {"variables": {"VECTOR_DB_HOST": "db"}, "statements": [], "security_group_ids": ["sg-db"]}
 EVENTS: Link = {"variables": {"EVENT_STREAM_NAME": "events"}, "statements": [], "security_group_ids": []}
+DOMAIN = {
+    "domain_name": "api.shop.example.com",
+    "certificate_arn": "arn:aws:acm:eu-west-1:111122223333:certificate/4f1c",
+}
 JWT = {"authorization": Authorization.JWT, "jwt_issuer": "https://id.example", "jwt_audience": ["shop"]}
 
 
@@ -111,17 +115,17 @@ def test_a_page_may_call_only_from_the_origins_of_the_settings() -> None:
         ({**JWT, "jwt_issuer": "id.example"}, "jwt_issuer: expected the issuer's URL"),
         ({**JWT, "jwt_audience": []}, "jwt_audience: expected one audience or more"),
         ({"jwt_audience": ["shop"]}, "expected with authorization jwt alone, got iam"),
+        ({"domain_name": "api.shop.example.com"}, "certificate_arn: expected beside domain_name"),
+        ({"certificate_arn": DOMAIN["certificate_arn"]}, "domain_name: expected beside certificate_arn"),
+        ({"hosted_zone_id": "Z1"}, "hosted_zone_id: expected beside domain_name"),
+        ({**DOMAIN, "domain_name": "https://api.shop.example.com"}, "domain_name: expected a name such as"),
+        ({**DOMAIN, "domain_name": "*.shop.example.com"}, "domain_name: expected a name such as"),
+        ({**DOMAIN, "certificate_arn": "4f1c"}, "certificate_arn: expected the ARN of a certificate"),
     ],
 )
 def test_a_wrong_setting_is_named(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         api(**settings)
-
-
-DOMAIN = {
-    "domain_name": "api.shop.example.com",
-    "certificate_arn": "arn:aws:acm:eu-west-1:111122223333:certificate/4f1c",
-}
 
 
 def test_a_domain_of_the_shops_own_takes_the_place_of_the_made_up_address() -> None:
@@ -140,19 +144,3 @@ def test_a_domain_of_the_shops_own_takes_the_place_of_the_made_up_address() -> N
     assert not api(**DOMAIN).of("route53/record:Record")
     assert not api().of("DomainName")
     assert "disableExecuteApiEndpoint" not in api().one("apigatewayv2/api:Api").inputs
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"domain_name": "api.shop.example.com"}, "certificate_arn: expected beside domain_name"),
-        ({"certificate_arn": DOMAIN["certificate_arn"]}, "domain_name: expected beside certificate_arn"),
-        ({"hosted_zone_id": "Z1"}, "hosted_zone_id: expected beside domain_name"),
-        ({**DOMAIN, "domain_name": "https://api.shop.example.com"}, "domain_name: expected a name such as"),
-        ({**DOMAIN, "domain_name": "*.shop.example.com"}, "domain_name: expected a name such as"),
-        ({**DOMAIN, "certificate_arn": "4f1c"}, "certificate_arn: expected the ARN of a certificate"),
-    ],
-)
-def test_a_domain_that_cannot_be_is_refused(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        api(**settings)

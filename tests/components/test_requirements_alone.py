@@ -9,15 +9,9 @@ from pathlib import Path
 import yaml
 
 from emulator.program import ROOT, read_stack
+from tests.components.program import BUILD_GRAPH
 
-RUNNER = """
-import json, runpy, sys
-sys.path.insert(0, ".")
-from local.graph.recorder import build
-graph = build(lambda: runpy.run_path("__main__.py", run_name="__main__"), stack="dev", config=json.loads(sys.argv[1]))
-print(len(graph.nodes), *graph.outputs)
-"""
-"""Imports only the recorder of the project's tools, which needs Pulumi's SDK alone."""
+RUNNER = BUILD_GRAPH + "print(len(graph.nodes), *graph.outputs)"
 
 
 def test_the_program_runs_with_what_requirements_txt_names_and_nothing_else(tmp_path: Path) -> None:

@@ -19,9 +19,10 @@ from functions.shared.serving.requests import Act
 
 @dataclass(frozen=True)
 class Policy:
-    """How long what a customer has bought or rated is left out: as the version's dataset says, and as a rule does.
+    """The days for which items that a customer has bought or rated are left out.
 
-    `bought_days` are the rule's; 0 where `serving` leaves out all that the rule would.
+    `serving` is of the version's dataset. `bought_days` is of a rule; 0 where `serving` leaves out all that the rule
+    would.
     """
 
     serving: Serving

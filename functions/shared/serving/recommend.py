@@ -32,7 +32,7 @@ class _Plan:
     strategy: Strategy = Strategy.POPULAR
     vector: Any = None
     is_known_visitor: bool = False
-    """No customer and no session, but features that the model makes something of."""
+    """True for a visitor without a known customer and without a session, whose features change the vector."""
 
     @property
     def hidden(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from contracts.rules import Where
 from functions.shared.environment import MAX_RECOMMENDATIONS
 
 LAST_BROWSED = 3
-"""Without a cart, similar items are given for the latest known of so many browsed items."""
+"""Without a cart, an answer has similar items of one item: the latest of these last browsed ones that is known."""
 
 
 class CallError(ValueError):
@@ -38,7 +38,7 @@ class Request:
     where: Where = field(default_factory=dict)
     """The filter: attribute → values of which an item has one."""
     diversity: float | None = None
-    """From 0 to 1; `None`: as the rules say."""
+    """From 0 to 1; `None` takes the rules' own."""
 
     @property
     def session(self) -> tuple[str, ...]:

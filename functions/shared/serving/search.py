@@ -28,7 +28,7 @@ class Wanted:
     where: Where = field(default_factory=dict)
     """The filter: attribute → values of which an item has one."""
     diversity: float | None = None
-    """`None`: as the rules say."""
+    """From 0 to 1; `None` takes the rules' own."""
 
 
 def lists(
