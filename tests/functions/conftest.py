@@ -2,7 +2,8 @@
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,20 @@ class Store:
         for shop in shops:
             shop.publish(self.s3, self.bucket)
             load(self.bucket, shop.version)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Cuts the functions' connections, and refuses new ones."""
+        with connect(replace(self.database, name="vectors")) as admin:
+            admin.execute("ALTER DATABASE store ALLOW_CONNECTIONS false")
+            admin.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'store' AND pid <> %s",
+                (self.connection.info.backend_pid,),
+            )
+            try:
+                yield
+            finally:
+                admin.execute("ALTER DATABASE store ALLOW_CONNECTIONS true")
 
 
 @pytest.fixture

@@ -3,14 +3,10 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 
 from functions.recommendation_api import handler as module
-from functions.shared.database import connect
 from tests.functions.conftest import Store
 from tests.functions.http import get
 from tests.functions.worlds import world
@@ -23,7 +19,7 @@ def _shop(store: Store) -> None:
 
 def test_while_the_database_is_away_popular_items_come_from_memory(store: Store) -> None:
     remembered = get("/v1/popular", ("exclude", "I59"), ("limit", 3)).ids
-    with database_away(store):
+    with store.away():
         began = time.monotonic()
         for _ in range(20):
             away = get("/v1/recommendations", ("customer", "100"), ("items", "I59"), ("limit", 3))
@@ -39,7 +35,7 @@ def test_while_the_database_is_away_popular_items_come_from_memory(store: Store)
 
 
 def test_an_environment_that_never_saw_the_database_answers_503(store: Store) -> None:
-    with database_away(store):
+    with store.away():
         refused = get("/v1/recommendations")
     assert (refused.status, refused.headers["content-type"]) == (503, "application/problem+json")
     assert "retry-after" in refused.headers
@@ -62,18 +58,3 @@ def test_a_database_that_hangs_holds_no_request(store: Store) -> None:
         for (pid,) in rows:
             os.kill(pid, signal.SIGCONT)
     assert answered.status == 200
-
-
-@contextmanager
-def database_away(store: Store) -> Iterator[None]:
-    """Connections are cut, and new ones refused."""
-    with connect(replace(store.database, name="vectors")) as admin:
-        admin.execute("ALTER DATABASE store ALLOW_CONNECTIONS false")
-        admin.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'store' AND pid <> %s",
-            (store.connection.info.backend_pid,),
-        )
-        try:
-            yield
-        finally:
-            admin.execute("ALTER DATABASE store ALLOW_CONNECTIONS true")

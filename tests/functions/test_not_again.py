@@ -13,7 +13,6 @@ from functions.shared.serving import rules_file
 from tests.functions.conftest import Store
 from tests.functions.http import Answered, call
 from tests.functions.lambdas import LIMIT, LambdaService, deliver, infer, request
-from tests.functions.test_api import database_away
 from tests.functions.test_purchase_events import V1, V2, age, event, ids, noted, publish
 from tests.functions.worlds import world
 
@@ -85,7 +84,7 @@ def test_the_rule_is_in_force_with_the_next_answer_and_named_where_it_applies(st
     assert get(customer=101, explain="true").ids == shop.best(shop.user("101"), LIMIT)
     for path, query in (("/v1/recommendations", {"items": bought}), ("/v1/popular", {}), ("/v1/items/I1/similar", {})):
         assert get(path, explain="true", **query).json["explain"]["rules"] == [], "nobody's purchases are known"
-    with database_away(store):
+    with store.away():
         assert get(customer=100, explain="true").json["explain"]["rules"] == []
     put(store)
     assert streamed() == shop.best(shop.user("100"), LIMIT)

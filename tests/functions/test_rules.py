@@ -160,11 +160,9 @@ def test_diversity_takes_like_items_apart_and_keeps_the_best_first(shop: World) 
 
 
 def test_while_the_database_is_away_rules_and_filters_hold_too(shop: World, store: Store) -> None:
-    from tests.functions.test_api import database_away
-
     put(store, {"name": "out", "action": "exclude", "items": ["I119"]})
     get("/v1/popular")
-    with database_away(store):
+    with store.away():
         assert get("/v1/popular", ("limit", 2)).ids == ["I118", "I117"]
         assert get("/v1/recommendations", ("filter", "vendor:rare")).ids == ["I5"]
 
