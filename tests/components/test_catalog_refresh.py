@@ -8,9 +8,8 @@ import pytest
 from components import CatalogRefresh, Link
 from local.graph.recorder import Graph, build
 from tests.components.program import TRIAL, program_graph
-from tests.components.shared import CODE, COMMON, KEY, PLACEMENT
+from tests.components.shared import CODE, COMMON, KEY, PLACEMENT, STORE
 
-STORE: Link = {"variables": {"VECTOR_DB_HOST": "db"}, "statements": [], "security_group_ids": ["sg-vectors"]}
 SOURCE: Link = {
     "variables": {"SOURCE_LOGIN_URI": "s3://code/source/login.json"},
     "statements": [{"sid": "ReadSourceLogin", "actions": ["s3:GetObject"], "resources": ["arn:login"]}],
@@ -41,7 +40,7 @@ def test_it_runs_every_few_minutes_and_ends_before_the_next_run(minutes: int, ex
 
 def test_it_reaches_the_store_the_source_and_s3_and_nothing_else() -> None:
     function = catalogue().one("lambda/function:Function").inputs
-    assert function["vpcConfig"]["securityGroupIds"] == ["sg-vectors", "sg-source", "sg-s3"]
+    assert function["vpcConfig"]["securityGroupIds"] == ["sg-db", "sg-source", "sg-s3"]
     assert set(function["environment"]["variables"]) == {"VECTOR_DB_HOST", "SOURCE_LOGIN_URI"}
 
 

@@ -8,9 +8,8 @@ import pytest
 from components import Authorization, Link, RecommendationApi
 from contracts import api as contract
 from local.graph.recorder import Graph, build
-from tests.components.shared import CODE, COMMON, PLACEMENT
+from tests.components.shared import CODE, COMMON, PLACEMENT, STORE
 
-STORE: Link = {"variables": {"VECTOR_DB_HOST": "db"}, "statements": [], "security_group_ids": ["sg-db"]}
 EVENTS: Link = {"variables": {"EVENT_STREAM_NAME": "events"}, "statements": [], "security_group_ids": []}
 DOMAIN = {
     "domain_name": "api.shop.example.com",

@@ -5,16 +5,13 @@ from typing import Any
 
 import pytest
 
-from components import Link, StreamingRecommender
+from components import StreamingRecommender
 from components.streaming_recommender import INFERENCE_TIMEOUT_SECONDS, TRANSFORMATION_TIMEOUT_SECONDS
 from functions.shared import environment
 from local.graph.recorder import Graph, build
-from tests.components.shared import CODE, COMMON, PLACEMENT
+from tests.components.shared import CODE, COMMON, PLACEMENT, STORE
 
 FIREHOSE_WAITS_SECONDS = 300
-
-
-STORE: Link = {"variables": {"VECTOR_DB_HOST": "db"}, "statements": [], "security_group_ids": ["sg-db"]}
 
 
 def recommender(**settings: Any) -> Graph:

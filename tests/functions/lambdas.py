@@ -51,6 +51,11 @@ def infer(*requests: Any, limit: int = LIMIT, seconds: float = 30.0) -> dict[str
     return answer
 
 
+def ids(answer: dict[str, Any]) -> list[str]:
+    """The recommended items of an answer, or of a record."""
+    return [item["id"] for item in answer["recommended_items"]]
+
+
 def request(id_: str = "r", items: Any = (), cart: Any = (), **user: Any) -> dict[str, Any]:
     """A request whose browsed items come before those in the cart."""
     browsed = [{"product_code": item, "in_shopping_cart": False} for item in items]

@@ -11,7 +11,7 @@ from functions.catalog_refresh import handler
 from functions.shared import loader_lock
 from functions.shared.mysql import Login, SourceError
 from tests.functions.conftest import Store
-from tests.functions.lambdas import act, infer, load, request
+from tests.functions.lambdas import act, ids, infer, load, request
 from tests.functions.shop_items import LOGIN_KEY, ShopItems, shop_items
 from tests.functions.worlds import World, world
 
@@ -33,7 +33,7 @@ def shop(store: Store, shop_database: Login, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def recommended(*requests: Any) -> list[str]:
-    return [item["id"] for item in infer(*(requests or [NANTES]))["responses"][0]["recommended_items"]]
+    return ids(infer(*(requests or [NANTES]))["responses"][0])
 
 
 def test_a_new_item_is_recommended_and_one_sold_out_is_not_at_the_next_refresh(store: Store, shop: ShopItems) -> None:

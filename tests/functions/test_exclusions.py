@@ -12,7 +12,7 @@ from contracts.dataset import Exclude, Serving
 from functions.model_inference import handler as inference
 from functions.shared import versions
 from tests.functions.conftest import Store
-from tests.functions.lambdas import LIMIT, infer, load, request
+from tests.functions.lambdas import LIMIT, ids, infer, load, request
 from tests.functions.worlds import world
 from tests.training import worlds
 from training import artifact_writer, pipeline
@@ -26,10 +26,6 @@ from training.scoring import scorer
 V1, V2 = "20261101T000000Z-000001", "20261102T000000Z-000002"
 
 
-def _ids(answer: dict) -> list[str]:  # type: ignore[type-arg]
-    return [item["id"] for item in answer["recommended_items"]]
-
-
 def test_nothing_that_was_rated_is_served_and_the_list_is_full(store: Store) -> None:
     shop = world(V1)
     rated = {user: shop.best(shop.user(user), 20) for user in shop.user_ids}
@@ -40,12 +36,12 @@ def test_nothing_that_was_rated_is_served_and_the_list_is_full(store: Store) -> 
         *(request(user, items=["I1"], customer_number=user) for user in shop.user_ids),
     )["responses"]
     for answer in answers:
-        assert len(_ids(answer)) == LIMIT
-        assert not set(_ids(answer)) & set(rated[answer["id"]])
-    assert _ids(answers[0]) == shop.best(shop.user("100"), LIMIT, rated["100"])
-    assert all("I1" not in _ids(answer) for answer in answers[len(shop.user_ids) :])
+        assert len(ids(answer)) == LIMIT
+        assert not set(ids(answer)) & set(rated[answer["id"]])
+    assert ids(answers[0]) == shop.best(shop.user("100"), LIMIT, rated["100"])
+    assert all("I1" not in ids(answer) for answer in answers[len(shop.user_ids) :])
     visitor, known = infer(request(items=["I1"]), request(items=["I1"], customer_number="100"))["responses"]
-    assert _ids(visitor) == shop.best(shop.vector("I1"), LIMIT, ["I1"])
+    assert ids(visitor) == shop.best(shop.vector("I1"), LIMIT, ["I1"])
     assert known["similar_items"] == visitor["similar_items"]
 
 
@@ -58,7 +54,7 @@ def test_popular_items_leave_out_what_the_customer_rated(store: Store) -> None:
     store.serve(shop)
     (answer,) = infer(request(items=["I0", "I1"], customer_number="100"))["responses"]
     assert answer["strategy"] == "popular"
-    assert _ids(answer) == ["I58", "I56", "I55", "I54", "I53"]
+    assert ids(answer) == ["I58", "I56", "I55", "I54", "I53"]
 
 
 def test_who_has_rated_everything_is_answered_with_nothing_and_the_version_is_served(store: Store) -> None:
@@ -84,7 +80,7 @@ def test_a_version_of_an_earlier_release_is_loaded_and_served(store: Store) -> N
     assert inference._inference is not None
     inference._inference._connection.drop()
     answers.append(infer(asked, request(items=["no such"]))["responses"][:1])
-    assert _ids(answers[0][0]) == _ids(answers[1][0]) == shop.best(shop.user("100"), LIMIT)
+    assert ids(answers[0][0]) == ids(answers[1][0]) == shop.best(shop.user("100"), LIMIT)
 
 
 def test_a_history_of_ten_thousand_items_is_loaded_and_left_out(store: Store) -> None:
@@ -94,7 +90,7 @@ def test_a_history_of_ten_thousand_items_is_loaded_and_left_out(store: Store) ->
     shop = replace(shop, excluded={"100": [*history, *rated]})
     store.serve(shop)
     (answer,) = infer(request(customer_number="100"))["responses"]
-    assert _ids(answer) == shop.best(shop.user("100"), LIMIT, rated)
+    assert ids(answer) == shop.best(shop.user("100"), LIMIT, rated)
 
 
 def test_of_a_long_history_what_the_model_reads_is_stored_and_no_more(store: Store) -> None:
@@ -138,7 +134,7 @@ def test_what_is_measured_is_what_is_served_item_by_item(exclude: Exclude, store
     answers = infer(*(request(user, customer_number=user) for user in users), limit=K)["responses"]
     assert len(answers) > 20
     for answer, top in zip(answers, measured.top, strict=True):
-        assert _ids(answer) == [data.items.ids[item] for item in top]
+        assert ids(answer) == [data.items.ids[item] for item in top]
 
 
 def test_after_its_days_an_item_may_come_back() -> None:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.functions.conftest import Store
-from tests.functions.lambdas import LIMIT, LambdaService, act, deliver, infer, load, request
+from tests.functions.lambdas import LIMIT, LambdaService, act, deliver, ids, infer, load, request
 from tests.functions.worlds import expected_user_vector, world
 
 V1, V2 = "20261101T000000Z-000001", "20261102T000000Z-000002"
@@ -40,7 +40,7 @@ def test_events_become_recommendation_records(store: Store) -> None:
     assert record["strategy"] == "personalized"
     recent = dict.fromkeys(["I1", "I7", *shop.recent["100"]])
     vector = expected_user_vector([shop.vector(item) for item in recent], 59811, "Nantes")
-    assert [item["id"] for item in record["recommended_items"]] == shop.best(vector, LIMIT, ["I7", "I1"])
+    assert ids(record) == shop.best(vector, LIMIT, ["I7", "I1"])
     for item in record["recommended_items"]:
         assert item["score"] == pytest.approx(shop.scores(vector)[item["id"]], abs=1e-5)
     (similar,) = record["similar_items"]
@@ -64,11 +64,11 @@ def test_the_strategy_says_what_an_answer_rests_on(store: Store) -> None:
     strategies = [response["strategy"] for response in answer["responses"]]
     assert strategies == ["personalized", "session", "personalized", "popular", "nothing"]
     assert all_seen["recommended_items"] == []
-    assert _ids(known) == shop.best(shop.user("100"), LIMIT)
-    assert _ids(visitor) == shop.best(shop.vector("I5"), LIMIT, ["I5"])
+    assert ids(known) == shop.best(shop.user("100"), LIMIT)
+    assert ids(visitor) == shop.best(shop.vector("I5"), LIMIT, ["I5"])
     assert [s["product_code"] for s in visitor["similar_items"]] == ["I5"]
-    assert _ids(features) == shop.best(expected_user_vector([], 1000, "Nantes"), LIMIT)
-    assert _ids(nothing) == ["I59", "I58", "I57", "I56", "I55"]
+    assert ids(features) == shop.best(expected_user_vector([], 1000, "Nantes"), LIMIT)
+    assert ids(nothing) == ["I59", "I58", "I57", "I56", "I55"]
     assert nothing["similar_items"] == []
 
 
@@ -104,12 +104,12 @@ def test_without_a_user_tower_stored_vectors_serve(store: Store) -> None:
         request("features", city="Nantes"),
     )
     known, visitor, features = answer["responses"]
-    assert _ids(known) == shop.best(shop.user("101"), LIMIT, ["I1"])
+    assert ids(known) == shop.best(shop.user("101"), LIMIT, ["I1"])
     assert known["recommended_items"][0]["score"] == pytest.approx(
-        shop.scores(shop.user("101"))[_ids(known)[0]], abs=1e-4
+        shop.scores(shop.user("101"))[ids(known)[0]], abs=1e-4
     )
     mean = (shop.vector("I1") + shop.vector("I2")) / 2
-    assert _ids(visitor) == shop.best(mean, LIMIT, ["I1", "I2"])
+    assert ids(visitor) == shop.best(mean, LIMIT, ["I1", "I2"])
     assert features["strategy"] == "popular"
     assert len(features["recommended_items"]) == LIMIT
 
@@ -127,8 +127,4 @@ def test_a_warm_function_follows_the_pointer_and_its_rollback(store: Store) -> N
     seen.append(infer(asked))
     assert [answer["model_version"] for answer in seen] == [V1, V2, V1]
     for answer, shop in zip(seen, (first, second, first), strict=True):
-        assert _ids(answer["responses"][0]) == shop.best(shop.user("100"), LIMIT)
-
-
-def _ids(response: dict) -> list[str]:  # type: ignore[type-arg]
-    return [item["id"] for item in response["recommended_items"]]
+        assert ids(answer["responses"][0]) == shop.best(shop.user("100"), LIMIT)

@@ -12,8 +12,8 @@ from functions.recommendation_api import handler as api
 from functions.shared.serving import rules_file
 from tests.functions.conftest import Store
 from tests.functions.http import Answered, call
-from tests.functions.lambdas import LIMIT, LambdaService, deliver, infer, request
-from tests.functions.test_purchase_events import V1, V2, age, event, ids, noted, publish
+from tests.functions.lambdas import LIMIT, LambdaService, deliver, ids, infer, request
+from tests.functions.test_purchase_events import V1, V2, age, event, noted, publish
 from tests.functions.worlds import world
 
 NAME = "not within a month"

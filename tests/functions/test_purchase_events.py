@@ -20,7 +20,7 @@ from functions.shared.serving.store import DEFAULT_SERVING
 from functions.stream_transformation.inference import InferenceError
 from tests.functions.conftest import Store
 from tests.functions.http import call
-from tests.functions.lambdas import LIMIT, LambdaService, act, deliver, infer, load, request
+from tests.functions.lambdas import LIMIT, LambdaService, act, deliver, ids, infer, load, request
 from tests.functions.test_event_source_records import Firehose, from_kinesis
 from tests.functions.worlds import DATASET, World, world
 
@@ -37,10 +37,6 @@ def event(type_: str, *items: str, customer: Any = 100, **more: Any) -> bytes:
 
 def browse(customer: Any = 100) -> bytes:
     return json.dumps({"session_id": "s", "customer_number": customer, "browse_history": []}).encode()
-
-
-def ids(answer: dict[str, Any]) -> list[str]:
-    return [item["id"] for item in answer["recommended_items"]]
 
 
 def publish(store: Store, shop: World, serving: Serving = DEFAULT_SERVING) -> None:

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from functions.shared import versions
 from tests.functions.conftest import Store
-from tests.functions.lambdas import LIMIT, infer, request
+from tests.functions.lambdas import LIMIT, ids, infer, request
 from tests.functions.worlds import world
 
 V1 = "20261101T000000Z-000001"
@@ -23,10 +23,10 @@ def test_what_is_sold_out_after_the_load_is_in_no_list(store: Store) -> None:
     store.connection.execute(sql.SQL("UPDATE {} SET in_stock = false WHERE id = ANY (%s)").format(items), [list(gone)])
     left = replace(shop, out_of_stock=frozenset(gone))
     near, popular = infer(*asked)["responses"]
-    assert [item["id"] for item in near["recommended_items"]] == left.best(shop.vector("I1"), LIMIT, ["I1"])
+    assert ids(near) == left.best(shop.vector("I1"), LIMIT, ["I1"])
     assert [item["id"] for item in _similar(near)] == left.best(shop.vector("I1"), LIMIT, ["I1"])
     by_popularity = [item for item in reversed(shop.item_ids) if item not in gone]
-    assert [item["id"] for item in popular["recommended_items"]] == by_popularity[:LIMIT]
+    assert ids(popular) == by_popularity[:LIMIT]
     store.connection.execute(sql.SQL("UPDATE {} SET in_stock = true").format(items))
     assert infer(*asked)["responses"][1]["recommended_items"][0]["id"] == shop.item_ids[-1]
 
@@ -39,9 +39,9 @@ def test_what_the_caller_excludes_is_in_no_list(store: Store) -> None:
     popular = {**request("nothing"), "exclude": ["I59"], "similar": False}
     near, nothing, wrong = infer(asked, popular, {**asked, "exclude": "I1"})["responses"]
     expected = shop.best(shop.vector("I1"), LIMIT, ["I1", *hidden])
-    assert [item["id"] for item in near["recommended_items"]] == expected
+    assert ids(near) == expected
     assert [item["id"] for item in _similar(near)] == expected
-    assert [item["id"] for item in nothing["recommended_items"]] == ["I58", "I57", "I56", "I55", "I54"]
+    assert ids(nothing) == ["I58", "I57", "I56", "I55", "I54"]
     assert wrong["error"] == "exclude: expected a list, found str"
 
 

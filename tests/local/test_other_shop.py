@@ -1,12 +1,12 @@
 """Another shop, by nothing but a dataset.toml of its own: from a database that runs already to recommendations."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from functions.shared.mysql import Login
 from tests.databases import execute, source_url
+from tests.local.shop_rows import insert
 from tests.local.test_demo import run_local
 from tests.training import worlds
 
@@ -54,10 +54,9 @@ def fill(login: Login) -> int:
             "CREATE TABLE viewers (viewer VARCHAR(40) PRIMARY KEY, occupation TEXT, region TEXT)",
             "CREATE TABLE films (film_code VARCHAR(40) PRIMARY KEY, title TEXT, genres TEXT, year INT)",
             "CREATE TABLE views (viewer_name VARCHAR(40), film VARCHAR(40), stars INT, seen_at DATETIME)",
-            *(
-                _insert(table, rows_)
-                for table, rows_ in (("viewers", viewers.values()), ("films", films.values()), ("views", views))
-            ),
+            insert("viewers", viewers.values()),
+            insert("films", films.values()),
+            insert("views", views),
         ],
     )
     return len(views)
@@ -66,11 +65,6 @@ def fill(login: Login) -> int:
 def viewer(row: dict[str, object]) -> str:
     """A key that is no good as a folder's name, nor in Latin-1."""
     return f"{row['viewer']} größe/€ 5%=1"
-
-
-def _insert(table: str, rows: Iterable[tuple[object, ...]]) -> str:
-    values = ", ".join("(" + ", ".join("NULL" if value is None else repr(value) for value in row) + ")" for row in rows)
-    return f"INSERT INTO {table} VALUES {values}"
 
 
 @pytest.mark.parametrize(("layout", "folders"), [("buckets = 4", 4), ("", 80)], ids=["buckets", "a folder a user"])
