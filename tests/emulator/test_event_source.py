@@ -15,8 +15,7 @@ from emulator.errors import LocalRunError
 from emulator.event_source import EventSource
 from emulator.event_source.kinesis_event import failed_from
 from tests.emulator.aws import Aws, FakeClock, allow, trust, unique, wait_until
-
-KINESIS = ["kinesis:DescribeStream", "kinesis:GetShardIterator", "kinesis:GetRecords", "kinesis:ListShards"]
+from tests.emulator.delivery_setup import BUCKET, KINESIS
 
 # Puts each record's text onto the delivery stream; stops at one that is called poison and reports it.
 FUNCTION = """
@@ -64,22 +63,11 @@ class Setup:
         self.sources: list[EventSource] = []
 
     def _delivery_inputs(self) -> dict[str, Any]:
-        return {
-            "name": self.delivery_name,
-            "destination": "extended_s3",
-            "extendedS3Configuration": {
-                "bucketArn": f"arn:aws:s3:::{self.bucket}",
-                "roleArn": self.aws.role(
-                    trust("firehose.amazonaws.com"),
-                    allow("s3:PutObject", f"arn:aws:s3:::{self.bucket}/*"),
-                    allow(
-                        ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"],
-                        f"arn:aws:s3:::{self.bucket}",
-                    ),
-                ),
-                "bufferingInterval": 60,
-            },
-        }
+        bucket = f"arn:aws:s3:::{self.bucket}"
+        permissions = allow("s3:PutObject", f"{bucket}/*"), allow(BUCKET, bucket)
+        role = self.aws.role(trust("firehose.amazonaws.com"), *permissions)
+        s3 = {"bucketArn": bucket, "roleArn": role, "bufferingInterval": 60}
+        return {"name": self.delivery_name, "destination": "extended_s3", "extendedS3Configuration": s3}
 
     def run(self, clock: FakeClock | None = None, **inputs: Any) -> EventSource:
         """Starts an event source, and waits until it has dealt with every record."""
