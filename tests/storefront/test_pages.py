@@ -17,13 +17,6 @@ from tests.storefront.harness import CONTRAST, PHONE, WIDE, OpenShop, items, loo
 
 THEME = {product.productCode: product.theme for product in generate(seed=1).products}
 """The kind that tastes are for: in the sample shop's names and ratings, and in no column that the model reads."""
-NOT_SERVED = (
-    "v1/nowhere",
-    "v1/../console",
-    "static/../server.py",
-    "static/%2e%2e/server.py",
-    "v1/items/..%2f../similar",
-)
 
 
 def test_three_clicks_of_one_kind_bring_more_of_that_kind(page: Page) -> None:
