@@ -88,17 +88,17 @@ class StackOutput(NamedTuple):
     is_known: bool
 
 
-def run_program(mocks: Mocks, monitor: MockMonitor, stack: Stack, *, preview: bool = False) -> dict[str, Any]:
+def run_program(mocks: Mocks, monitor: MockMonitor, stack: Stack) -> dict[str, Any]:
     """Runs `__main__.py` until every resource is registered, and returns the stack's outputs, secrets unwrapped.
 
-    In a preview, unknown outputs are left out. Raises the errors of the program and the monitor.
+    Raises the errors of the program and the monitor.
     """
 
     def program() -> None:
         runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
-    outputs = run(program, mocks, monitor, stack, preview=preview)
-    return {name: rpc.unwrap_rpc_secret(output.value) for name, output in outputs.items() if output.is_known}
+    outputs = run(program, mocks, monitor, stack)
+    return {name: rpc.unwrap_rpc_secret(output.value) for name, output in outputs.items()}
 
 
 def run(

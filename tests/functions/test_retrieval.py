@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,11 +87,6 @@ def _fill(connection: Connection, version: str, vectors: Vectors, m: int) -> Non
             "ANALYZE {items}",
         ):
             connection.execute(sql.SQL(statement).format(**names))
-
-
-def _plan(connection: Connection, statement: psycopg.sql.Composed, parameters: list[Any]) -> str:
-    rows = connection.execute(sql.SQL("EXPLAIN ") + statement, parameters, prepare=False).fetchall()
-    return "\n".join(line for (line,) in rows)
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
