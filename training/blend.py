@@ -5,16 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from training import scoring, teacher
-from training.baselines import EASE, FADING_EASE, Baselines, sample
+from training import linear_part, scoring, teacher
+from training.baselines import EASE, FADING, NEIGHBOURS, Baselines, Linear, sample
 from training.data import RatingData
 from training.fit import Inputs, Settings
 from training.histories import Flags, Indices, Split, histories
 from training.linear_part import LinearPart
-from training.metrics import Scores, rank
+from training.metrics import Scores, rank, standard_error
 from training.model import TwoTower
 from training.teacher import Lesson, Teacher
 
+MOST_ASKED = 20_000
+"""The most validation items that compare two linear parts; of more, as many are drawn at random."""
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """The shares of the linear part that are tried. The towers keep at least a fifth, because only they serve a user
 without a history."""
@@ -39,21 +41,53 @@ class Blend:
         return asdict(self)
 
 
-def find_teacher(data: RatingData, parts: Split, rivals: Baselines, settings: Settings) -> Blend:
-    """Makes the tuned EASE the teacher of a linear part, if it can teach one."""
-    ease = rivals.by_name.get(FADING_EASE) or rivals.by_name.get(EASE)
+@dataclass(frozen=True)
+class Pupil:
+    """A linear part that knows the training ratings, and the lesson that taught it."""
+
+    lesson: Lesson
+    part: LinearPart
+
+
+def find_teacher(data: RatingData, parts: Split, rivals: Baselines, settings: Settings) -> tuple[Blend, Pupil | None]:
+    """Makes EASE the teacher of a linear part, if it can teach one; or item-kNN, where its pupil is better on the
+    validation items by more than a standard error. 64 numbers cannot hold all that EASE knows of many items."""
+    candidates = _candidates(rivals)
     reason = ""
     if settings.similarity != "cosine":
         reason = "a linear part needs the similarity cosine"
     elif settings.linear_dim < 1:
         reason = "linear_dim leaves no number for a linear part"
-    elif ease is None:
+    elif not candidates:
         reason = "EASE, which teaches the linear part, is left out"
     elif not len(parts.validation.user):
         reason = "no validation item to choose its share by"
-    if ease is None or reason:
-        return Blend(None, reason)
-    return Blend(teacher.find(data, parts.validation, ease.setting))
+    if reason:
+        return Blend(None, reason), None
+    few, many = sample(parts.validation, settings.seed), sample(parts.validation, settings.seed, MOST_ASKED)
+    history, best, best_ndcg = histories(data, many.known), None, np.empty(0)
+    for each in candidates:
+        lesson = Lesson(teacher.find(data, few, each.setting, each.fade), data, parts.train)
+        pupil = Pupil(lesson, linear_part.fit(data, parts.train, lesson, settings))
+        ndcg = rank(scoring.linear_scorer(pupil.part, history, many.user), many, data).ndcg
+        if best is None or (ndcg - best_ndcg).mean() > standard_error(ndcg - best_ndcg):
+            best, best_ndcg = pupil, ndcg
+    assert best is not None, "there is a candidate"
+    return Blend(best.lesson.teacher), best
+
+
+def _candidates(rivals: Baselines) -> list[Linear]:
+    """EASE, and item-kNN if that is not clearly worse on the validation items: by two standard errors."""
+    found = [
+        (rivals.by_name.get(name + FADING) or rivals.by_name[name]).linear
+        for name in (EASE, NEIGHBOURS)
+        if name in rivals.by_name
+    ]
+    linear = [each for each in found if each is not None]
+    if len(linear) < 2:
+        return []
+    lead = linear[0].ndcg - linear[1].ndcg
+    return linear[:1] if lead.size and lead.mean() > 2 * standard_error(lead) else linear
 
 
 def choose(

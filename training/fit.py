@@ -4,6 +4,7 @@ import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,15 @@ EMA_DECAY = 0.99
 STEPS_AN_EPOCH = 60
 """The fewest steps of an epoch on small data. With fewer, early stopping would end before the model has learned."""
 SMALLEST_BATCH = 32
-SMALL_CATALOGUE = 5_000
-"""With fewer items than this, a step is so small that several threads are slower than one (1,682 items, two cores that
-other work shares: 22 ms on one thread, 32 ms on two)."""
+MOST_EXAMPLES = 100_000
+"""The most examples of an epoch, drawn at random. More would only mean that training is seldom validated."""
+SMALL_CATALOGUE, FEW_RATINGS = 5_000, 300_000
+"""With fewer items and ratings than these one thread is used. On small data two are not faster, and with other work on
+the machine slower (1,682 items, two cores that other work shares: a step takes 22 ms on one thread, 32 ms on two)."""
 TAUGHT = 0.5
-"""The weight of EASE's answers if ratings have no time; the example's own answer has the rest. Likes without an order
-are a set, and EASE predicts sets best (sample shop, validation NDCG: .402 with it, .378 without). If ratings have a
-time, the next item counts, and towers that EASE taught are worse (generated films: .131 against .150)."""
+"""The weight of the teacher's answers if ratings have no time; the example's own answer has the rest. Likes without an
+order are a set, and EASE predicts sets best (sample shop, validation NDCG: .402 with it, .378 without). If ratings have
+a time, the next item counts, and towers that EASE taught are worse (generated films: .131 against .150)."""
 MAX_LOG_SCALE = 4.6
 """The greatest logarithm of the softmax's inverse temperature: that of 100, as in CLIP (Radford et al., 2021)."""
 
@@ -43,7 +46,7 @@ class Settings:
     seed: int = 7
     dim: int = 32
     """Numbers of the towers' vectors."""
-    linear_dim: int = 32
+    linear_dim: int = 64
     """Numbers of the linear part, which follow the towers' numbers in an item's vector. 0: no linear part."""
     epochs: int = 40
     """The most epochs. Early stopping mostly ends after about twelve; likes without a time may take more."""
@@ -53,7 +56,7 @@ class Settings:
     """The most examples of a batch; small data have smaller batches."""
     learning_rate: float = 4e-3
     weight_decay: float = 0.5
-    candidates: int = 20_000
+    candidates: int = 1_000
     """The most items in the softmax. A larger catalogue is sampled, anew for each step."""
     similarity: str = "cosine"
     forget_items: float = 0.15
@@ -97,10 +100,11 @@ class Inputs:
         )
 
 
-def set_torch(n_items: int) -> None:
+def set_torch(data: RatingData) -> None:
     """Sets torch's threads, and asks for the same bytes in every run, for the whole process."""
     torch.use_deterministic_algorithms(True)
-    torch.set_num_threads(1 if n_items < SMALL_CATALOGUE else (os.cpu_count() or 1))
+    small = len(data.items) < SMALL_CATALOGUE and len(data.user) < FEW_RATINGS
+    torch.set_num_threads(1 if small else (os.cpu_count() or 1))
     # No uninitialised memory is read here; filling it takes a tenth of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
@@ -117,7 +121,7 @@ class Trainer:
         self.batch = min(settings.batch, max(SMALLEST_BATCH, len(self.examples) // STEPS_AN_EPOCH))
         self.catalogue = Catalogue(np.bincount(data.item[known], minlength=len(data.items)), settings.candidates)
         rated = self.catalogue.rated
-        set_torch(len(data.items))
+        set_torch(data)
         torch.manual_seed(settings.seed)
         self.model = TwoTower(inputs.shape, rated)
         self.average = TwoTower(inputs.shape, rated)
@@ -166,7 +170,8 @@ class Trainer:
         random = np.random.default_rng((self.settings.seed, self.epoch))
         torch.manual_seed(int(random.integers(2**31)))
         forget = Forget(self.settings.forget_items, self.settings.forget_history)
-        losses = [self._step(batch) for batch in self.examples.batches(self.batch, forget, random)]
+        batches = islice(self.examples.batches(self.batch, forget, random), MOST_EXAMPLES // self.batch)
+        losses = [self._step(batch) for batch in batches]
         return float(np.mean(losses))
 
     def _step(self, batch: Batch) -> float:
@@ -191,14 +196,14 @@ class Trainer:
         users = self.model.users(columns, recent, (batch.recent >= 0).float())
         scale = self.model.log_scale.clamp(max=MAX_LOG_SCALE).exp()
         logits = scale * users @ vectors[: step.n_candidates].T
-        if step.log_drawn is not None:
-            logits = logits - step.log_drawn
         # An item that the user knows is never recommended, so it does not count as a wrong answer.
         hidden = step.among(batch.left_out)
-        told = torch.log_softmax(logits.masked_fill(hidden, -1e9), dim=-1)
-        losses = functional.nll_loss(told, step.place[batch.target], reduction="none")
-        if self.lesson is not None and step.log_drawn is None:
-            losses = (1.0 - TAUGHT) * losses + TAUGHT * self.lesson.loss(told, batch.known, step.items, hidden)
+        logits = logits.masked_fill_(hidden, -1e9)
+        drawn = logits if step.log_drawn is None else logits - step.log_drawn
+        losses = functional.cross_entropy(drawn, step.place[batch.target], reduction="none")
+        if self.lesson is not None:
+            candidates, told = step.items[: step.n_candidates], torch.log_softmax(logits, dim=-1)
+            losses = (1.0 - TAUGHT) * losses + TAUGHT * self.lesson.loss(told, batch.known, candidates, hidden)
         return (losses * batch.weight).sum() / batch.weight.sum()
 
     def _save(self, checkpoint: Path) -> None:

@@ -1,8 +1,8 @@
-"""The linear part of a model: unit vectors of items, which learn to rank as EASE with a fading history ranks.
+"""The linear part of a model: unit vectors of items, which learn to rank as the best linear model ranks.
 
-EASE holds items × items weights. The linear part holds a few numbers for each item. A user's vector is the fading sum
-of the vectors of the recent items (as in ELSA: Vančura et al., "Scalable Linear Shallow Autoencoder for Collaborative
-Filtering", 2022). EASE's answers and the ratings teach it.
+That model (EASE or item-kNN) holds items × items weights. The linear part holds a few numbers for each item. A user's
+vector is the fading sum of the vectors of the recent items (as in ELSA: Vančura et al., "Scalable Linear Shallow
+Autoencoder for Collaborative Filtering", 2022). The linear model's answers and the ratings teach it.
 """
 
 from itertools import islice
@@ -20,10 +20,12 @@ from training.fit import MAX_LOG_SCALE, Settings
 from training.histories import Flags
 from training.teacher import Lesson
 
-STEPS = 200
-"""Training steps, for any number of ratings. After half of them, validation NDCG no longer rises."""
-TOLD = 0.3
-"""The weight of the ratings in the loss; EASE's answers have the rest."""
+PASSES = 4
+"""How often training sees each rating, within `STEPS`."""
+STEPS = (200, 1_500)
+"""The fewest and the most training steps."""
+TOLD, TOLD_IN_TIME = 0.3, 0.7
+"""The weight of the ratings in the loss, without and with a time; the teacher's answers have the rest."""
 LEARNING_RATE = 0.03
 
 
@@ -62,11 +64,13 @@ def fit(data: RatingData, known: Flags, lesson: Lesson, settings: Settings) -> L
     catalogue = Catalogue(np.bincount(data.item[known], minlength=len(data.items)), settings.candidates)
     torch.manual_seed(settings.seed)
     part = LinearPart(settings.linear_dim, lesson.teacher.fade, catalogue.rated)
-    optimizer = torch.optim.Adam(part.parameters(), lr=LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.01, 1.0 - step / STEPS))
     examples = Examples(data, known, settings.disliked_weight)
-    for batch in islice(examples.endless(settings.batch, settings.forget_items, settings.seed), STEPS):
-        loss = _loss(part, batch, catalogue, lesson)
+    steps = int(np.clip(PASSES * len(examples) // settings.batch, *STEPS))
+    told = TOLD if data.time is None else TOLD_IN_TIME
+    optimizer = torch.optim.Adam(part.parameters(), lr=LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.01, 1.0 - step / steps))
+    for batch in islice(examples.endless(settings.batch, settings.forget_items, settings.seed), steps):
+        loss = _loss(part, batch, catalogue, lesson, told)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -74,9 +78,9 @@ def fit(data: RatingData, known: Flags, lesson: Lesson, settings: Settings) -> L
     return part.eval()
 
 
-def _loss(part: LinearPart, batch: Batch, catalogue: Catalogue, lesson: Lesson) -> Tensor:
-    """Returns the cross-entropy with EASE's answers and with the rated items. An item that the user knows is no
-    answer."""
+def _loss(part: LinearPart, batch: Batch, catalogue: Catalogue, lesson: Lesson, told: float) -> Tensor:
+    """Returns the cross-entropy with the teacher's answers and, of the weight `told`, with the rated items. An item
+    that the user knows is no answer."""
     step = catalogue.step(batch.target, batch.recent)
     vectors = part.items(step.items)
     users = part.users(functional.embedding(step.place[batch.recent], vectors), (batch.recent >= 0).float())
@@ -84,7 +88,7 @@ def _loss(part: LinearPart, batch: Batch, catalogue: Catalogue, lesson: Lesson) 
     logits = part.log_scale.clamp(max=MAX_LOG_SCALE).exp() * users @ vectors[: step.n_candidates].T
     logits = logits.masked_fill(hidden, -1e9)
     drawn = logits if step.log_drawn is None else logits - step.log_drawn
-    told = functional.cross_entropy(drawn, step.place[batch.target], reduction="none")
+    rated = functional.cross_entropy(drawn, step.place[batch.target], reduction="none")
     taught = lesson.loss(torch.log_softmax(logits, dim=-1), batch.known, candidates, hidden)
-    losses = TOLD * told + (1.0 - TOLD) * taught
+    losses = told * rated + (1.0 - told) * taught
     return (losses * batch.weight).sum() / batch.weight.sum()

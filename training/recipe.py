@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training import content, linear_part, scoring, texts
-from training.baselines import Baselines
+from training.baselines import Baselines, sample
 from training.blend import Blend, choose, find_teacher
 from training.data import RatingData
 from training.fit import Curve, Inputs, Settings, Trainer, set_torch
@@ -16,6 +16,8 @@ from training.model import TwoTower
 from training.texts import Texts
 
 OnEpoch = Callable[[Curve], None]
+MOST_VALIDATED = 3_000
+"""The most validation items that are ranked after each epoch; of more, as many are drawn at random."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +56,13 @@ def find(
     checkpoint: Path | None,
 ) -> Recipe:
     """Trains on what comes before the validation items, and chooses by them."""
-    blend = find_teacher(data, parts, rivals, settings)
-    lesson = blend.lesson(data, parts.train)
-    set_torch(len(data.items))
-    part = None if lesson is None else linear_part.fit(data, parts.train, lesson, settings)
+    set_torch(data)
+    blend, pupil = find_teacher(data, parts, rivals, settings)
+    part, lesson = (pupil.part, pupil.lesson) if pupil else (None, None)
     read = texts.choose(part, blend.reason, data, parts, settings)
     inputs = Inputs(data, settings, read.unread)
     trainer = Trainer(data, parts.train, inputs, settings, lesson)
-    validate = _validation(data, parts.validation, inputs) if len(parts.validation.user) else None
+    validate = _validation(data, parts.validation, inputs, settings.seed)
     towers = trainer.run(settings.epochs, validate, on_epoch, checkpoint)
     if part is not None:
         share, tried = choose(towers, part, inputs, data, parts, settings)
@@ -69,7 +70,10 @@ def find(
     return Recipe(settings, trainer.curve, blend, read, inputs)
 
 
-def _validation(data: RatingData, cases: Cases, inputs: Inputs) -> Callable[[TwoTower], float]:
+def _validation(data: RatingData, cases: Cases, inputs: Inputs, seed: int) -> Callable[[TwoTower], float] | None:
+    if not len(cases.user):
+        return None
+    cases = sample(cases, seed, MOST_VALIDATED)
     known = histories(data, cases.known)
 
     def validate(model: TwoTower) -> float:

@@ -1,13 +1,11 @@
-"""EASE as a teacher: the probability of each item that EASE expects after a history.
+"""A linear model as a teacher: the probability of each item that it expects after a history.
 
 Hinton et al., "Distilling the Knowledge in a Neural Network", 2015: a model that learns another one's probabilities
 beside the one right answer of each example learns from less data.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,12 +15,13 @@ from torch.nn import functional
 
 from training import linear
 from training.data import RatingData
-from training.exclusion import excluded_from, rating_matrix
+from training.exclusion import excluded_from
 from training.histories import Cases, Flags, histories
+from training.linear import Setting
 from training.metrics import CHUNK
 
-SHARPNESS = (3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 50.0)
-"""Factors that are tried on EASE's scores; the product is the logits of a softmax."""
+SHARPNESS = (3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0, 200.0)
+"""Factors that are tried on the scores; the product is the logits of a softmax."""
 NOTICED = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8)
 """Weights that are tried for the logarithm of the number of an item's ratings below liked. Such an item is noticed more
 than EASE learns from likes (sample shop, eight splits: +.003 validation NDCG, +.007 test NDCG)."""
@@ -30,10 +29,9 @@ than EASE learns from likes (sample shop, eight splits: +.003 validation NDCG, +
 
 @dataclass(frozen=True)
 class Teacher:
-    """EASE with the setting that is best on validation."""
+    """A linear model with the setting that is best on validation."""
 
-    only_liked: bool
-    regularisation: float
+    setting: Setting
     fade: float
     sharpness: float
     noticed: float
@@ -44,8 +42,7 @@ class Lesson:
 
     def __init__(self, teacher: Teacher, data: RatingData, known: Flags) -> None:
         self.teacher = teacher
-        chosen = known & data.liked if teacher.only_liked else known
-        self._ease, self._n_items = linear.ease(rating_matrix(data, chosen), teacher.regularisation), len(data.items)
+        self._weights, self._n_items = linear.fit(data, known, teacher.setting), len(data.items)
         not_liked = np.bincount(data.item[known & ~data.liked], minlength=self._n_items)
         self.noticed = torch.from_numpy(np.log1p(not_liked).astype(np.float32))
 
@@ -56,7 +53,7 @@ class Lesson:
         row, age = np.nonzero(history >= 0)
         faded = (self.teacher.fade**age).astype(np.float32)
         seen = sparse.csr_matrix((faded, (row, history[row, age])), shape=(len(history), self._n_items))
-        return torch.from_numpy(self._ease.score(seen, None if items is None else items.numpy()))
+        return torch.from_numpy(self._weights.score(seen, None if items is None else items.numpy()))
 
     def loss(self, told: Tensor, recent: Tensor, items: Tensor, hidden: Tensor) -> Tensor:
         """Returns the cross-entropy (n,) of the teacher's probabilities and a model's log-probabilities `told` (n,
@@ -70,10 +67,10 @@ class Lesson:
         return losses
 
 
-def find(data: RatingData, cases: Cases, setting: Mapping[str, Any]) -> Teacher:
+def find(data: RatingData, cases: Cases, setting: Setting, fade: float) -> Teacher:
     """Returns the teacher whose sharpness and weight of ratings below liked make the cases' held-out items most
     likely."""
-    lesson = Lesson(Teacher(**setting, sharpness=1.0, noticed=0.0), data, cases.known)
+    lesson = Lesson(Teacher(setting, fade, sharpness=1.0, noticed=0.0), data, cases.known)
     history, left_out = histories(data, cases.known), excluded_from(data, cases)
     losses = dict.fromkeys(product(SHARPNESS, NOTICED), 0.0)
     for begin in range(0, len(cases.user), CHUNK):
@@ -84,4 +81,4 @@ def find(data: RatingData, cases: Cases, setting: Mapping[str, Any]) -> Teacher:
             logits = by * scores + of * lesson.noticed
             losses[by, of] += float(functional.cross_entropy(logits, item, reduction="sum"))
     sharpness, noticed = min(losses, key=lambda setting: losses[setting])
-    return Teacher(**setting, sharpness=sharpness, noticed=noticed)
+    return Teacher(setting, fade, sharpness, noticed)

@@ -111,7 +111,13 @@ def test_a_time_of_numbers_has_no_days_and_no_time_has_no_fading_history() -> No
     place = table.column_names.index("seen_at")
     numbered = table.set_column(place, "seen_at", table["seen_at"].cast(pa.int64()))
     data = from_table(numbered, worlds.FILMS, "films")
-    assert list(baselines(data, split(data, 7)).by_name) == ["popularity", "item-kNN", "EASE", "EASE, fading history"]
+    assert list(baselines(data, split(data, 7)).by_name) == [
+        "popularity",
+        "item-kNN",
+        "item-kNN, fading history",
+        "EASE",
+        "EASE, fading history",
+    ]
     data = films(replace(worlds.FILMS, ratings=replace(worlds.FILMS.ratings, time=None)))
     assert list(baselines(data, split(data, 7)).by_name) == ["popularity", "item-kNN", "EASE"]
 

@@ -73,7 +73,9 @@ def model_of_towers(model: Joined) -> TwoTower:
 def test_the_part_ranks_nearly_as_well_as_the_ease_that_taught_it(shop: RatingData) -> None:
     parts = split(shop, 7)
     rivals = baselines(shop, replace(parts, test=parts.validation))
-    found = teacher.find(shop, parts.validation, rivals.by_name[EASE].setting)
+    ease = rivals.by_name[EASE].linear
+    assert ease is not None
+    found = teacher.find(shop, parts.validation, ease.setting, ease.fade)
     part = linear_part.fit(shop, parts.train, Lesson(found, shop, parts.train), Settings())
     recent = histories(shop, parts.validation.known).recent(parts.validation.user)
     with torch.inference_mode():
