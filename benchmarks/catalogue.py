@@ -17,6 +17,7 @@ from psycopg import sql
 
 from benchmarks import shop
 from contracts.artifacts import ITEM_TOWER, Manifest
+from contracts.mysql import Login
 from emulator.mariadb import MariaDB
 from functions.catalog_refresh.login import connected
 from functions.catalog_refresh.refresh import Report, refresh
@@ -24,7 +25,6 @@ from functions.catalog_refresh.source import SourceItems
 from functions.shared import versions
 from functions.shared.database import Connection
 from functions.shared.deadline import Deadline
-from functions.shared.mysql import Login
 from functions.shop_seeder.sample_shop.sql import TABLES
 from tests.functions.worlds import DATASET, item_tower
 

@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts import dataset_file
+from contracts.mysql import Login
 from contracts.training_data import read_marker
 from emulator.mariadb import MariaDB
 from emulator.requirements import JAVA_HOME, JDBC_DRIVER
-from functions.shared.mysql import Login
 
 PROJECT = Path(__file__).parents[1]
 RATINGS_A_CUSTOMER = 50

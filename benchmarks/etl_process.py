@@ -8,8 +8,8 @@ from typing import Any
 from contracts import dataset_file
 from contracts.columns import Kind
 from contracts.dataset import Dataset
+from contracts.mysql import Login
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker
-from functions.shared.mysql import Login
 
 
 def run_spark(login: Login, spec: Dataset, folder: Path, memory: str, jar: str) -> None:

@@ -5,8 +5,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.mysql import Login
 from emulator.errors import LocalRunError
-from functions.shared.mysql import Login
 from local import folder, glue_stage, source, training_stage
 from local.ahead import Command
 from local.options import Options

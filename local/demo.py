@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from contracts.events import RECOMMENDED, TYPE, EventType
+from contracts.mysql import Login
 from emulator.errors import LocalRunError
-from functions.shared.mysql import Login
 from local import keep
 from local.bring_up import brought_up
 from local.events import Event, describe, make_events

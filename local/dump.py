@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from contracts.mysql import Login
 from emulator.errors import LocalRunError
-from functions.shared.mysql import Login
 
 GZIP_MAGIC = b"\x1f\x8b"
 CLIENT_ERROR = re.compile(r"ERROR (\d+) \(\w+\) at line (\d+)[^:]*: (.*)", re.DOTALL)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from contracts import dataset_file
 from contracts.dataset import Dataset
+from contracts.mysql import Login, Tls
 from emulator.errors import LocalRunError
 from emulator.process import goes_with_the_run
-from functions.shared.mysql import Login, Tls
 from local.folder import PREFIX
 from local.session import Deployment
 from operations.run_note import RUN_NOTE, noted_run

@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pymysql.connections import Connection
 
+from contracts import mysql
+from contracts.mysql import MYSQL_PORT, TLS_MODES, Login, Tls
 from emulator.errors import LocalRunError
-from functions.shared import mysql
-from functions.shared.mysql import MYSQL_PORT, TLS_MODES, Login, Tls
 
 
 def parse_url(url: str, ask_password: Callable[[str], str] = lambda who: "") -> Login:

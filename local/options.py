@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 from contracts import dataset_file
 from contracts.dataset import Dataset
+from contracts.mysql import Login
 from emulator.errors import LocalRunError
 from emulator.program import ROOT, Stack, read_stack
-from functions.shared.mysql import Login
 from local.events import Event, read_events
 from local.login import jdbc_options, parse_url, settled
 

@@ -9,8 +9,8 @@ from typing import Any
 import pymysql.cursors
 
 from contracts.dataset import Dataset, Entity
+from contracts.mysql import Login
 from contracts.source_rows import quoted
-from functions.shared.mysql import Login
 from local.login import connected
 
 MAX_CUSTOMERS = 2_000

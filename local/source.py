@@ -11,10 +11,10 @@ from pymysql.cursors import Cursor
 
 from contracts.columns import KeyType
 from contracts.dataset import Dataset
+from contracts.mysql import Login
 from contracts.mysql_columns import read_schema
 from contracts.source_rows import quoted
 from emulator.errors import LocalRunError
-from functions.shared.mysql import Login
 from local import dump as dump_file
 from local.check import columns
 from local.login import connected

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from contracts.mysql import Login
 from emulator.mariadb import MariaDB
 from emulator.ministack import MiniStack
-from functions.shared.mysql import Login
 from tests.databases import new_database, running_mariadb
 from tests.emulator.aws import Aws
 from tests.engine.cli import HOW_TO

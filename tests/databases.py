@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
+from contracts.mysql import Login, connected
 from emulator import mariadb
 from emulator.mariadb import MariaDB
-from functions.shared.mysql import Login, connected
 
 MASTER = ("admin", "master-password")
 

@@ -14,6 +14,7 @@ FORBIDDEN = {
     "training": {"components", "operations", "local", "emulator"},
     "operations": {"local", "emulator", "storefront"},
     "storefront": {"components", "functions", "etl", "training", "local", "emulator"},
+    "local": {"functions"},
     "emulator": {"local"},
     "acceptance": {"components", "functions", "local", "emulator", "tests"},
     "contracts": {"components", "functions", "etl", "training", "operations", "local", "emulator"},

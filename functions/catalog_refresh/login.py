@@ -8,9 +8,9 @@ import msgspec
 from pymysql.connections import Connection
 from pymysql.cursors import SSCursor
 
-from functions.shared import mysql
+from contracts import mysql
+from contracts.mysql import MYSQL_PORT, TLS_MODES, Login, SourceError, Tls
 from functions.shared.database import CERTIFICATES
-from functions.shared.mysql import MYSQL_PORT, TLS_MODES, Login, SourceError, Tls
 from functions.shared.s3 import S3Reader
 
 READ_SECONDS = 60

@@ -10,6 +10,7 @@ import psycopg
 
 from contracts.artifacts import Manifest, read_manifest
 from contracts.dataset import Dataset
+from contracts.mysql import Login
 from functions.catalog_refresh.login import connected
 from functions.catalog_refresh.source import SourceItems
 from functions.catalog_refresh.version_items import TOWER_ERRORS, VanishedError, VersionItems
@@ -17,7 +18,6 @@ from functions.shared import vectors, versions
 from functions.shared.artifact_bucket import ArtifactBucket
 from functions.shared.database import Connection
 from functions.shared.deadline import Deadline
-from functions.shared.mysql import Login
 from functions.shared.serving.tower import dataset_of
 
 VERSION_ERRORS = (*TOWER_ERRORS, VanishedError, psycopg.Error)

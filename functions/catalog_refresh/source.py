@@ -12,9 +12,9 @@ from contracts import column_types, features
 from contracts.attributes import MAX_TEXT_CHARACTERS, attributes, to_json
 from contracts.column_types import ColumnType, Read, Use
 from contracts.dataset import Dataset
+from contracts.mysql import SourceError
 from contracts.mysql_columns import read_schema, result_columns
 from contracts.source_rows import quoted
-from functions.shared.mysql import SourceError
 from functions.shared.serving.requests import storable
 
 CHUNK_ROWS = 2048

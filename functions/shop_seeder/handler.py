@@ -4,9 +4,9 @@ from typing import Any
 
 from pymysql.cursors import Cursor
 
+from contracts.mysql import Login, Tls, connected
 from functions.shared import environment
 from functions.shared.hosts import is_loopback
-from functions.shared.mysql import Login, Tls, connected
 from functions.shared.telemetry import logger_of
 from functions.shop_seeder.sample_shop import generate
 

@@ -8,10 +8,10 @@ import pymysql
 from contracts import column_types
 from contracts.column_types import ColumnType
 from contracts.dataset import Dataset
+from contracts.mysql import Login
 from contracts.mysql_columns import read_schema, result_columns
 from contracts.source_rows import Rows
 from emulator.errors import LocalRunError
-from functions.shared.mysql import Login
 
 Columns = Mapping[str, ColumnType]
 """Lower-case column name → type."""

@@ -11,9 +11,9 @@ from typing import Any
 import pymysql
 
 from contracts.column_types import Family
+from contracts.mysql import Login
 from contracts.source_rows import quoted
 from emulator.errors import LocalRunError
-from functions.shared.mysql import Login
 from local.check.names import (
     ITEM_WORDS,
     NAME_WORDS,

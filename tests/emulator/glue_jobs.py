@@ -9,12 +9,12 @@ import pulumi
 import components
 import emulator.deploy  # noqa: F401  (registers what makes each resource type real)
 from contracts.dataset_file import load
+from contracts.mysql import Login
 from emulator.deploy.cloud import Cloud
 from emulator.deploy.monitor import LocalMocks, LocalMonitor
 from emulator.deploy.resource import Resource
 from emulator.glue.job import GlueJob, JobRun, run_job
 from emulator.program import ROOT, Stack, run
-from functions.shared.mysql import Login
 from tests.emulator.aws import Aws, unique
 
 GLUE = "glue.amazonaws.com"

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from contracts.dataset_file import load
+from contracts.mysql import Login
 from contracts.training_data import read_marker
 from emulator.errors import LocalRunError
 from emulator.program import ROOT
 from emulator.requirements import JAVA_HOME
-from functions.shared.mysql import Login
 from local.source import load_dump
 from tests.emulator.aws import Aws, allow, policy, unique
 from tests.emulator.glue_jobs import JobStack

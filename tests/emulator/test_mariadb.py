@@ -7,9 +7,9 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from contracts.mysql import Login, SourceError
 from emulator.mariadb import MariaDB
 from emulator.process import LOOPBACK
-from functions.shared.mysql import Login, SourceError
 from tests.databases import execute
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
+from contracts.mysql import Login
 from contracts.training_data import SUCCESS_MARKER, SuccessMarker, items_folder, read_marker
 from etl.mysql import Source
-from functions.shared.mysql import Login
 from tests.databases import execute
 
 # Glue's own library is there only inside a job; the script's `run`, which the tests call, does not use it.

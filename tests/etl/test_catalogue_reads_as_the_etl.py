@@ -10,9 +10,9 @@ from pyspark.sql import SparkSession
 from contracts import features
 from contracts.attributes import attributes, to_json
 from contracts.dataset_file import parse
+from contracts.mysql import Login
 from functions.catalog_refresh.login import connected, read_login
 from functions.catalog_refresh.source import SourceItems
-from functions.shared.mysql import Login
 from tests.databases import execute
 from tests.etl.shops import items, run
 

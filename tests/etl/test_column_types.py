@@ -14,9 +14,9 @@ from contracts import column_types
 from contracts.column_types import ColumnType, Family
 from contracts.columns import Column, KeyType, Kind
 from contracts.dataset import Dataset, Entity, Ratings
+from contracts.mysql import Login
 from contracts.mysql_columns import result_type
 from etl import tables
-from functions.shared.mysql import Login
 from tests.databases import execute
 from tests.etl import connector_j, shops
 

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from contracts import dataset_file
-from functions.shared.mysql import Login
+from contracts.mysql import Login
 from tests.etl import shops
 from tests.local.shop_rows import N_ITEMS, visits
 from tests.local.shops import fill

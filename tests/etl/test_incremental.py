@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from functions.shared.mysql import Login
+from contracts.mysql import Login
 from tests.databases import execute
 from tests.etl import shops
 from tests.etl.test_ratings_etl import SHOP

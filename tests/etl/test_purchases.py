@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from contracts import dataset_file
-from functions.shared.mysql import Login
+from contracts.mysql import Login
 from tests.databases import execute
 from tests.etl import shops
 

@@ -11,8 +11,8 @@ from contracts import dataset_file
 from contracts.attributes import MAX_TEXT_CHARACTERS
 from contracts.dataset import Quality
 from contracts.dataset_file import DatasetError
+from contracts.mysql import Login
 from etl.quality import QualityError
-from functions.shared.mysql import Login
 from tests.databases import execute
 from tests.etl import shops
 

@@ -6,9 +6,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from contracts.columns import KeyType
+from contracts.mysql import Login
 from contracts.source_rows import Rows
 from etl.mysql import Split
-from functions.shared.mysql import Login
 from tests.databases import execute
 from tests.etl import shops
 from tests.etl.test_ratings_etl import SHOP

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from contracts.mysql import Login
 from emulator.errors import LocalRunError
 from etl.mysql import Source
-from functions.shared.mysql import Login
 from local.login import connected, jdbc_options, parse_url, settled
 from tests.databases import MASTER, make_certificate, running_tls_mariadb
 from tests.etl.shops import MARIADB_DRIVER

@@ -7,9 +7,9 @@ from typing import Any
 
 from psycopg import sql
 
+from contracts.mysql import Login
 from functions.catalog_refresh import handler
 from functions.shared import versions
-from functions.shared.mysql import Login
 from functions.shop_seeder.sample_shop.sql import TABLES
 from tests.databases import execute
 from tests.functions.conftest import Store

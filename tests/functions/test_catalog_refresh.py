@@ -7,9 +7,9 @@ import numpy as np
 import psycopg
 import pytest
 
+from contracts.mysql import Login, SourceError
 from functions.catalog_refresh import handler
 from functions.shared import loader_lock
-from functions.shared.mysql import Login, SourceError
 from tests.functions.conftest import Store
 from tests.functions.lambdas import act, ids, infer, load, request
 from tests.functions.shop_items import LOGIN_KEY, ShopItems, shop_items

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from contracts.dataset import Dataset
+from contracts.mysql import Login, SourceError
 from functions.catalog_refresh.login import connected, read_login, tls_of
 from functions.catalog_refresh.source import KEY_TWICE, SourceItems
-from functions.shared.mysql import Login, SourceError
 from tests.databases import MASTER, execute, make_certificate, running_tls_mariadb
 from tests.etl.test_column_types import CASES, EXPECTED, OTHER, SPEC, Rejected, name, things  # noqa: F401  (a fixture)
 

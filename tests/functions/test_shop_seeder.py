@@ -3,8 +3,8 @@
 import pytest
 
 from contracts import dataset_file
+from contracts.mysql import Login
 from emulator.program import ROOT
-from functions.shared.mysql import Login
 from functions.shop_seeder import handler as seeder
 from local.source import check_existing
 from tests.functions.lambdas import Context

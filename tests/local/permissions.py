@@ -13,6 +13,7 @@ from unittest import mock
 
 import pytest
 
+from contracts.mysql import Login
 from emulator.clock import SystemClock
 from emulator.delivery import DeliveryStream
 from emulator.delivery.records import SourceRecord
@@ -22,7 +23,6 @@ from emulator.event_source import EventSource
 from emulator.event_source.failure import send_failure
 from emulator.event_source.kinesis_event import Batch
 from emulator.program import read_stack
-from functions.shared.mysql import Login
 from local import glue_stage
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming

@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from functions.shared.mysql import Login
+from contracts.mysql import Login
 from local.__main__ import main
 from tests.databases import execute, source_url
 from tests.local.shop_rows import CITIES, N_USERS, insert, items, visits

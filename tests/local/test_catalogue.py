@@ -8,8 +8,8 @@ from unittest import mock
 
 import pytest
 
+from contracts.mysql import Login
 from emulator.program import read_stack
-from functions.shared.mysql import Login
 from functions.shop_seeder.sample_shop.sql import TABLES
 from local.session import Deployment, deploy, running_services
 from local.streaming import Streaming

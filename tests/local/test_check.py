@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from contracts import dataset_file
+from contracts.mysql import Login
 from emulator.program import ROOT
-from functions.shared.mysql import Login
 from local.shop import read_customer, read_names, read_shop
 from tests.databases import execute
 from tests.local.shop_rows import N_ITEMS, N_USERS, visits

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 from contracts.columns import KeyType, Kind
+from contracts.mysql import Login
 from contracts.source_rows import quoted
-from functions.shared.mysql import Login
 from tests.databases import execute
 from tests.etl.test_column_types import CASES, Case
 from tests.local.shops import check

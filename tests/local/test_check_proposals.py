@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from contracts import dataset_file
+from contracts.mysql import Login
 from emulator.program import ROOT
-from functions.shared.mysql import Login
 from functions.shop_seeder.sample_shop import generate
 from functions.shop_seeder.sample_shop.sql import statements
 from local.source import load_dump

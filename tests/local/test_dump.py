@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from contracts.mysql import Login
 from emulator.errors import LocalRunError
-from functions.shared.mysql import Login
 from local.dump import load, translated
 from tests.databases import execute
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.shared.mysql import Login
+from contracts.mysql import Login
 from tests.databases import execute, source_url
 from tests.local.shop_rows import insert
 from tests.local.test_demo import run_local

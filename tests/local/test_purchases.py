@@ -3,8 +3,8 @@
 from datetime import date, timedelta
 from pathlib import Path
 
+from contracts.mysql import Login
 from emulator.program import ROOT
-from functions.shared.mysql import Login
 from tests.databases import MASTER, execute, new_database, running_tls_mariadb
 from tests.local.shop_rows import N_USERS, insert, items, visits
 from tests.local.test_demo import run_local

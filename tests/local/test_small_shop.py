@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.shared.mysql import Login
+from contracts.mysql import Login
 from tests.databases import execute
 from tests.local.test_demo import run_local
 

@@ -9,8 +9,8 @@ import pytest
 
 from contracts.dataset import Dataset
 from contracts.dataset_file import load, parse
+from contracts.mysql import Login
 from emulator.errors import LocalRunError
-from functions.shared.mysql import Login
 from local.login import parse_url
 from local.source import check_existing, check_given, load_dump
 from tests.databases import execute
