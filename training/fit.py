@@ -47,7 +47,8 @@ class Settings:
     dim: int = 32
     """Numbers of the towers' vectors."""
     linear_dim: int = 64
-    """Numbers of the linear part, which follow the towers' numbers in an item's vector. 0: no linear part."""
+    """Numbers of the linear part, which follow the towers' numbers in an item's vector; half of them for few items
+    (`linear_part.FEW_ITEMS`). 0: no linear part."""
     epochs: int = 40
     """The most epochs. Early stopping mostly ends after about twelve; likes without a time may take more."""
     patience: int = 6

@@ -31,14 +31,14 @@ def test_a_version_holds_every_file_and_the_manifest_names_each_with_its_digest(
     assert there == set(manifest.files) | {contract.MANIFEST}
     for path, digest in manifest.files.items():
         assert contract.file_sha256(published.folder / path) == digest
-    assert (manifest.n_items, manifest.n_users, manifest.dim) == (119, 299, 96)
+    assert (manifest.n_items, manifest.n_users, manifest.dim) == (119, 299, 64)
     assert dataset_file.from_dict(manifest.dataset or {}) == CLASSIC
 
 
 def test_embeddings_are_unit_vectors_and_users_like_what_lies_near(published: Published) -> None:
     items = {row["id"]: np.array(json.loads(row["embedding"])) for row in rows(published, contract.ITEM_EMBEDDINGS)}
     users = {row["id"]: np.array(json.loads(row["embedding"])) for row in rows(published, contract.USER_EMBEDDINGS)}
-    assert {vector.shape for vector in (*items.values(), *users.values())} == {(96,)}
+    assert {vector.shape for vector in (*items.values(), *users.values())} == {(64,)}
     assert np.allclose([np.linalg.norm(vector) for vector in (*items.values(), *users.values())], 1.0, atol=1e-5)
     liked = {row["id"]: set(json.loads(row["recent_items"])) for row in rows(published, contract.USER_CATALOG)}
     near = [users[user] @ items[item] for user in users for item in liked[user]]
