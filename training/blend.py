@@ -77,7 +77,7 @@ def find_teacher(data: RatingData, parts: Split, rivals: Baselines, settings: Se
 
 
 def _candidates(rivals: Baselines) -> list[Linear]:
-    """EASE, and item-kNN if that is not clearly worse on the validation items: by two standard errors."""
+    """Returns EASE, and item-kNN if that is not clearly worse on the validation items: by two standard errors."""
     found = [
         (rivals.by_name.get(name + FADING) or rivals.by_name[name]).linear
         for name in (EASE, NEIGHBOURS)
