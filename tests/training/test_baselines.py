@@ -71,6 +71,14 @@ def test_ease_of_all_factors_is_ease_and_of_a_few_ranks_alike() -> None:
     assert np.allclose(factored.score(seen, some), factored.score(seen)[:, some], atol=1e-6)
 
 
+def test_scores_of_some_items_are_those_of_all() -> None:
+    data = films()
+    seen, some = rating_matrix(data, data.liked)[40:60], np.array([3, 50, 148])
+    for setting in (linear.EaseSetting(True, 100.0), linear.NeighbourSetting(True, 20, 10.0)):
+        weights = linear.fit(data, data.liked, setting)
+        assert np.allclose(weights.score(seen, some), weights.score(seen)[:, some], atol=1e-5)
+
+
 def test_ease_of_factors_takes_memory_by_items_not_by_pairs_of_items() -> None:
     liked = sparse.random(2_000, 20_000, 0.001, "csr", np.float32, np.random.default_rng(1))
     tracemalloc.start()
