@@ -1,7 +1,7 @@
 """Simple recommenders to compare the model with. Each is tuned on the validation items of the model's own split."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -20,7 +20,7 @@ FADING = ", fading history"
 FADES = (0.98, 0.95, 0.9, 0.8, 0.6)
 """Weights of an item of the history, relative to the item after it."""
 EASE_REGULARISATIONS = (10.0, 30.0, 100.0, 300.0, 1000.0)
-USUAL = 3.0
+USUAL_REGULARISATION = 3.0
 """A good regularisation of EASE, divided by the mean number of an item's ratings: Amazon's beauty products 2,
 MovieLens-100K 5."""
 TUNE_CASES = 1_000
@@ -45,8 +45,11 @@ class Tuned:
     """A baseline with the setting of the best validation NDCG, fitted to the ratings that the test cases know."""
 
     scorer: Scorer
-    setting: Mapping[str, Any] = field(default_factory=dict)
     linear: Linear | None = None
+
+    @property
+    def setting(self) -> Mapping[str, Any]:
+        return {} if self.linear is None else {**asdict(self.linear.setting), "fade": self.linear.fade}
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,6 @@ def sample(cases: Cases, seed: int, most: int = TUNE_CASES) -> Cases:
         return cases
     some = np.sort(np.random.default_rng(seed).choice(len(cases.user), most, replace=False))
     return replace(cases, user=cases.user[some], item=cases.item[some])
-
-
-def _ndcg(scorer: Scorer, cases: Cases, data: RatingData) -> npt.NDArray[np.float64]:
-    return rank(scorer, cases, data).ndcg
 
 
 def _popularity(data: RatingData, cases: Cases) -> Scorer:
@@ -122,18 +121,14 @@ def _linear(name: str, settings: Iterable[Setting], data: RatingData, tune: Case
     for setting in settings:
         weights = linear.fit(data, tune.known, setting)
         for fade in fades:
-            ndcg = _ndcg(_fading(data, tune, weights, setting, fade), tune, data)
-            tried.append(Linear(setting, fade, ndcg))
+            ranking = rank(_fading(data, tune, weights, setting, fade), tune, data)
+            tried.append(Linear(setting, fade, ranking.ndcg))
     kinds = {name: [each for each in tried if each.fade == 1.0]} | ({name + FADING: tried} if len(fades) > 1 else {})
     best = {name: max(kind, key=lambda each: each.ndcg.sum()) for name, kind in kinds.items()}
     # Both mostly need the same weights, and each set of weights of EASE costs an inverse.
     for_test = {setting: linear.fit(data, test.known, setting) for setting in {each.setting for each in best.values()}}
     return {
-        name: Tuned(
-            _fading(data, test, for_test[found.setting], found.setting, found.fade),
-            {**asdict(found.setting), "fade": found.fade},
-            found,
-        )
+        name: Tuned(_fading(data, test, for_test[found.setting], found.setting, found.fade), found)
         for name, found in best.items()
     }
 
@@ -155,8 +150,8 @@ def _neighbour_settings(data: RatingData) -> list[Setting]:
 
 
 def _ease_settings(data: RatingData, cases: int) -> list[Setting]:
-    """Returns as many settings as `TUNE_WORK` allows, at least one: first the regularisation next to `USUAL` times the
-    mean number of an item's ratings.
+    """Returns as many settings as `TUNE_WORK` allows, at least one: first the regularisation next to
+    `USUAL_REGULARISATION` times the mean number of an item's ratings.
 
     An inverse takes n³ operations. Factors take some passes over the ratings. The scores of one user take history (or
     factors) × items."""
@@ -165,7 +160,7 @@ def _ease_settings(data: RatingData, cases: int) -> list[Setting]:
         work = n_items**3 + 2.0 * scored * history * n_items
     else:
         work = linear.FACTORS * (20.0 * len(data.user) + 10.0 * linear.FACTORS * n_items + 2.0 * scored * n_items)
-    usual = USUAL * len(data.user) / n_items
+    usual = USUAL_REGULARISATION * len(data.user) / n_items
     nearest = sorted(EASE_REGULARISATIONS, key=lambda value: abs(np.log(value / usual)))
     settings: list[Setting] = [EaseSetting(only, value) for value in nearest for only in _liked(data)]
     return settings[: max(1, int(TUNE_WORK / work))]

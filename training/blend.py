@@ -67,7 +67,7 @@ def find_teacher(data: RatingData, parts: Split, rivals: Baselines, settings: Se
     few, many = sample(parts.validation, settings.seed), sample(parts.validation, settings.seed, MOST_ASKED)
     history, best, best_ndcg = histories(data, many.known), None, np.empty(0)
     for each in candidates:
-        lesson = Lesson(teacher.find(data, few, each.setting, each.fade), data, parts.train)
+        lesson = teacher.find(data, few, each.setting, each.fade)  # few.known are the training ratings
         pupil = Pupil(lesson, linear_part.fit(data, parts.train, lesson, settings))
         ndcg = rank(scoring.linear_scorer(pupil.part, history, many.user), many, data).ndcg
         if best is None or (ndcg - best_ndcg).mean() > standard_error(ndcg - best_ndcg):
@@ -78,16 +78,12 @@ def find_teacher(data: RatingData, parts: Split, rivals: Baselines, settings: Se
 
 def _candidates(rivals: Baselines) -> list[Linear]:
     """Returns EASE, and item-kNN if that is not clearly worse on the validation items: by two standard errors."""
-    found = [
-        (rivals.by_name.get(name + FADING) or rivals.by_name[name]).linear
-        for name in (EASE, NEIGHBOURS)
-        if name in rivals.by_name
-    ]
-    linear = [each for each in found if each is not None]
-    if len(linear) < 2:
+    tuned = [rivals.by_name.get(name + FADING) or rivals.by_name.get(name) for name in (EASE, NEIGHBOURS)]
+    ease, neighbours = (each.linear if each else None for each in tuned)
+    if ease is None or neighbours is None:
         return []
-    lead = linear[0].ndcg - linear[1].ndcg
-    return linear[:1] if lead.size and lead.mean() > 2 * standard_error(lead) else linear
+    lead = ease.ndcg - neighbours.ndcg
+    return [ease] if lead.size and lead.mean() > 2 * standard_error(lead) else [ease, neighbours]
 
 
 def choose(

@@ -1,6 +1,7 @@
 """Trains the two towers with a softmax over the catalogue. Training stops early, and resumes after a kill."""
 
 import io
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from training.catalogue import Catalogue
 from training.data import RatingData
 from training.examples import Batch, Examples, Forget
 from training.histories import Flags
+from training.loss import loss
 from training.model import Shape, TwoTower
 from training.teacher import Lesson
 
@@ -171,21 +173,21 @@ class Trainer:
         random = np.random.default_rng((self.settings.seed, self.epoch))
         torch.manual_seed(int(random.integers(2**31)))
         forget = Forget(self.settings.forget_items, self.settings.forget_history)
-        batches = islice(self.examples.batches(self.batch, forget, random), MOST_EXAMPLES // self.batch)
+        batches = islice(self.examples.batches(self.batch, forget, random), math.ceil(MOST_EXAMPLES / self.batch))
         losses = [self._step(batch) for batch in batches]
         return float(np.mean(losses))
 
     def _step(self, batch: Batch) -> float:
-        loss = self._loss(batch)
+        mean = self._loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        mean.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._weights, 5.0, foreach=True)
         self.optimizer.step()
         self.steps += 1
         decay = min(EMA_DECAY, self.steps / (10.0 + self.steps))
         with torch.no_grad():
             torch._foreach_lerp_(self._averages, self._weights, 1.0 - decay)
-        return float(loss.detach())
+        return float(mean.detach())
 
     def _loss(self, batch: Batch) -> Tensor:
         """Cross-entropy of the target among the whole catalogue, or among the candidates drawn from a large one."""
@@ -197,15 +199,7 @@ class Trainer:
         users = self.model.users(columns, recent, (batch.recent >= 0).float())
         scale = self.model.log_scale.clamp(max=MAX_LOG_SCALE).exp()
         logits = scale * users @ vectors[: step.n_candidates].T
-        # An item that the user knows is never recommended, so it does not count as a wrong answer.
-        hidden = step.among(batch.left_out)
-        logits = logits.masked_fill_(hidden, -1e9)
-        drawn = logits if step.log_drawn is None else logits - step.log_drawn
-        losses = functional.cross_entropy(drawn, step.place[batch.target], reduction="none")
-        if self.lesson is not None:
-            candidates, told = step.items[: step.n_candidates], torch.log_softmax(logits, dim=-1)
-            losses = (1.0 - TAUGHT) * losses + TAUGHT * self.lesson.loss(told, batch.known, candidates, hidden)
-        return (losses * batch.weight).sum() / batch.weight.sum()
+        return loss(logits, batch, step, self.lesson, told=1.0 - TAUGHT)
 
     def _save(self, checkpoint: Path) -> None:
         state: dict[str, Any] = {

@@ -14,8 +14,9 @@ from training.exclusion import rating_matrix
 from training.histories import Flags
 
 EASE_MAX_ITEMS = 20_000
-"""The most items for which EASE inverts the items × items matrix, in place: 1.6 GB. For 12,101 items with 15 ratings
-each (Amazon's beauty products) the exact inverse has an NDCG@10 of .046, and `FACTORS` factors .028."""
+"""The most items for which EASE inverts the items × items matrix, in place: 1.6 GB. A run holds up to three such
+matrices: the two baselines' and the teacher's. For 12,101 items with 15 ratings each (Amazon's beauty products) the
+exact inverse has an NDCG@10 of .046, and `FACTORS` factors .028."""
 FACTORED_MAX_ITEMS = 200_000
 """The most items for which EASE is computed from `FACTORS` factors of the ratings. Finding these takes at most 1.2
 GB."""

@@ -18,6 +18,7 @@ from training.data import RatingData
 from training.examples import Batch, Examples
 from training.fit import MAX_LOG_SCALE, Settings
 from training.histories import Flags
+from training.loss import loss
 from training.teacher import Lesson
 
 FEW_ITEMS = 1_000
@@ -75,25 +76,17 @@ def fit(data: RatingData, known: Flags, lesson: Lesson, settings: Settings) -> L
     optimizer = torch.optim.Adam(part.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.01, 1.0 - step / steps))
     for batch in islice(examples.endless(settings.batch, settings.forget_items, settings.seed), steps):
-        loss = _loss(part, batch, catalogue, lesson, told)
+        mean = _loss(part, batch, catalogue, lesson, told)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        mean.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     return part.eval()
 
 
 def _loss(part: LinearPart, batch: Batch, catalogue: Catalogue, lesson: Lesson, told: float) -> Tensor:
-    """Returns the cross-entropy with the teacher's answers and, of the weight `told`, with the rated items. An item
-    that the user knows is no answer."""
     step = catalogue.step(batch.target, batch.recent)
     vectors = part.items(step.items)
     users = part.users(functional.embedding(step.place[batch.recent], vectors), (batch.recent >= 0).float())
-    candidates, hidden = step.items[: step.n_candidates], step.among(batch.left_out)
     logits = part.log_scale.clamp(max=MAX_LOG_SCALE).exp() * users @ vectors[: step.n_candidates].T
-    logits = logits.masked_fill(hidden, -1e9)
-    drawn = logits if step.log_drawn is None else logits - step.log_drawn
-    rated = functional.cross_entropy(drawn, step.place[batch.target], reduction="none")
-    taught = lesson.loss(torch.log_softmax(logits, dim=-1), batch.known, candidates, hidden)
-    losses = told * rated + (1.0 - told) * taught
-    return (losses * batch.weight).sum() / batch.weight.sum()
+    return loss(logits, batch, step, lesson, told)

@@ -67,9 +67,9 @@ class Lesson:
         return losses
 
 
-def find(data: RatingData, cases: Cases, setting: Setting, fade: float) -> Teacher:
-    """Returns the teacher whose sharpness and weight of ratings below liked make the cases' held-out items most
-    likely."""
+def find(data: RatingData, cases: Cases, setting: Setting, fade: float) -> Lesson:
+    """Returns the lesson, of the ratings that the cases know, whose sharpness and weight of ratings below liked make
+    the cases' held-out items most likely."""
     lesson = Lesson(Teacher(setting, fade, sharpness=1.0, noticed=0.0), data, cases.known)
     history, left_out = histories(data, cases.known), excluded_from(data, cases)
     losses = dict.fromkeys(product(SHARPNESS, NOTICED), 0.0)
@@ -81,4 +81,5 @@ def find(data: RatingData, cases: Cases, setting: Setting, fade: float) -> Teach
             logits = by * scores + of * lesson.noticed
             losses[by, of] += float(functional.cross_entropy(logits, item, reduction="sum"))
     sharpness, noticed = min(losses, key=lambda setting: losses[setting])
-    return Teacher(setting, fade, sharpness, noticed)
+    lesson.teacher = Teacher(setting, fade, sharpness, noticed)
+    return lesson

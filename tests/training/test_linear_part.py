@@ -19,7 +19,6 @@ from training.histories import histories, split
 from training.joined import Joined
 from training.metrics import rank
 from training.model import TwoTower
-from training.teacher import Lesson
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +74,8 @@ def test_the_part_ranks_nearly_as_well_as_the_ease_that_taught_it(shop: RatingDa
     rivals = baselines(shop, replace(parts, test=parts.validation))
     ease = rivals.by_name[EASE].linear
     assert ease is not None
-    found = teacher.find(shop, parts.validation, ease.setting, ease.fade)
-    part = linear_part.fit(shop, parts.train, Lesson(found, shop, parts.train), Settings())
+    lesson = teacher.find(shop, parts.validation, ease.setting, ease.fade)
+    part = linear_part.fit(shop, parts.train, lesson, Settings())
     recent = histories(shop, parts.validation.known).recent(parts.validation.user)
     with torch.inference_mode():
         items = part.items(torch.arange(len(shop.items)))
